@@ -78,6 +78,7 @@ class Divergence:
         kind: the divergence. target: [M, K] log-probs (nats, full-vocabulary softmax); None with ``Full``.
         support: how K ids stand for the vocabulary; ignored with ``Full``.
         beta, alpha: parameters of ``jsd`` and of the skewed kinds.
+        target_floor: target log-probs below it (nats; -inf above all) are raised to it, so that KL(S||T) stays finite.
     """
 
     kind: Literal["forward", "reverse", "jsd", "skew_forward", "skew_reverse"]
@@ -85,6 +86,15 @@ class Divergence:
     support: Literal["raw", "renormalised", "target_renormalised", "tail", "detached_log"] = "raw"
     beta: float = 0.5
     alpha: float = 0.1
+    target_floor: float = -100.0
+
+    def __post_init__(self) -> None:
+        if self.support == "detached_log" and self.kind != "reverse":
+            raise ShapeError("support 'detached_log' has no gradient here", got=self.kind, expected="kind 'reverse'")
+        if not (0 <= self.beta <= 1 and 0 <= self.alpha < 1):
+            raise ShapeError(
+                "divergence parameters", got=(self.beta, self.alpha), expected="beta in [0, 1], alpha in [0, 1)"
+            )
 
 
 RowLoss = Likelihood | ToTarget | Divergence

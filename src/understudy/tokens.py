@@ -142,7 +142,9 @@ def _table_of(rollouts: Sequence[Rollout], contexts: Sequence[Context]) -> Token
     parts.append(_context_rows(0, None, first_turn))
     columns = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     columns["index_in_rollout"] = _index_within(columns["rollout"], len(rollouts))
-    turns = [(index, number, turn) for index, rollout in enumerate(rollouts) for number, turn in enumerate(rollout.turns)]
+    turns = [
+        (index, number, turn) for index, rollout in enumerate(rollouts) for number, turn in enumerate(rollout.turns)
+    ]
     return TokenTable(
         tokens=columns,
         turns={
@@ -190,6 +192,9 @@ def _context_rows(number: int, context: Context | None, first_turn: Tensor) -> d
 
 
 def _index_within(rollout: Tensor, count: int) -> Tensor:
-    """Running index of each row within its rollout; rows of one rollout stand together."""
+    """Running index of each row within its rollout, in whatever order the rollouts stand."""
     starts = torch.cat([torch.zeros(1, dtype=torch.int64), torch.bincount(rollout, minlength=count).cumsum(0)])
-    return torch.arange(rollout.numel()) - starts[rollout]
+    order = rollout.argsort(stable=True)
+    index = torch.empty_like(rollout)
+    index[order] = torch.arange(rollout.numel()) - starts[rollout[order]]
+    return index

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 
+@runtime_checkable
 class World(Protocol):
     """Reductions over all ranks. Each rank plans its own shard; every rank must make the same calls in the same order."""
 
@@ -63,4 +64,8 @@ def quantile(values: Tensor, q: float) -> Tensor:
     place = q * (ordered.numel() - 1)
     low = int(place)
     high = min(low + 1, ordered.numel() - 1)
+    if (
+        place == low or ordered[low] == ordered[high]
+    ):  # no step to take: an infinite one would give inf - inf or inf * 0
+        return ordered[low]
     return ordered[low] + (ordered[high] - ordered[low]) * (place - low)

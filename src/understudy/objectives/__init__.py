@@ -1,0 +1,1 @@
+"""Objectives: small pure pieces, and the methods composed of them."""

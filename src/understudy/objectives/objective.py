@@ -1,0 +1,143 @@
+"""An objective: named terms, what they need, and the plan of each optimiser step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from understudy.errors import RecipeError
+from understudy.objectives.context import PlanContext
+from understudy.objectives.needs import Needs, union
+from understudy.objectives.reductions import Reduced, Reduction, token_mean
+from understudy.objectives.row_losses import select
+from understudy.objectives.terms import Draft, Term
+from understudy.plans import Ids, Likelihood, LossPlan, LossTerm
+from understudy.tokens import TokenTable
+
+
+@dataclass(frozen=True)
+class RolloutMix:
+    """Who writes the completions of a step: shares of prompts, one keyed draw a prompt decides; they sum to 1."""
+
+    student: float = 1.0
+    teacher: float = 0.0
+    data: float = 0.0
+
+    def __post_init__(self) -> None:
+        shares = (self.student, self.teacher, self.data)
+        if min(shares) < 0 or abs(sum(shares) - 1) > 1e-9:
+            raise RecipeError("shares of a rollout mix", got=shares, expected="three shares >= 0 that sum to 1")
+
+
+ON_POLICY = RolloutMix()
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What to minimise.
+
+    Args:
+        terms: by name; names become metric names. mix: who writes the completions.
+        reduction: for terms without their own. num_updates: optimiser steps a batch, split by group.
+    """
+
+    terms: Mapping[str, Term]
+    mix: RolloutMix = ON_POLICY
+    reduction: Reduction = field(default_factory=token_mean)
+    num_updates: int = 1
+
+    def __post_init__(self) -> None:
+        if self.num_updates < 1:
+            raise RecipeError("num_updates", got=self.num_updates, expected="1 or more")
+        stale = [name for name, term in self.terms.items() if term.fresh]
+        if stale and self.num_updates > 1:
+            raise RecipeError(
+                f"term {stale[0]!r} is linearised for one update", got=f"num_updates {self.num_updates}", expected=1
+            )
+
+    @property
+    def needs(self) -> Needs:
+        """The union of the terms' needs."""
+        return union(term.needs for term in self.terms.values())
+
+    def plan(self, table: TokenTable, context: PlanContext) -> list[LossPlan]:
+        """One plan an optimiser step: statistics over the whole batch, split by group, then each normalised.
+
+        Raises:
+            MissingColumnError: the table lacks a needed column.
+        """
+        with torch.no_grad():
+            drafts = {name: term.draft(table, context) for name, term in self.terms.items()}
+            parts = split_by_group(table, self.num_updates)
+            return [self._plan_part(table, context, drafts, parts == part) for part in range(self.num_updates)]
+
+    def _plan_part(
+        self, table: TokenTable, context: PlanContext, drafts: Mapping[str, Draft], counted: Tensor
+    ) -> LossPlan:
+        terms: list[LossTerm] = []
+        statistics: dict[str, float] = {}
+        for name, draft in drafts.items():
+            reduction = self.terms[name].reduction or self.reduction
+            reduced = Reduced(table=table, counted=counted, gate=draft.gate, context=context)
+            weights = reduction(reduced) * draft.scale.double()
+            terms.append(_term(name, draft, weights, counted))
+            statistics |= _statistics(name, draft, counted, context)
+        return LossPlan(terms, temperature=context.temperature, statistics=statistics)
+
+
+def split_by_group(table: TokenTable, num_parts: int) -> Tensor:
+    """[N] part of each row: group number modulo ``num_parts``, so that the split is the same on any number of ranks."""
+    return (table.rollouts["group"] % num_parts)[table["rollout"]]
+
+
+def plan_columns(plan: LossPlan, num_tokens: int) -> dict[str, Tensor]:
+    """The plan as columns [N], for files and reports: ``<term>/weight`` and, for likelihoods, ``<term>/advantage``.
+
+    Rows outside a term are zero in its weight and NaN in its advantage.
+    """
+    columns: dict[str, Tensor] = {}
+    for term in plan.terms:
+        weight = torch.zeros(num_tokens, dtype=torch.float32)
+        weight[term.rows] = term.weights.float()
+        columns[f"{term.name}/weight"] = weight
+        if isinstance(term.row_loss, Likelihood):
+            advantage = torch.full((num_tokens,), float("nan"))
+            advantage[term.rows] = term.row_loss.advantage.sum(1).float()
+            columns[f"{term.name}/advantage"] = advantage
+    return columns
+
+
+def _term(name: str, draft: Draft, weights: Tensor, counted: Tensor) -> LossTerm:
+    rows = (draft.gate & counted & (weights != 0)).nonzero().squeeze(1)
+    support = draft.support
+    if isinstance(support, Ids):
+        support = Ids(support.ids[rows], None if support.valid is None else support.valid[rows])
+    return LossTerm(name, rows, weights[rows], select(draft.row_loss, rows), support)
+
+
+def _statistics(name: str, draft: Draft, counted: Tensor, context: PlanContext) -> dict[str, float]:
+    """Share of response tokens in the term and, for likelihoods, figures of the advantage; global over ranks."""
+    world = context.world
+    kept = draft.gate & counted
+    totals = world.sum(torch.stack([kept.sum(), counted.sum()]).double())
+    figures = {f"gate/{name}": float(totals[0] / totals[1].clamp_min(1))}
+    if isinstance(draft.row_loss, Likelihood) and draft.row_loss.old_logprob is not None:
+        advantage = draft.row_loss.advantage.sum(1)[kept].double()
+        sums = world.sum(torch.stack([advantage.sum(), advantage.abs().sum(), advantage.square().sum()]))
+        mean, absolute, square = (sums / totals[0].clamp_min(1)).tolist()
+        figures |= {
+            f"advantage/{name}/mean": mean,
+            f"advantage/{name}/abs_mean": absolute,
+            f"advantage/{name}/std": max(square - mean**2, 0.0) ** 0.5,
+            f"advantage/{name}/p05": float(world.quantile(advantage, 0.05)),
+            f"advantage/{name}/p95": float(world.quantile(advantage, 0.95)),
+        }
+    return figures
+
+
+def term_names(plans: Sequence[LossPlan]) -> list[str]:
+    """Names of all terms, in order, without repeats."""
+    return list(dict.fromkeys(term.name for plan in plans for term in plan.terms))

@@ -1,0 +1,244 @@
+"""Terms with named slots. Whatever the order of writing, slots apply in one fixed order:
+
+signal, baseline, to_go, shape, gate, weight, coefficient, reward, ratio, reduction (METHODS.md section 2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from understudy.errors import ShapeError
+from understudy.objectives.context import PlanContext, Slot
+from understudy.objectives.gates import Gate, every_token, student_tokens
+from understudy.objectives.needs import Needs, needs_of
+from understudy.objectives.reductions import Reduction, token_sum
+from understudy.objectives.schedules import Schedule, as_schedule
+from understudy.objectives.shapes import Shape
+from understudy.objectives.signals import discounted_to_go
+from understudy.plans import Divergence, Full, Ids, Likelihood, Ratio, RowLoss
+from understudy.tokens import TokenTable
+
+
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """A term planned for the whole batch, before reduction.
+
+    Args:
+        gate: [N] bool, the rows the term sees. scale: [N], weight and coefficient.
+        row_loss, support: with constants for all N rows.
+    """
+
+    gate: Tensor
+    scale: Tensor
+    row_loss: RowLoss
+    support: Ids | Full
+
+
+@dataclass(frozen=True)
+class Term:
+    """A recipe for one term of the loss.
+
+    Args:
+        needs: what the table must hold. draft: plans it for a whole batch.
+        reduction: None takes the objective's. fresh: the draft holds for one update only.
+    """
+
+    needs: Needs
+    draft: Callable[[TokenTable, PlanContext], Draft]
+    reduction: Reduction | None = None
+    fresh: bool = False
+
+
+@dataclass(frozen=True)
+class RewardPart:
+    """A reward advantage added to the distillation signal: ``coefficient * advantage``."""
+
+    advantage: Slot
+    coefficient: float | Schedule = 1.0
+
+
+def policy_gradient(
+    *,
+    signal: Slot,
+    baseline: Slot | None = None,
+    to_go: float = 0.0,
+    shape: Shape | None = None,
+    gate: Gate = student_tokens,
+    weight: Slot | None = None,
+    coefficient: float | Schedule = 1.0,
+    reward: RewardPart | None = None,
+    ratio: Ratio | None = None,
+    reduction: Reduction | None = None,
+) -> Term:
+    """-f(rho) A grad log pi_S, with A = coefficient * weight * shape(to_go(signal - baseline)) + reward.
+
+    Only tokens the student chose take part, before and after the sum to go, whatever the gate says.
+
+    Args:
+        to_go: discount of the sum over later tokens; 0 is the token-level gradient.
+        ratio: f(rho) with the sampler's log-prob as denominator; None is the plain importance ratio.
+    """
+    ratio = Ratio("importance") if ratio is None else ratio
+    schedule = as_schedule(coefficient)
+
+    def draft(table: TokenTable, context: PlanContext) -> Draft:
+        own = student_tokens(table, context)
+        advantage = _masked(signal(table, context), own)
+        if baseline is not None:
+            advantage = _masked(advantage - baseline(table, context), own)
+        advantage = discounted_to_go(advantage, gamma=to_go, rollout=table["rollout"], index=table["index_in_rollout"])
+        advantage = _masked(advantage, own)
+        if shape is not None:
+            advantage = shape(advantage)
+        if weight is not None:
+            advantage = weight(table, context) * advantage
+        advantage = schedule(context) * advantage
+        if reward is not None:
+            advantage = advantage + as_schedule(reward.coefficient)(context) * reward.advantage(table, context)
+        old = None if ratio.kind == "one" else table["behaviour_logprob"][:, None]
+        return Draft(
+            gate=own & gate(table, context),
+            scale=torch.ones_like(advantage),
+            row_loss=Likelihood(advantage=advantage[:, None], ratio=ratio, old_logprob=old),
+            support=_sampled(table),
+        )
+
+    reward_slot = reward.advantage if reward is not None else None
+    return Term(needs_of(signal, baseline, gate, weight, reward_slot), draft, reduction)
+
+
+def likelihood(
+    *,
+    gate: Gate,
+    weight: Slot | None = None,
+    coefficient: float | Schedule = 1.0,
+    reduction: Reduction | None = None,
+) -> Term:
+    """Negative log-likelihood of the gated tokens: a policy gradient of advantage 1 without ratio."""
+
+    def draft(table: TokenTable, context: PlanContext) -> Draft:
+        ones = torch.ones(table.num_tokens, 1, dtype=torch.float32)
+        return Draft(
+            gate=gate(table, context),
+            scale=_scale(table, context, weight, as_schedule(coefficient)),
+            row_loss=Likelihood(advantage=ones),
+            support=_sampled(table),
+        )
+
+    return Term(needs_of(gate, weight), draft, reduction)
+
+
+def divergence(
+    divergence: Divergence,
+    *,
+    support: OnIds | OnVocabulary,
+    gate: Gate = every_token,
+    weight: Slot | None = None,
+    coefficient: float | Schedule = 1.0,
+    reduction: Reduction | None = None,
+) -> Term:
+    """A directly differentiated divergence to a scorer's distribution, on K ids or the whole vocabulary."""
+
+    def draft(table: TokenTable, context: PlanContext) -> Draft:
+        row_loss, where = divergence, support.place(table)
+        if isinstance(support, OnIds):
+            row_loss = replace(divergence, target=table.wide_column(support.target).logprobs)
+        return Draft(
+            gate=gate(table, context),
+            scale=_scale(table, context, weight, as_schedule(coefficient)),
+            row_loss=row_loss,
+            support=where,
+        )
+
+    return Term(needs_of(support, gate, weight), draft, reduction)
+
+
+def linearised(
+    loss: Callable[[Tensor, TokenTable, PlanContext], Tensor], *, needs: Needs, gate: Gate = student_tokens
+) -> Term:
+    """A loss that is not row-local, replaced for one update by its gradient with respect to each log-prob.
+
+    Args:
+        loss: (fresh student_logprob [N] with gradient, table, context) -> scalar, already normalised over ranks.
+        needs: what it reads beside ``student_logprob``.
+    """
+
+    def draft(table: TokenTable, context: PlanContext) -> Draft:
+        logprob = table["student_logprob"].detach().clone().requires_grad_()
+        with torch.enable_grad():
+            (gradient,) = torch.autograd.grad(loss(logprob, table, context), logprob)
+        return Draft(
+            gate=gate(table, context),
+            scale=torch.ones_like(gradient),
+            row_loss=Likelihood(advantage=-gradient[:, None]),
+            support=_sampled(table),
+        )
+
+    own = Needs(columns=frozenset({"student_logprob"}))
+    return Term(own | needs | needs_of(gate), draft, token_sum(), fresh=True)
+
+
+@dataclass(frozen=True)
+class OnIds:
+    """A support of K ids: those of a wide column, with the target's log-probs from another one at the same ids.
+
+    Args:
+        ids: wide column whose ids are the support. target: wide column with the target's log-probs at them.
+        needs: what makes both exist.
+    """
+
+    ids: str
+    target: str
+    needs: Needs
+
+    def place(self, table: TokenTable) -> Ids:
+        """The support of all rows of the table."""
+        ids, target = table.wide_column(self.ids), table.wide_column(self.target)
+        if ids.ids.shape != target.logprobs.shape:
+            raise ShapeError(f"{self.target!r} is not taken at the ids of {self.ids!r}", got=tuple(target.ids.shape))
+        return Ids(ids.ids, ids.valid)
+
+
+@dataclass(frozen=True)
+class OnVocabulary:
+    """The whole shared vocabulary, the target made from a scorer's hidden states."""
+
+    scorer: str = "teacher"
+
+    @property
+    def needs(self) -> Needs:
+        """The scorer's hidden states."""
+        return Needs(hidden=frozenset({self.scorer}))
+
+    def place(self, table: TokenTable) -> Full:
+        """The support of all rows of the table."""
+        table.hidden_column(self.scorer)
+        return Full(self.scorer)
+
+
+def teacher_top_k(k: int, *, scorer: str = "teacher") -> OnIds:
+    """The scorer's K most likely ids."""
+    return OnIds(f"{scorer}_top_k", f"{scorer}_top_k", Needs(top_k={scorer: k}))
+
+
+def student_top_k(k: int, *, scorer: str = "teacher") -> OnIds:
+    """The student's K most likely ids at plan time, scored by the scorer."""
+    needs = Needs(top_k={"student": k}, at_ids=frozenset({(scorer, "student_top_k")}))
+    return OnIds("student_top_k", f"{scorer}_at_student_top_k", needs)
+
+
+def _sampled(table: TokenTable) -> Ids:
+    return Ids(table["token_id"][:, None])
+
+
+def _masked(column: Tensor, keep: Tensor) -> Tensor:
+    return torch.where(keep, column, torch.zeros_like(column))
+
+
+def _scale(table: TokenTable, context: PlanContext, weight: Slot | None, schedule: Schedule) -> Tensor:
+    column = torch.ones(table.num_tokens) if weight is None else weight(table, context)
+    return schedule(context) * column
