@@ -10,7 +10,7 @@ from typing import Literal, Protocol, runtime_checkable
 from torch import Tensor
 
 from understudy.plans import LossPlan
-from understudy.rollouts import Context, FinishReason
+from understudy.rollouts import FinishReason, Rollout
 from understudy.tokens import Batch
 
 # ---------------------------------------------------------------------------------------------- sampling
@@ -179,6 +179,33 @@ class Scorer(Protocol):
         ...
 
 
+@dataclass(frozen=True, eq=False)
+class Viewed:
+    """What a scorer reads in place of one context.
+
+    Args:
+        ids: [L'] int64. position: [L] int64, where each token of the context stands in ``ids``; -1 where it
+            does not: such a token gets no row.
+    """
+
+    ids: Tensor
+    position: Tensor
+
+
+@dataclass(frozen=True)
+class View:
+    """A map from rollouts to the ids a scorer reads: another prompt, more context, another template.
+
+    Args:
+        after: the earliest moment at which ``read`` may run: when a rollout has ended, when its reward is known,
+            or when the whole group is.
+        read: one ``Viewed`` a context, in order.
+    """
+
+    after: Literal["rollout", "reward", "group"]
+    read: Callable[[Sequence[Rollout], Sequence[Context]], Sequence[Viewed]]
+
+
 # ---------------------------------------------------------------------------------------------- learning
 
 Weights = Literal["live", "initial", "ema"]
@@ -292,24 +319,3 @@ class Environment(Protocol):
     def step(self, action: str) -> Observation:
         """Take the student's completion as text; the observation carries reward and done."""
         ...
-
-
-__all__ = [
-    "Capabilities",
-    "Context",
-    "Environment",
-    "Message",
-    "Observation",
-    "Policy",
-    "Prompt",
-    "Sample",
-    "SampleRequest",
-    "Sampler",
-    "SamplingParams",
-    "ScoreRequest",
-    "Scorer",
-    "Scores",
-    "Task",
-    "UpdateResult",
-    "Weights",
-]

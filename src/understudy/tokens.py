@@ -100,6 +100,18 @@ class TokenTable:
             raise MissingColumnError(f"no hidden states of {scorer!r} were computed", expected=sorted(self.hidden))
         return self.hidden[scorer]
 
+    def keep_rows(self, rows: Tensor) -> TokenTable:
+        """The table with token rows ``rows`` ([M] int64, ascending) only; turns and rollouts stay, empty or not."""
+        return replace(
+            self,
+            tokens={name: column[rows] for name, column in self.tokens.items()},
+            wide={
+                name: Wide(w.ids[rows], w.logprobs[rows], None if w.valid is None else w.valid[rows])
+                for name, w in self.wide.items()
+            },
+            hidden={name: Hidden(h.states[rows], h.project) for name, h in self.hidden.items()},
+        )
+
     def with_tokens(self, **columns: Tensor) -> TokenTable:
         """A copy with these narrow columns added or replaced; raises ShapeError unless each is [N]."""
         for name, column in columns.items():
