@@ -1,0 +1,84 @@
+"""Reads a recipe from its file, writes it back, and tells two recipes apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from understudy.errors import RecipeError
+from understudy.recipe.outline import dotted, nearest
+from understudy.recipe.overrides import apply_overrides
+from understudy.recipe.problems import recipe_error
+from understudy.recipe.recipe import Recipe
+from understudy.recipe.yaml_text import format_yaml, parse_yaml
+
+
+def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe in the YAML file ``path`` after ``key.sub=value`` overrides; its name defaults to the file's stem.
+
+    Raises:
+        RecipeError: no such file, not YAML (with the line), or a field that is missing, misspelt or out of range.
+    """
+    path = Path(path)
+    raw = parse_yaml(_read(path), source=str(path))
+    if not isinstance(raw, dict):
+        what = "is empty" if raw is None else "is not a recipe"
+        raise RecipeError(f"{path} {what}", expected="YAML with the keys " + ", ".join(Recipe.model_fields))
+    raw = apply_overrides(raw, overrides, Recipe)
+    if raw.get("name") is None:
+        raw["name"] = path.stem.lstrip(".")
+    return recipe_from(raw, source=str(path))
+
+
+def recipe_from(raw: Mapping[str, Any], *, source: str = "recipe") -> Recipe:
+    """The recipe with these plain values.
+
+    Raises:
+        RecipeError: a field is missing, misspelt or out of range; the message begins with ``source``.
+    """
+    try:
+        return Recipe.model_validate(raw)
+    except ValidationError as error:
+        raise recipe_error(error, Recipe, raw, source=source) from error
+
+
+def to_yaml(recipe: Recipe) -> str:
+    """The recipe with every field resolved; reading it back gives an equal recipe."""
+    return format_yaml(recipe.model_dump(mode="json"))
+
+
+def differences(old: Recipe, new: Recipe) -> list[str]:
+    """The fields in which two recipes differ, each with both values: ``optimizer.learning_rate: 0.1 -> 0.2``."""
+    return _differences(old.model_dump(mode="json"), new.model_dump(mode="json"), ())
+
+
+def _differences(old: object, new: object, path: tuple[str | int, ...]) -> list[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = dict.fromkeys([*old, *new])
+        pairs = [(key, old.get(key), new.get(key)) for key in keys]
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        pairs = [(index, *pair) for index, pair in enumerate(zip(old, new, strict=True))]
+    else:
+        return [] if old == new else [f"{dotted(path)}: {_shown(old)} -> {_shown(new)}"]
+    return [line for key, before, after in pairs for line in _differences(before, after, (*path, key))]
+
+
+def _shown(value: object) -> str:
+    return "null" if value is None else repr(value)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        siblings = [str(file) for file in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+        right = nearest(str(path), siblings)
+        remedy = f"Did you mean {right}?" if right else None
+        raise RecipeError(f"recipe {path} does not exist", remedy=remedy) from error
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"recipe {path} is not UTF-8 text") from error
+    except (OSError, ValueError) as error:
+        raise RecipeError(f"recipe {path} cannot be read: {getattr(error, 'strerror', None) or error}") from error

@@ -1,0 +1,74 @@
+"""Which models take part: the student that learns, the teacher that marks, the reference that anchors."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from understudy.recipe.section import Number, Section, Text, Whole
+
+Dtype = Literal["float32", "bfloat16"]
+
+
+class Lora(Section):
+    """Low-rank adapters in place of full training.
+
+    Args:
+        rank: inner width of each adapter. alpha: scale numerator; null means twice the rank.
+        dropout: on the adapters' input. target_modules: one name, a list, or ``all-linear``, as in PEFT.
+    """
+
+    rank: Whole = Field(default=32, ge=1)
+    alpha: Number | None = Field(default=None, gt=0)
+    dropout: Number = Field(default=0.0, ge=0, lt=1)
+    target_modules: Text | tuple[Text, ...] = "all-linear"
+
+    @property
+    def resolved_alpha(self) -> float:
+        """``alpha``, or twice the rank where none is given."""
+        return 2.0 * self.rank if self.alpha is None else self.alpha
+
+
+class Student(Section):
+    """The model that learns.
+
+    Args:
+        model: a folder, a hub name, or ``testbed/...``. tokenizer: the same, where it is not the model's own.
+        lora: adapters; null trains every weight. dtype: of the weights and matrix products.
+        trust_remote_code: run Python code that comes with the model.
+        ema_decay: keep an exponential average of the weights with this decay a step.
+        chat_template_kwargs: passed to the chat template.
+    """
+
+    model: Text
+    tokenizer: Text | None = None
+    lora: Lora | None = None
+    dtype: Dtype = "float32"
+    trust_remote_code: bool = False
+    ema_decay: Number | None = Field(default=None, ge=0, lt=1)
+    chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
+
+
+class Teacher(Section):
+    """The model that marks the student's tokens; fields as in ``Student``."""
+
+    model: Text
+    dtype: Dtype = "float32"
+    trust_remote_code: bool = False
+
+
+class Reference(Section):
+    """The model that anchors the student; ``initial`` is the student as it was before step 0."""
+
+    model: Text = "initial"
+    dtype: Dtype = "float32"
+    trust_remote_code: bool = False
+
+
+def _reference_of(value: object) -> object:
+    return {"model": value} if isinstance(value, str) else value
+
+
+ReferenceField = Annotated[Reference, BeforeValidator(_reference_of)]
+"""A ``Reference``, for which the name of its model may stand."""

@@ -1,0 +1,100 @@
+"""What may stand at a dotted path of a recipe: which keys a section has, which field a path means."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+Path = Sequence[str | int]
+
+
+def nearest(word: str, choices: Iterable[str]) -> str | None:
+    """The choice most like ``word``, or None when none is alike.
+
+    >>> nearest("learning_rat", ["learning_rate", "eps"])
+    'learning_rate'
+    """
+    by_lower = {choice.lower(): choice for choice in choices}
+    found = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    return by_lower[found[0]] if found else None
+
+
+def dotted(path: Path) -> str:
+    """The path as overrides write it: ``evaluation.suites.0.name``."""
+    return ".".join(str(part) for part in path)
+
+
+def keys_at(model: type[BaseModel], path: Path, raw: object) -> list[str]:
+    """Names of the fields of the section at ``path``; ``raw`` tells apart sections that share a place by ``method``."""
+    return list(dict.fromkeys(name for found in _sections_at(model, path, raw) for name in found.model_fields))
+
+
+def field_at(model: type[BaseModel], path: Path, raw: object) -> FieldInfo | None:
+    """The field that ``path`` means, or None where there is none."""
+    if not path:
+        return None
+    for section in _sections_at(model, path[:-1], raw):
+        if path[-1] in section.model_fields:
+            return section.model_fields[str(path[-1])]
+    return None
+
+
+def is_text(field: FieldInfo | None) -> bool:
+    """Whether the field takes nothing but a string or null, so that an override needs no quotes."""
+    return field is not None and _plain_types(field.annotation) <= {str, type(None)}
+
+
+def has_child(raw: object, part: str | int) -> bool:
+    """Whether plain data has something at this key or index."""
+    if isinstance(raw, Mapping):
+        return part in raw
+    return isinstance(raw, list | tuple) and isinstance(part, int) and part < len(raw)
+
+
+def child(raw: object, part: str | int) -> object:
+    """What plain data has at this key or index; None where nothing is."""
+    return raw[part] if has_child(raw, part) else None  # type: ignore[index]
+
+
+def methods_in(annotation: Any) -> list[str]:
+    """Values that ``method`` may have in the union ``annotation``."""
+    return [str(name) for section in _sections_in(annotation) for name in _methods_of(section)]
+
+
+def _sections_at(model: type[BaseModel], path: Path, raw: object) -> list[type[BaseModel]]:
+    sections = [model]
+    for part in path:
+        raw = child(raw, part)
+        if isinstance(part, int):
+            continue
+        fields = [section.model_fields[part] for section in sections if part in section.model_fields]
+        sections = [inner for field in fields for inner in _sections_in(field.annotation)]
+        method = raw.get("method") if isinstance(raw, dict) else None
+        chosen = [section for section in sections if method in _methods_of(section)]
+        sections = chosen or sections
+    return sections
+
+
+def _sections_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [section for inner in get_args(annotation) for section in _sections_in(inner)]
+
+
+def _methods_of(section: type[BaseModel]) -> tuple[object, ...]:
+    field = section.model_fields.get("method")
+    return get_args(field.annotation) if field is not None else ()
+
+
+def _plain_types(annotation: Any) -> set[object]:
+    if get_origin(annotation) is Literal:
+        return {str} if all(isinstance(value, str) for value in get_args(annotation)) else {object}
+    if isinstance(annotation, type) and not get_args(annotation):
+        return {annotation}
+    if hasattr(annotation, "__metadata__"):
+        return _plain_types(get_args(annotation)[0])
+    return {kind for inner in get_args(annotation) for kind in _plain_types(inner)} or {object}

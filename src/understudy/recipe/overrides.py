@@ -1,0 +1,62 @@
+"""``key.sub=value`` from the command line, put into the plain data of a recipe before it is checked."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel
+
+from understudy.errors import RecipeError
+from understudy.recipe.outline import dotted, field_at, is_text
+from understudy.recipe.yaml_text import parse_yaml
+
+
+def apply_overrides(raw: dict[str, Any], overrides: Sequence[str], model: type[BaseModel]) -> dict[str, Any]:
+    """A copy of ``raw`` in which each override, in order, has replaced or added its field.
+
+    Values are YAML (``0.1``, ``true``, ``null``, ``[a, b]``); where the field takes a string only, the value is taken
+    as it stands and needs no quotes. Parts that are numbers index lists; sections that do not exist yet are made.
+
+    Raises:
+        RecipeError: no ``=``, an empty key, a path through something that is no section, or a value that is not YAML.
+    """
+    result = copy.deepcopy(raw)
+    for override in overrides:
+        path, text = _split(override)
+        _put(result, path, _value(text, path, model, result, override), override)
+    return result
+
+
+def _split(override: str) -> tuple[tuple[str | int, ...], str]:
+    key, equals, text = override.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise RecipeError("an override cannot be read", got=repr(override), expected="key.sub=value")
+    return tuple(int(part) if part.isascii() and part.isdigit() and len(part) < 7 else part for part in parts), text
+
+
+def _value(text: str, path: tuple[str | int, ...], model: type[BaseModel], raw: object, override: str) -> Any:
+    if is_text(field_at(model, path, raw)) and text.strip() not in ("", "~", "null") and text.strip()[0] not in "'\"":
+        return text
+    return parse_yaml(text, source=f"override {override!r}")
+
+
+def _put(target: Any, path: tuple[str | int, ...], value: object, override: str) -> None:
+    for depth, part in enumerate(path):
+        last = depth == len(path) - 1
+        if isinstance(target, dict):
+            part = str(part)
+            if last:
+                target[part] = value
+            elif target.get(part) is None:
+                target[part] = {}
+        elif isinstance(target, list) and isinstance(part, int) and part < len(target):
+            if last:
+                target[part] = value
+        else:
+            kind = f"a list of {len(target)}" if isinstance(target, list) else repr(target)
+            place = dotted(path[:depth]) or "the recipe"
+            raise RecipeError(f"override {override!r} leads nowhere: {place} is {kind}")
+        target = target[part]

@@ -1,0 +1,111 @@
+"""How a run goes: sampling, steps, evaluation, checkpoints and the machine it runs on."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from understudy.recipe.data import Suite
+from understudy.recipe.section import Number, Section, Text, Whole
+
+
+class RolloutConfig(Section):
+    """How the student is sampled in training.
+
+    Args:
+        prompts_per_step: problems a step. num_generations: rollouts of each.
+        max_completion_length: in tokens, each turn. temperature: sampling's and the loss's, one field for both.
+        top_p: nucleus mass kept. top_k: tokens kept, 0 = all. max_turns: of an episode.
+    """
+
+    prompts_per_step: Whole = Field(default=16, ge=1)
+    num_generations: Whole = Field(default=4, ge=1)
+    max_completion_length: Whole = Field(default=256, ge=1)
+    temperature: Number = Field(default=1.0, gt=0, le=10)
+    top_p: Number = Field(default=1.0, gt=0, le=1)
+    top_k: Whole = Field(default=0, ge=0)
+    max_turns: Whole = Field(default=1, ge=1)
+
+
+class Optimizer(Section):
+    """AdamW and its learning rate.
+
+    Args:
+        learning_rate: the highest. schedule: ``constant``, or ``linear`` or ``cosine`` down to 0 at the last step.
+        warmup_steps: steps of linear rise. betas, eps, weight_decay: AdamW's.
+        max_grad_norm: the gradient's global norm is cut to this; null leaves it.
+    """
+
+    learning_rate: Number = Field(default=1e-4, gt=0)
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    warmup_steps: Whole = Field(default=0, ge=0)
+    betas: tuple[Annotated[Number, Field(ge=0, lt=1)], Annotated[Number, Field(ge=0, lt=1)]] = (0.9, 0.95)
+    eps: Number = Field(default=1e-8, gt=0)
+    weight_decay: Number = Field(default=0.0, ge=0)
+    max_grad_norm: Number | None = Field(default=1.0, gt=0)
+
+
+def _suite_or_name(value: object) -> str:
+    return "name" if isinstance(value, str) else "suite"
+
+
+SuiteOrName = Annotated[Annotated[Suite, Tag("suite")] | Annotated[Text, Tag("name")], Discriminator(_suite_or_name)]
+"""A ``Suite``, or the name of one that comes with the package."""
+
+
+class Evaluation(Section):
+    """When the student is examined, and on what.
+
+    Args:
+        every: steps between examinations; 0 means only before and after. suites: problems, or names of built-in ones.
+        before, after: examine before step 0 and after the last step.
+    """
+
+    every: Whole = Field(default=0, ge=0)
+    suites: tuple[SuiteOrName, ...] = ()
+    before: bool = True
+    after: bool = True
+
+    @property
+    def suite_names(self) -> tuple[str, ...]:
+        """The suites' names in order."""
+        return tuple(suite if isinstance(suite, str) else suite.name for suite in self.suites)
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Evaluation:
+        names = self.suite_names
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two suites are called {name!r}")
+        return self
+
+
+class Checkpoint(Section):
+    """What is kept for ``--resume`` and after.
+
+    Args:
+        every: steps between checkpoints. keep_last: how many are kept.
+        keep_best: name of the suite whose best checkpoint is kept as well.
+    """
+
+    every: Whole = Field(default=10, ge=1)
+    keep_last: Whole = Field(default=2, ge=1)
+    keep_best: Text | None = None
+
+
+class Engine(Section):
+    """Where the work is done; these fields change speed and memory, never results beyond rounding.
+
+    Args:
+        kind: ``local`` is one process. device: ``auto`` takes a GPU where there is one.
+        micro_batch_tokens: tokens in one forward pass. head_chunk_rows: rows of logits that exist at one time.
+        sampler_batch_rows: rollouts that are sampled side by side. threads: of the CPU; null leaves torch's choice.
+    """
+
+    kind: Literal["local"] = "local"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    micro_batch_tokens: Whole = Field(default=16384, ge=1)
+    head_chunk_rows: Whole = Field(default=512, ge=1)
+    sampler_batch_rows: Whole = Field(default=256, ge=1)
+    threads: Whole | None = Field(default=None, ge=1)

@@ -1,0 +1,99 @@
+"""From a row to its prompt and its gold completion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from understudy.errors import DataError
+from understudy.protocols import Message, Prompt
+from understudy.recipe import Data, Source, Suite
+from understudy.tasks.templates import missing_column, parse_template
+
+ROLES = ("system", "developer", "user", "assistant", "tool")
+
+Columns = Mapping[str, object]
+
+
+def prompt_reader(source: Source) -> Callable[[Columns], Prompt]:
+    """A function from a row's columns to its prompt: template, column ``prompt``, or ``messages``.
+
+    An answer of the assistant at the end of ``messages`` is the gold completion, not part of the prompt.
+
+    Raises:
+        RecipeError: the template cannot be read.
+    """
+    if source.prompt is None:
+        return _prompt_column
+    template = parse_template(source.prompt, field=_field(source, "prompt"))
+    return lambda columns: _usable(template.render(columns), "the prompt")
+
+
+def completion_reader(data: Data) -> Callable[[Columns], str | None]:
+    """A function from a row's columns to its gold completion; None where the row has none.
+
+    It reads the template ``data.completion``; without one, column ``completion`` (text, or a message list whose last
+    message counts), or else an assistant's message at the end of ``messages``.
+
+    Raises:
+        RecipeError: the template cannot be read.
+    """
+    if data.completion is None:
+        return _completion_column
+    template = parse_template(data.completion, field="data.completion")
+    return template.render
+
+
+def _prompt_column(columns: Columns) -> Prompt:
+    name = "prompt" if "prompt" in columns else "messages"
+    if name not in columns:
+        error = missing_column("prompt", columns)
+        error.remedy = error.remedy or "Set data.prompt to a template such as '{question}'."
+        raise error
+    value = columns[name]
+    if isinstance(value, str) and name == "prompt":
+        return _usable(value, "column 'prompt'")
+    messages = _messages(value, name)
+    if name == "messages" and messages[-1]["role"] == "assistant":
+        messages = messages[:-1]
+    if not messages:
+        raise DataError(f"column {name!r} holds no message before the assistant's")
+    return messages
+
+
+def _completion_column(columns: Columns) -> str | None:
+    value = columns.get("completion")
+    if isinstance(value, str):
+        return value
+    name = "completion" if value is not None else "messages"
+    if columns.get(name) is None:
+        return None
+    last = _messages(columns[name], name)[-1]
+    content = last.get("content")
+    return content if last["role"] == "assistant" and isinstance(content, str) else None
+
+
+def _messages(value: object, name: str) -> Sequence[Message]:
+    expected = "a list of {role: ..., content: ...}"
+    if not isinstance(value, list | tuple) or not value:
+        raise DataError(f"column {name!r} is no message list", got=repr(value)[:80], expected=expected)
+    for number, message in enumerate(value, start=1):
+        where = f"column {name!r}, message {number}"
+        if not isinstance(message, Mapping) or not isinstance(message.get("role"), str):
+            raise DataError(f"{where} is no message", got=repr(message)[:80], expected="{role: ..., content: ...}")
+        if message["role"] not in ROLES:
+            raise DataError(f"{where} has no known role", got=repr(message["role"])[:80], expected=", ".join(ROLES))
+        if not isinstance(message.get("content"), str) and not message.get("tool_calls"):
+            raise DataError(f"{where} has no text", got=repr(message.get("content"))[:80], expected="content: text")
+    return list(value)
+
+
+def _usable(text: str, what: str) -> str:
+    if not text.strip():
+        raise DataError(f"{what} is blank", got=repr(text)[:80], expected="text")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise DataError(f"{what} holds half a surrogate pair, which no encoding can write", got=repr(text)[:80])
+    return text
+
+
+def _field(source: Source, name: str) -> str:
+    return f"{name} of suite {source.name}" if isinstance(source, Suite) else f"data.{name}"
