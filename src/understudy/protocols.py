@@ -10,7 +10,7 @@ from typing import Literal, Protocol, runtime_checkable
 from torch import Tensor
 
 from understudy.plans import LossPlan
-from understudy.rollouts import FinishReason, Rollout
+from understudy.rollouts import Context, FinishReason, Rollout
 from understudy.tokens import Batch
 
 # ---------------------------------------------------------------------------------------------- sampling

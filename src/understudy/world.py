@@ -10,7 +10,7 @@ from torch import Tensor
 
 @runtime_checkable
 class World(Protocol):
-    """Reductions over all ranks. Each rank plans its own shard; every rank must make the same calls in the same order."""
+    """Reductions over all ranks. Each rank plans its own shard and makes the same calls in the same order."""
 
     @property
     def size(self) -> int:

@@ -1,0 +1,50 @@
+# Every target makes .venv itself when it is missing or stale. Another interpreter: make setup PYTHON=python3.12
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/
+ARGS ?=
+
+# Named by content, so that a checkout's new file times cost nothing; the folder is in it because an editable
+# install does not survive a move.
+INSTALLED := $(VENV)/installed-$(firstword $(shell { pwd; cat pyproject.toml constraints.txt; } | cksum))
+TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1: /p' Makefile | awk -F': ' '{ printf "  make %-7s %s\n", $$1, $$2 }'
+
+setup: $(INSTALLED)  ## make .venv with the pinned dependencies and this package (editable)
+	@echo "$(VENV) is ready: $(RUN)understudy --help"
+
+demo: $(INSTALLED)  ## build a tiny teacher and student, distil, evaluate, print the table
+	$(RUN)understudy demo $(ARGS)
+
+test: $(INSTALLED)  ## run the test suite; ARGS="tests/test_world.py -q" narrows it
+	$(RUN)python -m pytest $(ARGS)
+
+check: $(INSTALLED)  ## lint, format, strict types, import layers
+	$(RUN)ruff check .
+	$(RUN)ruff format --check .
+	$(RUN)mypy
+	$(RUN)lint-imports --no-logo
+
+bench: $(INSTALLED)  ## time the parts of a training step; ARGS="--width 256" changes it
+	$(RUN)python -m benchmarks $(ARGS)
+
+clean:  ## remove .venv, caches and build products; runs/ stays
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache src/*.egg-info
+
+# A .venv made here is brought up to date in place; one that is broken or was moved here is made again.
+$(INSTALLED):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "understudy needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." \
+	        "Name another one: make $(or $(firstword $(MAKECMDGOALS)),setup) PYTHON=python3.12" >&2; exit 1; }
+	@if ! { grep -qsF "$(CURDIR)/$(VENV)" $(VENV)/pyvenv.cfg && $(VENV)/bin/python -m pip --version >/dev/null 2>&1; }; \
+	then echo "[1/3] $(VENV) with $$($(PYTHON) --version)"; $(PYTHON) -m venv --clear $(VENV); fi
+	@echo "[2/3] $(TORCH) (the largest part; minutes on a slow line)"
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check "$(TORCH)"
+	@echo "[3/3] the other pinned dependencies and this package"
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@rm -f $(VENV)/installed-*; touch $@

@@ -1,0 +1,232 @@
+"""What a run would do, without doing it: objective, schedule, a planned synthetic batch, memory, downloads."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from understudy.engines.local import learning_rate_at
+from understudy.objectives.context import PlanContext
+from understudy.objectives.methods import objective_of
+from understudy.objectives.needs import Needs
+from understudy.objectives.objective import Objective
+from understudy.recipe import Recipe
+from understudy.rollouts import FinishReason, Origin, Rollout, Turn, contexts_of
+from understudy.testbed import is_testbed
+from understudy.testbed.catalogue import model_config
+from understudy.tokens import Hidden, TokenTable, Wide, batch_of
+
+BYTES = {"float32": 4, "bfloat16": 2}
+
+
+@dataclass(frozen=True)
+class ModelPreview:
+    """What is known of a model before it is loaded.
+
+    Args:
+        role: student, teacher or reference. model: as the recipe names it. where: on disk, built here, or to fetch.
+        num_parameters: None while its configuration is not on this machine. config: its configuration.
+    """
+
+    role: str
+    model: str
+    where: str
+    num_parameters: int | None
+    config: Any = None
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The answer of ``understudy train --dry-run``.
+
+    Args:
+        method: its name. needs: columns of scorers. writers: who writes completions. terms: of the loss.
+        rollouts_per_step, updates_per_step, steps: counts. learning_rates: at the first, middle and last update.
+        planned_rows: of a synthetic batch, by term. memory_bytes: estimated, by purpose; empty when unknown.
+        fetches: what is not on this machine. models: by role.
+    """
+
+    method: str
+    needs: list[str]
+    writers: list[str]
+    steps: int
+    rollouts_per_step: int
+    updates_per_step: int
+    learning_rates: list[float]
+    planned_rows: dict[str, int]
+    memory_bytes: dict[str, int]
+    fetches: list[str]
+    models: list[ModelPreview]
+
+    def to_json(self) -> dict[str, object]:
+        """Everything but the configurations of the models."""
+        content = asdict(self)
+        for model in content["models"]:
+            del model["config"]
+        return content
+
+
+def preview(recipe: Recipe) -> Preview:
+    """Plan a synthetic batch with the recipe's objective and estimate what the run takes; nothing is loaded."""
+    objective = objective_of(recipe.objective)
+    updates = recipe.steps * objective.num_updates
+    models = _models(recipe)
+    return Preview(
+        method=recipe.objective.method,
+        needs=objective.needs.describe(),
+        writers=[who for who in ("student", "teacher", "data") if getattr(objective.mix, who) > 0],
+        steps=recipe.steps,
+        rollouts_per_step=recipe.rollout.prompts_per_step * recipe.rollout.num_generations,
+        updates_per_step=objective.num_updates,
+        learning_rates=[
+            learning_rate_at(update, settings=recipe.optimizer, total_updates=updates)
+            for update in (0, updates // 2, updates - 1)
+        ],
+        planned_rows=_planned_rows(objective, recipe),
+        memory_bytes=estimate_memory(recipe, models),
+        fetches=[model.model for model in models if model.where == "to fetch"] + _data_to_fetch(recipe),
+        models=models,
+    )
+
+
+def estimate_memory(recipe: Recipe, models: list[ModelPreview]) -> dict[str, int]:
+    """Bytes by purpose: exact for weights and optimiser, an estimate from the configuration for activations and cache.
+
+    Empty when the student's configuration is not on this machine.
+    """
+    student = next(model for model in models if model.role == "student")
+    if student.num_parameters is None:
+        return {}
+    count, config = student.num_parameters, student.config.get_text_config()
+    trained = count if recipe.student.lora is None else _lora_parameters(recipe.student.lora.rank, config)
+    length = recipe.rollout.max_completion_length * recipe.rollout.max_turns
+    kv_width = 2 * getattr(config, "num_key_value_heads", config.num_attention_heads) * _head_dim(config)
+    inner = getattr(config, "intermediate_size", 4 * config.hidden_size)
+    return {
+        "student weights": 4 * count,
+        "student gradients": 4 * trained,
+        "optimizer": 8 * trained,
+        **{
+            f"{model.role} weights": BYTES[_dtype_of(recipe, model.role)] * model.num_parameters
+            for model in models
+            if model.role != "student" and model.num_parameters is not None
+        },
+        "activations": 4
+        * recipe.engine.micro_batch_tokens
+        * config.num_hidden_layers
+        * (10 * config.hidden_size + 3 * inner),
+        "logits": 2 * 4 * recipe.engine.head_chunk_rows * config.vocab_size,
+        "sampler cache": 4 * recipe.engine.sampler_batch_rows * length * config.num_hidden_layers * kv_width,
+    }
+
+
+def _lora_parameters(rank: int, config: Any) -> int:
+    width, inner = config.hidden_size, getattr(config, "intermediate_size", 4 * config.hidden_size)
+    return config.num_hidden_layers * rank * (4 * 2 * width + 3 * (width + inner))
+
+
+def _head_dim(config: Any) -> int:
+    return getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+
+
+def _dtype_of(recipe: Recipe, role: str) -> str:
+    section = recipe.teacher if role == "teacher" else recipe.reference
+    return section.dtype if section is not None else "float32"
+
+
+def _models(recipe: Recipe) -> list[ModelPreview]:
+    named = [("student", recipe.student.model, recipe.student.trust_remote_code)]
+    if recipe.teacher is not None:
+        named.append(("teacher", recipe.teacher.model, recipe.teacher.trust_remote_code))
+    if recipe.reference is not None and recipe.reference.model != "initial":
+        named.append(("reference", recipe.reference.model, recipe.reference.trust_remote_code))
+    return [_model(role, name, trust) for role, name, trust in named]
+
+
+def _model(role: str, name: str, trust_remote_code: bool) -> ModelPreview:
+    if is_testbed(name):
+        return _described(role, name, "built here", model_config(name))
+    try:
+        config = AutoConfig.from_pretrained(name, local_files_only=True, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError):
+        return ModelPreview(role, name, "to fetch", None)
+    return _described(role, name, "on disk", config)
+
+
+def _described(role: str, name: str, where: str, config: Any) -> ModelPreview:
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)
+    return ModelPreview(role, name, where, sum(p.numel() for p in model.parameters()), config)
+
+
+def _data_to_fetch(recipe: Recipe) -> list[str]:
+    sources = [recipe.data, *(suite for suite in recipe.evaluation.suites if not isinstance(suite, str))]
+    return [
+        source.dataset
+        for source in sources
+        if not is_testbed(source.dataset) and not Path(source.dataset).expanduser().exists()
+    ]
+
+
+def _planned_rows(objective: Objective, recipe: Recipe) -> dict[str, int]:
+    table = synthetic_table(objective)
+    context = PlanContext(step=0, total_steps=recipe.steps, seed=recipe.seed, temperature=recipe.rollout.temperature)
+    plans = objective.plan(table, context)
+    return {
+        term.name: sum(t.rows.numel() for p in plans for t in p.terms if t.name == term.name) for term in plans[0].terms
+    }
+
+
+def synthetic_table(objective: Objective, *, num_rollouts: int = 8, length: int = 16) -> TokenTable:
+    """A random batch with every column the objective needs, its tokens written by the mix's writers in turn."""
+    mix = objective.mix
+    origins = [
+        origin
+        for origin, share in ((Origin.STUDENT, mix.student), (Origin.TEACHER, mix.teacher), (Origin.DATA, mix.data))
+        if share > 0
+    ]
+    rollouts = [_synthetic_rollout(n, origins[n % len(origins)], length) for n in range(num_rollouts)]
+    table = batch_of(rollouts, contexts_of(rollouts)).table
+    return _with_needed_columns(table, objective.needs)
+
+
+def _synthetic_rollout(number: int, origin: Origin, length: int) -> Rollout:
+    ids = torch.arange(length)
+    turn = Turn(
+        prompt_ids=torch.zeros(4, dtype=torch.int64),
+        completion_ids=ids,
+        origin=torch.full_like(ids, origin),
+        behaviour_logprob=torch.full((length,), -1.0),
+        weight_version=torch.zeros_like(ids),
+        finish_reason=FinishReason.STOP,
+    )
+    return Rollout(
+        key=number,
+        group=number // 2,
+        problem=str(number),
+        turns=(turn,),
+        finish_reason=FinishReason.STOP,
+        reward=float(number % 2),
+    )
+
+
+def _with_needed_columns(table: TokenTable, needs: Needs) -> TokenTable:
+    generator = torch.Generator().manual_seed(0)
+
+    def random(*shape: int) -> torch.Tensor:
+        return -torch.rand(shape, generator=generator) - 0.1
+
+    count = table.num_tokens
+    table = table.with_tokens(**{name: random(count) for name in sorted(needs.columns) if name not in table.tokens})
+    wide = {
+        f"{scorer}_top_k": Wide(torch.arange(k).expand(count, k), random(count, k).log_softmax(1))
+        for scorer, k in needs.top_k.items()
+    }
+    for scorer, column in sorted(needs.at_ids):
+        wide[f"{scorer}_at_{column}"] = Wide(wide[column].ids, random(*wide[column].ids.shape))
+    hidden = {scorer: Hidden(torch.zeros(count, 1), lambda states: states) for scorer in needs.hidden}
+    return table.with_wide(**wide).with_hidden(**hidden)
