@@ -1,0 +1,1 @@
+"""Worlds a student acts in, and the loop that plays a batch of them."""

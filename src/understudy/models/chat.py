@@ -1,0 +1,149 @@
+"""Prompts to token ids and completions to text: the only place where text becomes ids or ids become text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from jinja2 import TemplateError
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from understudy.errors import DataError
+from understudy.protocols import Message, Prompt
+
+ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
+
+# Stands for the assistant's words when only what a template puts after them is wanted; no template touches it.
+_SPOKEN = "understudy:spoken"
+
+
+def encode_prompt(
+    tokenizer: PreTrainedTokenizerBase,
+    prompt: Prompt,
+    *,
+    chat_template_kwargs: Mapping[str, object] | None = None,
+    add_generation_prompt: bool = True,
+) -> Tensor:
+    """[P] int64 ids of a prompt: text with the tokenizer's opening special tokens, or messages by its chat template.
+
+    Args:
+        tokenizer: of the student. prompt: text, or a list of messages with ``role`` and ``content``.
+        chat_template_kwargs: passed to the chat template (e.g. ``enable_thinking``).
+        add_generation_prompt: end messages with the opening of the assistant's turn.
+    Raises:
+        DataError: no chat template, a message of the wrong shape, or a template that refuses the messages.
+    """
+    if isinstance(prompt, str):
+        return _encode_text(tokenizer, prompt)
+    text = _render(tokenizer, prompt, chat_template_kwargs, add_generation_prompt=add_generation_prompt)
+    return _encode_exactly(tokenizer, text)
+
+
+def encode_continuation(
+    tokenizer: PreTrainedTokenizerBase,
+    prompt: Prompt,
+    *,
+    last_id: int | None,
+    chat_template_kwargs: Mapping[str, object] | None = None,
+) -> Tensor:
+    """[E] int64 ids to add to a context that goes on: what the environment says after the student's completion.
+
+    Messages become what the chat template writes between the assistant's words and its next turn. A closing token that
+    the student already wrote is not written twice.
+
+    Args:
+        tokenizer: of the student. prompt: text, taken as it is, or messages.
+        last_id: last id of the context so far. chat_template_kwargs: as in ``encode_prompt``.
+    Raises:
+        DataError: as in ``encode_prompt``.
+    """
+    if isinstance(prompt, str):
+        return _encode_exactly(tokenizer, prompt)
+    opening: list[Message] = [{"role": "user", "content": "."}, {"role": "assistant", "content": _SPOKEN}]
+    text = _render(tokenizer, [*opening, *prompt], chat_template_kwargs, add_generation_prompt=True)
+    ids = _encode_exactly(tokenizer, text.partition(_SPOKEN)[2])
+    return ids[1:] if ids.numel() and ids[0] == last_id else ids
+
+
+def encode_completion(tokenizer: PreTrainedTokenizerBase, text: str, *, stop_id: int) -> Tensor:
+    """[C] int64 ids of a written completion with the id that ends it: what a student should have said.
+
+    Args:
+        tokenizer: of the student. text: the completion. stop_id: appended unless the text already ends with it.
+    """
+    ids = _encode_exactly(tokenizer, text)
+    if ids.numel() and ids[-1] == stop_id:
+        return ids
+    return torch.cat([ids, torch.tensor([stop_id])])
+
+
+def decode(tokenizer: PreTrainedTokenizerBase, ids: Tensor, *, skip_special_tokens: bool = True) -> str:
+    """The text of ids, with its spaces left as they are."""
+    text = tokenizer.decode(ids.tolist(), skip_special_tokens=skip_special_tokens, clean_up_tokenization_spaces=False)
+    assert isinstance(text, str)
+    return text
+
+
+def _encode_text(tokenizer: PreTrainedTokenizerBase, text: str) -> Tensor:
+    ids = _encode(tokenizer, text, add_special_tokens=True)
+    # Some tokenizers close every text; a prompt that ends is a prompt nobody goes on with.
+    if (
+        ids
+        and ids[-1] == tokenizer.eos_token_id
+        and ids[-1:] != _encode(tokenizer, text, add_special_tokens=False)[-1:]
+    ):
+        ids = ids[:-1]
+    return torch.tensor(ids, dtype=torch.int64)
+
+
+def _encode_exactly(tokenizer: PreTrainedTokenizerBase, text: str) -> Tensor:
+    return torch.tensor(_encode(tokenizer, text, add_special_tokens=False), dtype=torch.int64)
+
+
+def _encode(tokenizer: PreTrainedTokenizerBase, text: str, *, add_special_tokens: bool) -> list[int]:
+    # The context's bound is the sampler's to check: silence the tokenizer's own warning.
+    return list(tokenizer(text, add_special_tokens=add_special_tokens, verbose=False)["input_ids"])
+
+
+def _render(
+    tokenizer: PreTrainedTokenizerBase,
+    messages: Sequence[Message],
+    kwargs: Mapping[str, object] | None,
+    *,
+    add_generation_prompt: bool,
+) -> str:
+    if not tokenizer.chat_template:
+        raise DataError(
+            "the prompt is a list of messages, but the tokenizer has no chat template",
+            got=tokenizer.name_or_path or type(tokenizer).__name__,
+            expected="a tokenizer with a chat template, or a prompt of text",
+            remedy="Give `prompt` as text or a template over columns, or use an instruction-tuned model.",
+        )
+    checked = [_checked(message, place) for place, message in enumerate(messages)]
+    if not checked:
+        raise DataError("the prompt is an empty list of messages", remedy="Give it at least one message.")
+    try:
+        options: dict[str, Any] = {**(kwargs or {}), "tokenize": False, "add_generation_prompt": add_generation_prompt}
+        rendered = tokenizer.apply_chat_template(checked, **options)  # type: ignore[arg-type]
+    except (TemplateError, TypeError, ValueError) as error:
+        roles = ", ".join(str(message["role"]) for message in checked)
+        raise DataError(
+            "the chat template refuses the messages", got=f"roles {roles}", remedy=f"The template says: {error}"
+        ) from error
+    return str(rendered)
+
+
+def _checked(message: object, place: int) -> dict[str, object]:
+    """The message as a dict; raises DataError unless its role and content are what a template can take."""
+    where = f"message {place + 1} of a prompt"
+    if not isinstance(message, Mapping):
+        raise DataError(f"{where} is not a mapping", got=repr(message), expected="role and content")
+    role, content = message.get("role"), message.get("content")
+    if role not in ROLES:
+        raise DataError(f"{where} has a wrong role", got=repr(role), expected=f"one of {', '.join(sorted(ROLES))}")
+    calls_only = content is None and role == "assistant" and message.get("tool_calls")
+    if not (isinstance(content, str) or calls_only):
+        raise DataError(f"{where} has no text", got=repr(content), expected="`content` as text")
+    return dict(message)
