@@ -35,7 +35,9 @@ class Ratio:
 
 @dataclass(frozen=True, eq=False)
 class Likelihood:
-    """-A f(rho) l, summed over K; the policy gradient and, with A = 1, the negative log-likelihood.
+    """Gradient -A f(rho) grad l, summed over K: the policy gradient and, with A = 1, the negative log-likelihood.
+
+    Its value is -A l for ratio ``one``, and the surrogate -A rho (clipped as f is) for the others.
 
     Args:
         advantage: [M, K] constants.

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from understudy.build.models import optimizer_of
 from understudy.engines.local import learning_rate_at
 from understudy.objectives.context import PlanContext
 from understudy.objectives.methods import objective_of
@@ -16,8 +17,7 @@ from understudy.objectives.needs import Needs
 from understudy.objectives.objective import Objective
 from understudy.recipe import Recipe
 from understudy.rollouts import FinishReason, Origin, Rollout, Turn, contexts_of
-from understudy.testbed import is_testbed
-from understudy.testbed.catalogue import model_config
+from understudy.testbed import is_testbed, model_config
 from understudy.tokens import Hidden, TokenTable, Wide, batch_of
 
 BYTES = {"float32": 4, "bfloat16": 2}
@@ -74,7 +74,7 @@ def preview(recipe: Recipe) -> Preview:
     """Plan a synthetic batch with the recipe's objective and estimate what the run takes; nothing is loaded."""
     objective = objective_of(recipe.objective)
     updates = recipe.steps * objective.num_updates
-    models = _models(recipe)
+    models, optimizer = _models(recipe), optimizer_of(recipe, objective.num_updates)
     return Preview(
         method=recipe.objective.method,
         needs=objective.needs.describe(),
@@ -83,7 +83,7 @@ def preview(recipe: Recipe) -> Preview:
         rollouts_per_step=recipe.rollout.prompts_per_step * recipe.rollout.num_generations,
         updates_per_step=objective.num_updates,
         learning_rates=[
-            learning_rate_at(update, settings=recipe.optimizer, total_updates=updates)
+            learning_rate_at(update, settings=optimizer, total_updates=updates)
             for update in (0, updates // 2, updates - 1)
         ],
         planned_rows=_planned_rows(objective, recipe),

@@ -10,7 +10,7 @@ from tests.objectives.methods.test_opd import sequence_reverse_kl
 from tests.objectives.oracle import expected_gradient, gradient_of, make_chain
 from understudy.objectives.methods import OPD, objective_of
 from understudy.objectives.row_losses import evaluate, evaluate_full
-from understudy.plans import Divergence, Likelihood, ToTarget
+from understudy.plans import Divergence, Likelihood, Ratio, ToTarget
 from understudy.rollouts import Origin
 
 VOCABULARY = 7
@@ -245,3 +245,22 @@ def test_14_sequence_reverse_kl_needs_the_sum_to_go_and_token_level_is_biased_fo
         for discount in (0.0, 1.0)
     )
     assert (to_go - claim).abs().max() < 1e-9 < 1e-3 < (token - claim).abs().max()
+
+
+@pytest.mark.parametrize("kind", ["importance", "capped", "masked", "ppo", "dual_clip"])
+def test_value_of_a_ratio_is_the_surrogate_and_its_gradient_that_of_the_surrogate(kind):
+    ratio = Ratio(kind, low=0.8, high=1.2, dual=1.5)
+    advantage = torch.tensor([[2.0, 2.0, 2.0, -2.0, -2.0, -2.0, -2.0, 0.0]], dtype=torch.float64)
+    rho = torch.tensor([[0.5, 1.0, 1.4, 0.5, 1.0, 1.4, 1.6, 1.0]], dtype=torch.float64)
+    live = rho.log().requires_grad_()
+    loss = evaluate(Likelihood(advantage, ratio, torch.zeros_like(rho)), live).sum()
+    by_hand = {
+        "importance": ([1, 2, 2.8, -1, -2, -2.8, -3.2, 0], [1, 2, 2.8, -1, -2, -2.8, -3.2, 0]),
+        "capped": ([1.6, 2, 2.4, -1.6, -2, -2.4, -2.4, 0], [1.6, 2, 2.4, -1.6, -2, -2.4, -2.4, 0]),
+        "masked": ([0, 2, 0, 0, -2, 0, 0, 0], [0, 2, 0, 0, -2, 0, 0, 0]),
+        "ppo": ([1, 2, 2.4, -1.6, -2, -2.8, -3.2, 0], [1, 2, 0, 0, -2, -2.8, -3.2, 0]),
+        "dual_clip": ([1, 2, 2.4, -1.6, -2, -2.8, -3.0, 0], [1, 2, 0, 0, -2, -2.8, 0, 0]),
+    }
+    value, slope = by_hand[kind]
+    assert loss.item() == pytest.approx(-sum(value))
+    assert torch.autograd.grad(loss, live)[0][0].tolist() == pytest.approx([-s for s in slope])

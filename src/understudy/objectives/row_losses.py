@@ -49,16 +49,33 @@ def select(row_loss: RowLoss, index: Int[Tensor, "s"]) -> RowLoss:
 def likelihood(
     row_loss: Likelihood, live: Float[Tensor, "m k"], *, valid: Bool[Tensor, "m k"] | None = None
 ) -> Float[Tensor, "m"]:
-    """sum_k -A f(rho) l, with f(rho) detached: its gradient is the policy gradient of A with ratio f."""
-    factor = row_loss.advantage
-    if row_loss.ratio.kind != "one":
+    """sum_k with gradient -A f(rho) grad l, f(rho) detached: the policy gradient of A with ratio f.
+
+    Its value is -A l for ratio ``one`` (a likelihood) and the surrogate -A rho, cut as the ratio says, for the others.
+    """
+    advantage = row_loss.advantage
+    if valid is not None:
+        advantage = torch.where(valid, advantage, torch.zeros_like(advantage))
+    if row_loss.ratio.kind == "one":
+        value = -advantage * live
+    else:
         if row_loss.old_logprob is None:
             raise ShapeError(f"ratio {row_loss.ratio.kind!r} without old_logprob", expected="[M, K] old log-probs")
-        factor = factor * ratio_factor(row_loss.ratio, (live.detach() - row_loss.old_logprob).exp(), factor)
-    if valid is not None:
-        factor = torch.where(valid, factor, torch.zeros_like(factor))
-    # A factor of zero gives exactly zero also where the live log-prob is -inf.
-    return torch.where(factor == 0, torch.zeros_like(live), -factor * live).sum(1)
+        rho = (live.detach() - row_loss.old_logprob).exp()
+        factor = ratio_factor(row_loss.ratio, rho, advantage)
+        value = -advantage * (surrogate_ratio(row_loss.ratio, rho, advantage) + factor * (live - live.detach()))
+    # An advantage of zero gives exactly zero also where the live log-prob is -inf.
+    return torch.where(advantage == 0, torch.zeros_like(live), value).sum(1)
+
+
+def surrogate_ratio(ratio: Ratio, rho: Float[Tensor, "m k"], advantage: Float[Tensor, "m k"]) -> Float[Tensor, "m k"]:
+    """What multiplies A in the surrogate's value: f(rho), and the bound itself where ppo's surrogate is flat."""
+    if ratio.kind not in ("ppo", "dual_clip"):
+        return ratio_factor(ratio, rho, advantage)
+    lowered = rho.clamp_min(ratio.low)
+    if ratio.kind == "dual_clip":
+        lowered = lowered.clamp_max(ratio.dual)
+    return torch.where(advantage > 0, rho.clamp_max(ratio.high), lowered)
 
 
 def ratio_factor(ratio: Ratio, rho: Float[Tensor, "m k"], advantage: Float[Tensor, "m k"]) -> Float[Tensor, "m k"]:

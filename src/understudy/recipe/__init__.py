@@ -1,7 +1,7 @@
 """The recipe of a run: frozen records read from YAML, checked before anything else happens."""
 
 from understudy.recipe.data import Data, Source, Suite, Verifier
-from understudy.recipe.loading import differences, load_recipe, recipe_from, to_yaml
+from understudy.recipe.loading import differences, load_recipe, load_suite, recipe_from, to_yaml
 from understudy.recipe.models import Lora, Reference, Student, Teacher
 from understudy.recipe.recipe import ObjectiveConfig, Recipe
 from understudy.recipe.run import Checkpoint, Engine, Evaluation, Optimizer, RolloutConfig
@@ -24,6 +24,7 @@ __all__ = [
     "Verifier",
     "differences",
     "load_recipe",
+    "load_suite",
     "recipe_from",
     "to_yaml",
 ]

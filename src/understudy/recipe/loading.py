@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from understudy.errors import RecipeError
+from understudy.recipe.data import Suite
 from understudy.recipe.outline import dotted, nearest
 from understudy.recipe.overrides import apply_overrides
 from understudy.recipe.problems import recipe_error
@@ -23,14 +24,34 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         RecipeError: no such file, not YAML (with the line), or a field that is missing, misspelt or out of range.
     """
     path = Path(path)
-    raw = parse_yaml(_read(path), source=str(path))
-    if not isinstance(raw, dict):
-        what = "is empty" if raw is None else "is not a recipe"
-        raise RecipeError(f"{path} {what}", expected="YAML with the keys " + ", ".join(Recipe.model_fields))
-    raw = apply_overrides(raw, overrides, Recipe)
+    raw = apply_overrides(_mapping_in(path, Recipe), overrides, Recipe)
     if raw.get("name") is None:
         raw["name"] = path.stem.lstrip(".")
     return recipe_from(raw, source=str(path))
+
+
+def load_suite(path: str | Path) -> Suite:
+    """The suite in the YAML file ``path``; its name defaults to the file's stem.
+
+    Raises:
+        RecipeError: no such file, not YAML, or a field that is missing, misspelt or out of range.
+    """
+    path = Path(path)
+    raw = _mapping_in(path, Suite)
+    if raw.get("name") is None:
+        raw["name"] = path.stem.lstrip(".")
+    try:
+        return Suite.model_validate(raw)
+    except ValidationError as error:
+        raise recipe_error(error, Suite, raw, source=str(path)) from error
+
+
+def _mapping_in(path: Path, model: type[BaseModel]) -> dict[str, Any]:
+    raw = parse_yaml(_read(path), source=str(path))
+    if not isinstance(raw, dict):
+        what = "is empty" if raw is None else f"is not a {model.__name__.lower()}"
+        raise RecipeError(f"{path} {what}", expected="YAML with the keys " + ", ".join(model.model_fields))
+    return raw
 
 
 def recipe_from(raw: Mapping[str, Any], *, source: str = "recipe") -> Recipe:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
-
 from pydantic import Field, model_validator
 
 from understudy.objectives.methods import AnyMethod
@@ -24,7 +22,7 @@ class Recipe(Section):
         name: the run's folder is ``output/name``; null takes the recipe file's stem. seed: of every random draw.
         student, teacher, reference: the models. data: what is trained on. rollout: how the student is sampled.
         objective: the method, by its field ``method``. optimizer: AdamW. steps: optimiser rounds.
-        evaluation, checkpoint, engine: see there. output: folder of all runs. report_to: further trackers.
+        evaluation, checkpoint, engine: see there. output: folder of all runs.
     """
 
     name: FolderName | None = None
@@ -41,7 +39,6 @@ class Recipe(Section):
     checkpoint: Checkpoint = Checkpoint()
     engine: Engine = Engine()
     output: Text = "runs"
-    report_to: tuple[Literal["tensorboard", "trackio", "wandb"], ...] = ()
 
     @property
     def run_directory(self) -> Path:

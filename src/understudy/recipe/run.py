@@ -59,13 +59,14 @@ class Evaluation(Section):
 
     Args:
         every: steps between examinations; 0 means only before and after. suites: problems, or names of built-in ones.
-        before, after: examine before step 0 and after the last step.
+        before, after: examine before step 0 and after the last step. teacher: examine the teacher once, before step 0.
     """
 
     every: Whole = Field(default=0, ge=0)
     suites: tuple[SuiteOrName, ...] = ()
     before: bool = True
     after: bool = True
+    teacher: bool = True
 
     @property
     def suite_names(self) -> tuple[str, ...]:

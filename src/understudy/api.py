@@ -1,0 +1,261 @@
+"""The entry for Python callers and the command line: train from a recipe, evaluate a model."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from understudy.build import (
+    Assembly,
+    Building,
+    EnvironmentFactory,
+    Own,
+    assemble,
+    exam_of,
+    examinee_of,
+    model_named,
+    sampler_of,
+)
+from understudy.errors import RunDirectoryError
+from understudy.evaluation.examination import Exam, Examinee, examine, figures_of
+from understudy.evaluation.suites import SuiteResult, read_suite_result, write_suite_result
+from understudy.evaluation.summary import suite_summary, summary, write_summary
+from understudy.models.chat import decode
+from understudy.objectives.objective import Objective
+from understudy.protocols import Scorer
+from understudy.recipe import Engine, Recipe, Suite, differences, load_recipe, load_suite, recipe_from, to_yaml
+from understudy.recipe.yaml_text import parse_yaml
+from understudy.testbed import suite_named
+from understudy.training.loop import Best, LoopSettings, Outcome
+from understudy.training.loop import run as run_loop
+from understudy.training.progress import Display, display_on
+from understudy.training.run_directory import RunDirectory, open_run
+from understudy.training.surroundings import describe
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as it ended.
+
+    Args:
+        path: its folder. recipe: resolved. outcome: how it ended. summary: content of ``summary.json``; None when
+            the run was stopped before its end.
+    """
+
+    path: Path
+    recipe: Recipe
+    outcome: Outcome
+    summary: Mapping[str, object] | None
+
+    @property
+    def model(self) -> Path | None:
+        """Folder of the newest weights, for ``AutoModelForCausalLM`` (or ``PeftModel``); None before any checkpoint."""
+        folder = self.outcome.checkpoint
+        if folder is None:
+            return None
+        return next((folder / name for name in ("model", "adapter") if (folder / name).is_dir()), None)
+
+
+def train(
+    recipe: Recipe | str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    objective: Objective | None = None,
+    environment: EnvironmentFactory | None = None,
+    teacher: Scorer | None = None,
+    resume: bool = False,
+    display: Display | None = None,
+) -> Run:
+    """Train as a recipe says, from its last checkpoint with ``resume``.
+
+    Args:
+        recipe: or the path of its YAML file, changed by ``key.sub=value`` overrides.
+        objective, environment, teacher: in place of what the recipe names; ``environment`` makes one world an attempt.
+        display: shown the progress; None shows it on standard error.
+    Raises:
+        UserMistakeError: the recipe, its data or its models cannot be used.
+        UnderstudyError: the run could not go on; everything up to the last finished step is kept.
+    """
+    recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
+    display = display or display_on(sys.stderr)
+    with _opened(recipe, resume=resume) as directory:
+        own = Own(objective=objective, environment=environment, teacher=teacher)
+        assembly = _assembled(recipe, own, directory, display)
+        _examine_teacher(assembly, recipe, directory, display)
+        outcome = run_loop(
+            assembly.parts,
+            loop_settings(recipe),
+            directory,
+            evaluate=partial(_examine_student, assembly, recipe, directory) if assembly.exams else None,
+            decode=partial(decode, assembly.student.tokenizer),
+            display=display,
+        )
+        content = None
+        if outcome.signal is None:
+            content = summarise(recipe, assembly.exams, directory.path, seconds=_seconds(directory, outcome))
+            write_summary(content, directory.path / "summary.json")
+    return Run(directory.path, recipe, outcome, content)
+
+
+def loop_settings(recipe: Recipe) -> LoopSettings:
+    """What happens between the steps of this recipe."""
+    best = recipe.checkpoint.keep_best
+    return LoopSettings(
+        evaluate_every=recipe.evaluation.every,
+        evaluate_before=recipe.evaluation.before,
+        evaluate_after=recipe.evaluation.after,
+        checkpoint_every=recipe.checkpoint.every,
+        keep_last=recipe.checkpoint.keep_last,
+        best=Best(f"eval/{best.removeprefix('testbed/')}/mean") if best else None,
+        rollouts_per_step=recipe.rollout.prompts_per_step * recipe.rollout.num_generations,
+    )
+
+
+def summarise(recipe: Recipe, exams: Sequence[Exam], path: Path, *, seconds: float) -> dict[str, object]:
+    """The content of ``summary.json`` from the evaluation files of a run."""
+    suites = {}
+    for exam in exams:
+        name = exam.suite.name
+        before, after, teacher = (_result(path, label, name) for label in (_label(0), _label(recipe.steps), "teacher"))
+        if after is not None:
+            suites[name] = suite_summary(after=after, before=before, teacher=teacher)
+    return summary(
+        name=recipe.name or "",
+        method=recipe.objective.method,
+        seed=recipe.seed,
+        steps=recipe.steps,
+        seconds=round(seconds, 3),
+        suites=suites,
+    )
+
+
+def _opened(recipe: Recipe, *, resume: bool) -> RunDirectory:
+    return open_run(
+        recipe.run_directory,
+        recipe=to_yaml(recipe),
+        environment=describe(seed=recipe.seed),
+        resume=resume,
+        differences=lambda old, new: differences(*(_recipe_in(text, recipe) for text in (old, new))),
+    )
+
+
+def _recipe_in(text: str, recipe: Recipe) -> Recipe:
+    source = str(recipe.run_directory / "recipe.yaml")
+    content = parse_yaml(text, source=source)
+    if not isinstance(content, dict):
+        raise RunDirectoryError(f"{source} is not a recipe")
+    return recipe_from(content, source=source)
+
+
+def _assembled(recipe: Recipe, own: Own, directory: RunDirectory, display: Display) -> Assembly:
+    """The run's objects; a folder made for a recipe that cannot run is taken away again."""
+    try:
+        return assemble(recipe, own, building=building_shown(display))
+    except BaseException:
+        if not directory.resumed:
+            directory.close()
+            shutil.rmtree(directory.path, ignore_errors=True)
+        raise
+
+
+def building_shown(display: Display) -> Building:
+    """Shows the making of testbed models as a phase."""
+    shown: set[str] = set()
+
+    def show(name: str, _: int, total: int) -> None:
+        if name not in shown:
+            shown.add(name)
+            display.notice(f"Training {name} (first use; kept afterwards).")
+            display.phase(f"make {name.removeprefix('testbed/')}", size=total)
+        display.advance(1)
+
+    return show
+
+
+def _examine_student(
+    assembly: Assembly, recipe: Recipe, directory: RunDirectory, step: int, progress: Callable[[int], None]
+) -> dict[str, float]:
+    figures: dict[str, float] = {}
+    for exam in assembly.exams:
+        result = examine(exam, assembly.student, seed=recipe.seed, progress=progress)
+        write_suite_result(result, result_file(directory.path, _label(step), exam.suite.name))
+        figures |= figures_of(result)
+    return figures
+
+
+def _examine_teacher(assembly: Assembly, recipe: Recipe, directory: RunDirectory, display: Display) -> None:
+    examinee: Examinee | None = assembly.teacher
+    if examinee is None or not recipe.evaluation.teacher:
+        return
+    for exam in assembly.exams:
+        if _result(directory.path, "teacher", exam.suite.name) is None:
+            display.phase(f"teacher on {exam.suite.name}", size=exam.num_attempts)
+            result = examine(exam, examinee, seed=recipe.seed, progress=display.advance)
+            write_suite_result(result, result_file(directory.path, "teacher", exam.suite.name))
+
+
+def result_file(path: Path, label: str, suite: str) -> Path:
+    """Where a run keeps a suite's result: ``label`` is ``step-NNNNNN`` or ``teacher``."""
+    return path / "evaluation" / f"{label}-{suite}.json"
+
+
+def _label(step: int) -> str:
+    return f"step-{step:06d}"
+
+
+def _result(path: Path, label: str, suite: str) -> SuiteResult | None:
+    file = result_file(path, label, suite)
+    return read_suite_result(file) if file.is_file() else None
+
+
+def _seconds(directory: RunDirectory, outcome: Outcome) -> float:
+    """Wall clock of this session; steps of earlier sessions count by their own time."""
+    if not directory.resumed:
+        return outcome.seconds
+    lines = [json.loads(line) for line in directory.metrics.read_text(encoding="utf-8").splitlines()]
+    return max(outcome.seconds, sum(line.get("step_time") or 0.0 for line in lines))
+
+
+def evaluate(
+    model: str,
+    suites: Sequence[str],
+    *,
+    num_samples: int | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    out: Path | None = None,
+    display: Display | None = None,
+) -> list[SuiteResult]:
+    """Put a model through suites.
+
+    Args:
+        model: a folder, a hub name, or ``testbed/...``. suites: built-in names, or YAML files with a suite's fields.
+        num_samples, limit: in place of the suite's. out: folder for the results, every sample kept.
+    Raises:
+        UserMistakeError: model or suite cannot be used.
+    """
+    display = display or display_on(sys.stderr)
+    chosen = [_suite(name, num_samples=num_samples, limit=limit) for name in suites]
+    exams = [exam_of(suite) for suite in chosen]
+    loaded = model_named(model, Engine(), building=building_shown(display))
+    examinee = examinee_of(loaded, sampler_of(loaded.model, loaded, Engine()))
+    results = []
+    for exam in exams:
+        display.phase(exam.suite.name, size=exam.num_attempts)
+        result = examine(exam, examinee, seed=seed, progress=display.advance)
+        if out is not None:
+            write_suite_result(result, out / f"{exam.suite.name}.json")
+        results.append(result)
+    display.end()
+    return results
+
+
+def _suite(name: str, *, num_samples: int | None, limit: int | None) -> Suite:
+    suite = load_suite(name) if name.endswith((".yaml", ".yml")) else suite_named(name)
+    changes = {"num_samples": num_samples, "limit": limit}
+    return suite.model_copy(update={key: value for key, value in changes.items() if value is not None})

@@ -1,0 +1,19 @@
+"""From a recipe to the objects of a run: the only place where configuration becomes things."""
+
+from understudy.build.assembly import Assembly, Own, assemble
+from understudy.build.data import EnvironmentFactory, exam_of, suites_of, tasks_of
+from understudy.build.models import Building, examinee_of, model_named, sampler_of
+
+__all__ = [
+    "Assembly",
+    "Building",
+    "EnvironmentFactory",
+    "Own",
+    "assemble",
+    "exam_of",
+    "examinee_of",
+    "model_named",
+    "sampler_of",
+    "suites_of",
+    "tasks_of",
+]

@@ -1,0 +1,59 @@
+"""The problems of a run: what is trained on and what is examined."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from understudy.errors import ContextLengthError
+from understudy.evaluation.examination import Exam
+from understudy.models.chat import encode_prompt
+from understudy.models.load import LoadedModel
+from understudy.protocols import Environment, Task
+from understudy.recipe import Recipe, Source, Suite
+from understudy.tasks import load_tasks, verifier_from
+from understudy.testbed import is_testbed, suite_named
+from understudy.testbed import tasks as testbed_tasks
+
+EnvironmentFactory = Callable[[], Environment]
+
+
+def tasks_of(source: Source) -> list[Task]:
+    """The problems of a recipe's data or suite."""
+    if is_testbed(source.dataset):
+        return testbed_tasks(source.dataset, source.split, limit=source.limit)
+    return load_tasks(source)
+
+
+def suites_of(recipe: Recipe) -> list[Suite]:
+    """The recipe's suites, built-in ones resolved."""
+    return [suite_named(suite) if isinstance(suite, str) else suite for suite in recipe.evaluation.suites]
+
+
+def exam_of(suite: Suite, recipe: Recipe | None = None, environment: EnvironmentFactory | None = None) -> Exam:
+    """A suite with its problems and verifier; a run's own environment and limits where it has them."""
+    tasks, verifier = tasks_of(suite), verifier_from(suite.verifier, suite.answer)
+    if recipe is None:
+        return Exam(suite, tasks, verifier)
+    return Exam(
+        suite,
+        tasks,
+        verifier,
+        environment=environment,
+        max_completion_length=recipe.rollout.max_completion_length,
+        max_turns=recipe.rollout.max_turns,
+    )
+
+
+def check_lengths(recipe: Recipe, student: LoadedModel, tasks: Sequence[Task]) -> None:
+    """Every prompt must leave room for a token; found before step 0, not in the middle of a run."""
+    for task in tasks:
+        length = encode_prompt(
+            student.known_tokenizer, task.prompt, chat_template_kwargs=recipe.student.chat_template_kwargs
+        ).numel()
+        if length >= student.max_length:
+            raise ContextLengthError(
+                f"the prompt of problem {task.problem} is longer than the student's context",
+                got=f"{length} tokens",
+                expected=f"fewer than {student.max_length}",
+                remedy="Shorten it, leave the row out, or take a model with a longer context.",
+            )

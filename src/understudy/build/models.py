@@ -1,0 +1,168 @@
+"""The models of a run: which device, which weights, which optimiser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+
+from understudy.engines.local import LocalPolicy, LocalScorer, OptimizerConfig
+from understudy.errors import RecipeError
+from understudy.evaluation.examination import Examinee
+from understudy.models.adapters import LoraConfig
+from understudy.models.load import LoadedModel, load_model
+from understudy.models.sampling import LocalSampler
+from understudy.models.tokenizers import share_vocabulary
+from understudy.objectives.objective import Objective
+from understudy.protocols import Scorer
+from understudy.recipe import Engine, Recipe
+from understudy.testbed import is_testbed, resolve_model
+
+Building = Callable[[str, int, int], None]
+"""Told what is being made on first use, the steps taken and the steps in all."""
+
+
+def set_threads(engine: Engine) -> None:
+    """Use the CPU threads that the recipe names; none leaves torch's choice."""
+    if engine.threads is not None:
+        torch.set_num_threads(engine.threads)
+
+
+def device_of(engine: Engine) -> str:
+    """``cuda`` where the recipe asks for it, or leaves it open and there is one; else ``cpu``.
+
+    Raises:
+        RecipeError: ``cuda`` is asked for and there is none.
+    """
+    if engine.device == "cuda" and not torch.cuda.is_available():
+        raise RecipeError("engine.device has no such device", got="cuda", remedy="Use device: auto or cpu.")
+    if engine.device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return engine.device
+
+
+def model_named(
+    name: str,
+    engine: Engine,
+    *,
+    dtype: str = "float32",
+    trust_remote_code: bool = False,
+    tokenizer: str | None = None,
+    building: Building | None = None,
+) -> LoadedModel:
+    """The model of that name: a folder, a hub id, or a testbed model, which is made on first use."""
+    folder = str(resolve_model(name, building)) if is_testbed(name) else name
+    return load_model(
+        folder, dtype=dtype, device=device_of(engine), trust_remote_code=trust_remote_code, tokenizer=tokenizer
+    )
+
+
+def sampler_of(model: torch.nn.Module, loaded: LoadedModel, engine: Engine, dtype: str = "float32") -> LocalSampler:
+    """A sampler on the module; with dtype ``bfloat16`` a float32 student samples under autocast, as it trains."""
+    return LocalSampler(
+        model,
+        vocab_size=loaded.vocab_size,
+        max_length=loaded.max_length,
+        device=loaded.device,
+        autocast_dtype=torch.bfloat16 if dtype == "bfloat16" else None,
+        max_batch_rows=engine.sampler_batch_rows,
+    )
+
+
+def examinee_of(loaded: LoadedModel, sampler: LocalSampler, kwargs: Mapping[str, object] | None = None) -> Examinee:
+    """A local model as one who writes and can be examined."""
+    return Examinee(sampler, loaded.known_tokenizer, loaded.stop_ids, loaded.max_length, kwargs or {})
+
+
+def load_pair(
+    recipe: Recipe, *, with_teacher: bool, building: Building | None
+) -> tuple[LoadedModel, LoadedModel | None]:
+    """The student and, where it is a local model, the teacher, both cut to the vocabulary they share.
+
+    Raises:
+        ModelError: one is no model. TokenizerMismatchError: they read text differently.
+    """
+    section = recipe.student
+    student = model_named(
+        section.model,
+        recipe.engine,
+        trust_remote_code=section.trust_remote_code,
+        tokenizer=section.tokenizer,
+        building=building,
+    )
+    if recipe.teacher is None or not with_teacher:
+        return student, None
+    teacher = model_named(
+        recipe.teacher.model,
+        recipe.engine,
+        dtype=recipe.teacher.dtype,
+        trust_remote_code=recipe.teacher.trust_remote_code,
+        building=building,
+    )
+    return share_vocabulary(student, teacher)
+
+
+def optimizer_of(recipe: Recipe, num_updates: int) -> OptimizerConfig:
+    """The recipe's optimiser in updates: a step of the recipe takes ``num_updates`` of them."""
+    options = recipe.optimizer
+    return OptimizerConfig(
+        learning_rate=options.learning_rate,
+        schedule=options.schedule,
+        warmup_steps=options.warmup_steps * num_updates,
+        betas=options.betas,
+        eps=options.eps,
+        weight_decay=options.weight_decay,
+        max_grad_norm=options.max_grad_norm or 0.0,
+    )
+
+
+def policy_of(recipe: Recipe, loaded: LoadedModel, objective: Objective) -> LocalPolicy:
+    """The student that learns, all of it or its adapters; schedules count optimiser updates."""
+    section = recipe.student.lora
+    lora = None
+    if section is not None:
+        targets = section.target_modules
+        lora = LoraConfig(
+            rank=section.rank,
+            alpha=section.resolved_alpha,
+            dropout=section.dropout,
+            target_modules=targets if isinstance(targets, str) else list(targets),
+        )
+    return LocalPolicy(
+        loaded,
+        optimizer=optimizer_of(recipe, objective.num_updates),
+        total_updates=recipe.steps * objective.num_updates,
+        lora=lora,
+        precision=recipe.student.dtype,
+        token_budget=recipe.engine.micro_batch_tokens,
+        chunk_rows=recipe.engine.head_chunk_rows,
+        ema_decay=recipe.student.ema_decay,
+        keep_initial=recipe.reference is not None and recipe.reference.model == "initial",
+        seed=recipe.seed,
+    )
+
+
+def scorers_of(
+    recipe: Recipe, policy: LocalPolicy, teacher: LoadedModel | None, building: Building | None
+) -> dict[str, Scorer]:
+    """The recipe's teacher and reference, by these names."""
+    scorers: dict[str, Scorer] = {}
+    if teacher is not None:
+        scorers["teacher"] = _local_scorer(teacher, recipe.engine)
+    section = recipe.reference
+    if section is not None and section.model == "initial":
+        scorers["reference"] = policy.scorer("initial")
+    elif section is not None:
+        reference = model_named(
+            section.model,
+            recipe.engine,
+            dtype=section.dtype,
+            trust_remote_code=section.trust_remote_code,
+            building=building,
+        )
+        scorers["reference"] = _local_scorer(share_vocabulary(policy.loaded, reference)[1], recipe.engine)
+    return scorers
+
+
+def _local_scorer(loaded: LoadedModel, engine: Engine) -> LocalScorer:
+    return LocalScorer(loaded, token_budget=engine.micro_batch_tokens, chunk_rows=engine.head_chunk_rows)

@@ -1,0 +1,217 @@
+"""The command line: ``understudy demo | train | evaluate | methods``.
+
+Heavy imports happen inside the commands, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from understudy.errors import UnderstudyError
+
+app = typer.Typer(
+    name="understudy",
+    help="On-policy distillation for language models.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs to read.")]
+
+
+@app.callback()
+def _settings(
+    context: typer.Context,
+    show_traceback: Annotated[bool, typer.Option("--traceback", help="Show where an error came from.")] = False,
+) -> None:
+    context.obj = {"traceback": show_traceback}
+
+
+@app.command()
+def train(
+    recipe: Annotated[Path, typer.Argument(help="A YAML file.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="key.sub=value, one field each.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
+    print_recipe: Annotated[bool, typer.Option("--print-recipe", help="Print every field, and stop.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and plan without training, and stop.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train a student as a recipe says."""
+    from understudy.recipe import load_recipe, to_yaml
+
+    resolved = load_recipe(recipe, overrides or [])
+    if print_recipe:
+        _print(to_yaml(resolved).rstrip())
+        return
+    if dry_run:
+        _show_preview(resolved, as_json=as_json)
+        return
+    from understudy import api
+
+    run = api.train(resolved, resume=resume)
+    if run.summary is None:
+        where = f"step {run.outcome.step} of {resolved.steps}"
+        _print(f"Stopped at {where}; {run.path} is kept. Go on with --resume.", error=True)
+        raise typer.Exit(run.outcome.exit_status)
+    if as_json:
+        _print(json.dumps(run.summary))
+        return
+    _print_table(_suite_rows(run.summary["suites"]))
+    _print(f"{run.path}/summary.json holds the figures, {run.model} the model.")
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A folder, a hub name, or testbed/...")],
+    suite: Annotated[list[str], typer.Option(help="A built-in suite, or a YAML file that describes one.")],
+    num_samples: Annotated[int | None, typer.Option(min=1, help="Attempts at each problem.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many problems.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the samples.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Folder for the results, every sample kept.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure a model on suites, with intervals."""
+    from understudy import api
+
+    results = api.evaluate(model, suite, num_samples=num_samples, limit=limit, seed=seed, out=out)
+    if as_json:
+        figures = [{k: v for k, v in result.to_json().items() if k != "samples"} for result in results]
+        _print(json.dumps(figures))
+        return
+    rows = [["suite", "score", "problems", "samples", "truncated"]]
+    for result in results:
+        estimate = result.estimate
+        score = f"{estimate.mean:.4f} [{estimate.low:.4f}, {estimate.high:.4f}]"
+        rows.append(
+            [result.name, score, str(estimate.n), str(len(result.samples)), f"{100 * result.truncation_rate:.1f} %"]
+        )
+    _print_table(rows)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder of the demo's run.")] = Path("runs/demo"),
+    as_json: Json = False,
+) -> None:
+    """Build a tiny teacher and student, distil, evaluate; minutes on two cores."""
+    from understudy.demo import run_demo, table_rows
+    from understudy.training.progress import display_on
+
+    done = run_demo(out, display=display_on(sys.stderr))
+    if done.run.outcome.signal is not None:
+        _print(f"Stopped; what was done is in {done.path}.", error=True)
+        raise typer.Exit(done.run.outcome.exit_status)
+    if as_json:
+        _print(json.dumps(done.summary))
+        return
+    _print_table(table_rows(done.summary))
+    _print(f"{done.path}/summary.json holds the figures.")
+
+
+@app.command()
+def methods(as_json: Json = False) -> None:
+    """List the methods, where each comes from, and what it needs."""
+    from understudy.objectives.methods import entries
+
+    if as_json:
+        _print(json.dumps([asdict(entry) for entry in entries()]))
+        return
+    _print_table([["method", "needs", "source"], *([e.name, ", ".join(e.needs), e.source] for e in entries())])
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one sentence and exit code 2."""
+    show_traceback = "--traceback" in sys.argv
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    try:
+        app()
+    except UnderstudyError as error:
+        if show_traceback:
+            traceback.print_exc()
+        _print(f"understudy: {error}", error=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        _print("understudy: interrupted", error=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(141)
+
+
+def _show_preview(recipe: object, *, as_json: bool) -> None:
+    from understudy.preview import preview
+    from understudy.recipe import Recipe
+
+    assert isinstance(recipe, Recipe)
+    plan = preview(recipe)
+    if as_json:
+        _print(json.dumps(plan.to_json()))
+        return
+    rates = ", ".join(f"{rate:.3g}" for rate in plan.learning_rates)
+    rows = [
+        ["method", plan.method],
+        ["written by", ", ".join(plan.writers)],
+        ["needs", ", ".join(plan.needs) or "nothing"],
+        ["steps", f"{plan.steps}, each {plan.rollouts_per_step} rollouts and {plan.updates_per_step} update(s)"],
+        ["learning rate", f"{rates} at the first, middle and last update"],
+        ["planned rows", ", ".join(f"{name} {count}" for name, count in plan.planned_rows.items())],
+        *([model.role, _model_line(model)] for model in plan.models),
+        *([f"memory: {what}", f"{size / 2**20:,.1f} MiB"] for what, size in plan.memory_bytes.items()),
+        ["memory: total", _total(plan.memory_bytes)],
+        ["to fetch", ", ".join(plan.fetches) or "nothing"],
+    ]
+    _print_table(rows, heading=False)
+
+
+def _model_line(model: object) -> str:
+    count = getattr(model, "num_parameters", None)
+    size = f", {count:,} parameters" if count is not None else ""
+    return f"{getattr(model, 'model', '')} ({getattr(model, 'where', '')}{size})"
+
+
+def _total(memory: dict[str, int]) -> str:
+    return (
+        f"about {sum(memory.values()) / 2**20:,.1f} MiB" if memory else "unknown until the student is on this machine"
+    )
+
+
+def _suite_rows(suites: object) -> list[list[str]]:
+    from understudy.demo import margin
+
+    assert isinstance(suites, dict)
+    rows = [["suite", "teacher", "before", "after", "gain over before"]]
+    for name, figures in suites.items():
+        cells = [_cell(figures.get(key)) for key in ("teacher", "before", "after")]
+        rows.append([name, *cells, margin(figures["paired"]) if "paired" in figures else ""])
+    return rows if len(rows) > 1 else []
+
+
+def _cell(estimate: dict[str, float] | None) -> str:
+    return f"{estimate['mean']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}]" if estimate else ""
+
+
+def _print_table(rows: list, *, heading: bool = True) -> None:
+    if not rows:
+        return
+    table = Table(show_header=heading, box=None, pad_edge=False)
+    for cell in rows[0]:
+        table.add_column(cell if heading else "", overflow="fold")
+    for row in rows[1:] if heading else rows:
+        table.add_row(*row)
+    # Where nobody looks at a screen, lines are as long as they need to be.
+    Console(width=None if sys.stdout.isatty() else 240, highlight=False, markup=False).print(table)
+
+
+def _print(text: str, *, error: bool = False) -> None:
+    print(text, file=sys.stderr if error else sys.stdout, flush=True)

@@ -1,0 +1,73 @@
+"""Who writes what in a step: which problems, which writer for each, and the rollouts that come of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from understudy.environments.episodes import Episode
+from understudy.objectives.objective import ON_POLICY, RolloutMix
+from understudy.protocols import Task
+from understudy.randomness import permutation, uniform
+from understudy.rollouts import Rollout
+
+Writer = Literal["student", "teacher", "data"]
+
+
+Write = Callable[[Sequence[Episode], int, Callable[[int], None] | None], list[Rollout]]
+"""(episodes, step, progress) -> one rollout an episode, in order."""
+
+
+@dataclass(frozen=True)
+class Collector:
+    """Makes the rollouts of a step; the same step gives the same problems, writers and keys at any time.
+
+    Args:
+        tasks: the training set. seed: of the run. prompts_per_step: problems a step.
+        num_generations: attempts at each; a gold completion is taken once.
+        write: a function for each writer in use. mix: their shares. shuffle: a new order each epoch.
+    """
+
+    tasks: Sequence[Task]
+    seed: int
+    prompts_per_step: int
+    num_generations: int
+    write: dict[Writer, Write] = field(default_factory=dict)
+    mix: RolloutMix = ON_POLICY
+    shuffle: bool = True
+
+    def __call__(self, step: int, progress: Callable[[int], None] | None = None) -> list[Rollout]:
+        """The rollouts of ``step``, by group; ``progress`` is told how many more have ended."""
+        by_writer: dict[Writer, list[Episode]] = {}
+        for group, task in enumerate(self.tasks_of(step)):
+            writer = self.writer_of(step, group)
+            attempts = 1 if writer == "data" else self.num_generations
+            first = group * self.num_generations
+            assigned = by_writer.setdefault(writer, [])
+            assigned.extend(Episode(task, first + attempt, group) for attempt in range(attempts))
+        rollouts = [r for writer, assigned in by_writer.items() for r in self.write[writer](assigned, step, progress)]
+        return sorted(rollouts, key=lambda rollout: rollout.key)
+
+    def num_rollouts(self) -> int:
+        """How many rollouts a step has at most."""
+        return self.prompts_per_step * self.num_generations
+
+    def tasks_of(self, step: int) -> list[Task]:
+        """The problems of ``step``: epochs follow each other without a gap, each in its own order."""
+        start, count = step * self.prompts_per_step, len(self.tasks)
+        places = range(start, start + self.prompts_per_step)
+        orders = {epoch: self._order(epoch) for epoch in {place // count for place in places}}
+        return [self.tasks[orders[place // count][place % count]] for place in places]
+
+    def writer_of(self, step: int, group: int) -> Writer:
+        """Who writes the completions of one problem: one keyed draw against the shares."""
+        draw = float(uniform(seed=self.seed, step=step, purpose="writer", rollout=group, index=0))
+        if draw < self.mix.student:
+            return "student"
+        # The last share takes what rounding leaves.
+        return "teacher" if self.mix.teacher and (draw < 1 - self.mix.data or not self.mix.data) else "data"
+
+    def _order(self, epoch: int) -> list[int]:
+        count = len(self.tasks)
+        return permutation(count, seed=self.seed, purpose="data", epoch=epoch) if self.shuffle else list(range(count))

@@ -1,0 +1,54 @@
+"""JSON lines, one a step: written to last, read with tolerance for a line that a crash cut short."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from understudy.training.durable import append_line, write_text
+
+Line = dict[str, float | None]
+
+
+def append(path: Path, step: int, figures: Mapping[str, float]) -> None:
+    """Add a step's line, on the disk when the call returns; what is not finite becomes null."""
+    append_line(path, _encoded({"step": step, **figures}))
+
+
+def read(path: Path) -> list[Line]:
+    """All whole lines, in order; a line that cannot be read (cut short by a crash) is left out."""
+    if not path.exists():
+        return []
+    lines = (_decoded(text) for text in path.read_text(encoding="utf-8", errors="replace").splitlines())
+    return [line for line in lines if line is not None]
+
+
+def cut(path: Path, *, below: int) -> int:
+    """Keep the lines of steps before ``below``, all at once or not at all; returns how many were dropped."""
+    if not path.exists():
+        return 0
+    lines = read(path)
+    kept = [line for line in lines if step_of(line) < below]
+    write_text(path, "".join(_encoded(line) + "\n" for line in kept))
+    return len(lines) - len(kept)
+
+
+def step_of(line: Mapping[str, float | None]) -> int:
+    """The step a line belongs to."""
+    step = line.get("step")
+    return -1 if step is None else int(step)
+
+
+def _encoded(line: Mapping[str, float | None]) -> str:
+    finite = {name: None if value is None or not math.isfinite(value) else value for name, value in line.items()}
+    return json.dumps(finite, allow_nan=False)
+
+
+def _decoded(text: str) -> Line | None:
+    try:
+        line = json.loads(text)
+    except ValueError:
+        return None
+    return line if isinstance(line, dict) and isinstance(line.get("step"), int) else None

@@ -1,0 +1,183 @@
+"""Rollouts as Parquet: one row a turn, with the exact token ids and every figure of each token."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from torch import Tensor
+
+from understudy.errors import DataError
+from understudy.objectives.objective import plan_columns
+from understudy.rollouts import FinishReason, Rollout, Turn
+from understudy.tokens import SCORED_ORIGINS, TokenTable
+from understudy.training.durable import write_file
+from understudy.training.step import StepResult
+
+Decode = Callable[[Tensor], str]
+
+_IDS, _FIGURES = pa.list_(pa.int64()), pa.list_(pa.float32())
+
+_SCHEMA = {
+    "step": pa.int64(),
+    "rollout": pa.int64(),
+    "key": pa.int64(),
+    "group": pa.int64(),
+    "problem": pa.string(),
+    "domain": pa.string(),
+    "reward": pa.float64(),
+    "correct": pa.bool_(),
+    "finish_reason": pa.string(),
+    "extra": pa.string(),
+    "turn": pa.int64(),
+    "turn_reward": pa.float64(),
+    "turn_finish_reason": pa.string(),
+    "prompt": pa.string(),
+    "completion": pa.string(),
+    "prompt_ids": _IDS,
+    "completion_ids": _IDS,
+    "origin": pa.list_(pa.int8()),
+    "behaviour_logprob": _FIGURES,
+    "weight_version": _IDS,
+}
+"""Columns of a rollout, then of a turn; a rollout without turns is one row whose turn is null."""
+
+_TOKEN_COLUMNS = ("student_logprob", "student_entropy", "teacher_logprob", "teacher_entropy", "reference_logprob")
+
+
+def file_of(folder: Path, step: int) -> Path:
+    """Where a step's rollouts stand.
+
+    >>> file_of(Path("rollouts"), 10).name
+    'step-000010.parquet'
+    """
+    return folder / f"step-{step:06d}.parquet"
+
+
+def write(path: Path, result: StepResult, *, decode: Decode | None = None) -> None:
+    """Write a step's rollouts atomically, with log-probs, entropies, weights and advantages beside their tokens.
+
+    Columns beyond those of a rollout are lists as long as ``completion_ids``: NaN where a token was not scored.
+
+    Args:
+        decode: [C] ids to text, for the columns ``prompt`` and ``completion``.
+    """
+    table = result.batch.table
+    columns = token_columns(result)
+    by_turn = {name: _by_turn(column, table, result.rollouts) for name, column in columns.items()}
+    rows: list[dict[str, Any]] = []
+    turn_row = 0
+    for index, rollout in enumerate(result.rollouts):
+        shared = {"step": result.step, "rollout": index, **_rollout_row(rollout)}
+        if not rollout.turns:
+            rows.append(shared)
+        for number, turn in enumerate(rollout.turns):
+            figures = {name: lists[turn_row] for name, lists in by_turn.items()}
+            rows.append({**shared, "turn": number, **_turn_row(turn, decode), **figures})
+            turn_row += 1
+    schema = pa.schema({**_SCHEMA, **dict.fromkeys(columns, _FIGURES)})
+    content = pa.Table.from_pylist(rows, schema=schema)
+    write_file(path, lambda beside: pq.write_table(content, beside, compression="zstd"))
+
+
+def token_columns(result: StepResult) -> dict[str, Tensor]:
+    """[N] figures of each scored token: log-probs and entropies, then ``<term>/weight`` and ``<term>/advantage``.
+
+    With several updates a step, a token's weight and advantage are those of the update that it took part in.
+    """
+    table = result.batch.table
+    columns = {name: table.tokens[name].float() for name in _TOKEN_COLUMNS if name in table.tokens}
+    for plan in result.plans:
+        for name, column in plan_columns(plan, table.num_tokens).items():
+            before = columns.get(name)
+            absent = column.isnan() | (column == 0)
+            columns[name] = column if before is None else torch.where(absent, before, column)
+    return columns
+
+
+def read(path: Path) -> list[Rollout]:
+    """The rollouts of a file, equal to those that were written (values of ``extra`` as JSON gives them back).
+
+    Raises:
+        DataError: the file is missing or is not one of ours.
+    """
+    try:
+        rows = pq.read_table(path, columns=list(_SCHEMA)).to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{path} holds no rollouts", got=str(error).splitlines()[0]) from error
+    return [_rollout_of(list(turns)) for _, turns in groupby(rows, key=lambda row: row["rollout"])]
+
+
+def _rollout_row(rollout: Rollout) -> dict[str, Any]:
+    return {
+        "key": rollout.key,
+        "group": rollout.group,
+        "problem": rollout.problem,
+        "domain": rollout.domain,
+        "reward": rollout.reward,
+        "correct": rollout.correct,
+        "finish_reason": str(rollout.finish_reason),
+        "extra": json.dumps(dict(rollout.extra), ensure_ascii=False, default=str),
+    }
+
+
+def _turn_row(turn: Turn, decode: Decode | None) -> dict[str, Any]:
+    return {
+        "turn_reward": turn.reward,
+        "turn_finish_reason": str(turn.finish_reason),
+        "prompt": None if decode is None else decode(turn.prompt_ids),
+        "completion": None if decode is None else decode(turn.completion_ids),
+        "prompt_ids": turn.prompt_ids.numpy(),
+        "completion_ids": turn.completion_ids.numpy(),
+        "origin": turn.origin.numpy(),
+        "behaviour_logprob": turn.behaviour_logprob.numpy(),
+        "weight_version": turn.weight_version.numpy(),
+    }
+
+
+def _by_turn(column: Tensor, table: TokenTable, rollouts: Sequence[Rollout]) -> list[Any]:
+    """The column cut into turns, each as long as its completion."""
+    turns = [turn for rollout in rollouts for turn in rollout.turns]
+    scored = column.split(table.turns["num_tokens"].tolist())
+    return [_spread(values, turn).numpy() for values, turn in zip(scored, turns, strict=True)]
+
+
+def _spread(values: Tensor, turn: Turn) -> Tensor:
+    """[C] with the values at the scored tokens; the first of a context without a prompt is never scored."""
+    places = torch.isin(turn.origin, torch.tensor(SCORED_ORIGINS)).nonzero().squeeze(1)
+    spread = torch.full(turn.completion_ids.shape, float("nan"))
+    spread[places[places.numel() - values.numel() :]] = values
+    return spread
+
+
+def _rollout_of(rows: Sequence[Mapping[str, Any]]) -> Rollout:
+    first = rows[0]
+    return Rollout(
+        key=first["key"],
+        group=first["group"],
+        problem=first["problem"],
+        turns=tuple(_turn_of(row) for row in rows if row["turn"] is not None),
+        finish_reason=FinishReason(first["finish_reason"]),
+        reward=first["reward"],
+        correct=first["correct"],
+        domain=first["domain"],
+        extra=json.loads(first["extra"]),
+    )
+
+
+def _turn_of(row: Mapping[str, Any]) -> Turn:
+    return Turn(
+        prompt_ids=torch.tensor(row["prompt_ids"], dtype=torch.int64),
+        completion_ids=torch.tensor(row["completion_ids"], dtype=torch.int64),
+        origin=torch.tensor(row["origin"], dtype=torch.int64),
+        behaviour_logprob=torch.tensor(row["behaviour_logprob"], dtype=torch.float32),
+        weight_version=torch.tensor(row["weight_version"], dtype=torch.int64),
+        finish_reason=FinishReason(row["turn_finish_reason"]),
+        reward=row["turn_reward"],
+    )

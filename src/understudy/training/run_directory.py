@@ -1,0 +1,158 @@
+"""The folder of a run: made once, opened again only with the recipe it began with, by one process at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+from understudy.errors import RunDirectoryError
+from understudy.training.durable import refused_by_disk, write_json, write_text
+
+
+@dataclass(frozen=True, eq=False)
+class RunDirectory:
+    """An open run; a context manager that lets the next process in when it ends.
+
+    Args:
+        path: the folder. resumed: whether it was there before. notes: what the user should be told.
+    """
+
+    path: Path
+    resumed: bool
+    notes: tuple[str, ...] = ()
+    _lock: IO[str] | None = field(default=None, repr=False)
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON line a step."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def rollouts(self) -> Path:
+        """Folder of Parquet files."""
+        return self.path / "rollouts"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def evaluation(self) -> Path:
+        """Folder of everything evaluations leave."""
+        return self.path / "evaluation"
+
+    @property
+    def evaluation_figures(self) -> Path:
+        """One JSON line an evaluation."""
+        return self.evaluation / "figures.jsonl"
+
+    def close(self) -> None:
+        """Let the next process in."""
+        if self._lock is not None:
+            self._lock.close()
+
+    def __enter__(self) -> RunDirectory:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_run(
+    path: Path,
+    *,
+    recipe: str,
+    environment: Mapping[str, object],
+    resume: bool = False,
+    differences: Callable[[str, str], Sequence[str]],
+) -> RunDirectory:
+    """Make a run's folder, or open it again to go on; without anything to go on from, ``resume`` begins anew.
+
+    Args:
+        recipe: resolved, as text. environment: see ``surroundings.describe``.
+        differences: names the fields in which two recipe texts differ; none means that only the writing does.
+    Raises:
+        RunDirectoryError: it exists and ``resume`` is false; it is no run; its recipe is another; another process
+            has it open.
+    """
+    with refused_by_disk(path):
+        path.mkdir(parents=True, exist_ok=True)
+    lock = _locked(path)
+    try:
+        resumed = _is_run(path, resume=resume)
+        if resumed:
+            _refuse_changes(path, recipe, differences)
+            notes = _note_surroundings(path, environment)
+        else:
+            write_text(path / "recipe.yaml", recipe)
+            write_json(path / "environment.json", environment)
+            notes = (f"There was nothing to resume in {path}: the run begins anew.",) if resume else ()
+    except BaseException:
+        lock.close()
+        raise
+    return RunDirectory(path, resumed, notes, lock)
+
+
+def _locked(path: Path) -> IO[str]:
+    with refused_by_disk(path):
+        lock = (path / ".lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        lock.close()
+        raise RunDirectoryError(
+            f"another process is at work in {path}", remedy="Wait for it, stop it, or choose another name=..."
+        ) from error
+    except OSError:
+        pass  # a file system without locks
+    return lock
+
+
+def _is_run(path: Path, *, resume: bool) -> bool:
+    """Whether there is a run to go on with; hidden files (the lock, a file half-written) count as nothing."""
+    entries = [entry for entry in path.iterdir() if not entry.name.startswith(".")]
+    if not entries:
+        return False
+    if not resume:
+        raise RunDirectoryError(
+            f"the run directory {path} exists",
+            remedy="Go on with it by --resume, choose another name=..., or delete it.",
+        )
+    if not (path / "recipe.yaml").exists():
+        raise RunDirectoryError(f"{path} holds other files and no run", expected="recipe.yaml of a run")
+    return True
+
+
+def _refuse_changes(path: Path, recipe: str, differences: Callable[[str, str], Sequence[str]]) -> None:
+    before = (path / "recipe.yaml").read_text(encoding="utf-8")
+    changed = [] if before == recipe else list(differences(before, recipe))
+    if changed:
+        raise RunDirectoryError(
+            f"the recipe differs from the one that {path} began with",
+            got="; ".join(changed),
+            remedy="Resume with the same recipe, or start a new run under another name=...",
+        )
+
+
+def _note_surroundings(path: Path, environment: Mapping[str, object]) -> tuple[str, ...]:
+    """Keep the surroundings of every session; numbers repeat bit for bit only where they are the same."""
+    file = path / "environment.json"
+    try:
+        before = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        write_json(file, environment)
+        return ()
+    sessions = [*before.pop("resumed", []), environment]
+    write_json(file, {**before, "resumed": sessions})
+    changed = sorted(name for name in ("versions", "commit", "hardware") if before.get(name) != environment.get(name))
+    if not changed:
+        return ()
+    return (f"The run began with other {' and '.join(changed)}: numbers may differ in the last digits from here on.",)

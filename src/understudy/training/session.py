@@ -1,0 +1,197 @@
+"""One process's share of a run.
+
+Everything is numbered by the steps that were done before it, from 0: step 10 is made by the weights of checkpoint 10,
+which evaluation 10 examines.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from understudy.errors import NonFiniteError, UnderstudyError
+from understudy.training import checkpoint, metric_lines, rollout_files
+from understudy.training.clock import Clock
+from understudy.training.durable import write_json
+from understudy.training.interruption import AbandonedError, Stop
+from understudy.training.metrics import figures_of
+from understudy.training.progress import Display
+from understudy.training.resume import restore
+from understudy.training.run_directory import RunDirectory
+from understudy.training.step import NonFiniteStepError, Parts, Progress, StepResult, run_step
+
+Evaluate = Callable[[int, Progress], Mapping[str, float]]
+"""(step, progress) -> figures of the present weights; files it keeps in ``evaluation/`` begin with ``step-NNNNNN``."""
+
+Report = Callable[[int, Mapping[str, float]], None]
+"""Told the figures of each step and of each evaluation as they are written."""
+
+
+@dataclass(frozen=True)
+class Best:
+    """The evaluation figure whose best checkpoint is kept."""
+
+    metric: str
+    higher_is_better: bool = True
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """What happens between steps.
+
+    Args:
+        evaluate_every: steps between evaluations, 0 for none on the way. evaluate_before, evaluate_after: the run.
+        checkpoint_every: steps between checkpoints; the last step always has one. keep_last: how many are kept.
+        best: what else is kept. rollouts_every: steps between files of rollouts, 0 for none.
+        rollouts_per_step: how many to expect, for the display; 0 if nobody knows.
+    """
+
+    evaluate_every: int = 0
+    evaluate_before: bool = True
+    evaluate_after: bool = True
+    checkpoint_every: int = 10
+    keep_last: int = 2
+    best: Best | None = None
+    rollouts_every: int = 1
+    rollouts_per_step: int = 0
+
+
+@dataclass(eq=False)
+class Session:
+    """One process's share of a run.
+
+    Args:
+        parts, settings, directory, evaluate, decode, reports, display: see ``loop.run``. stop: asked between pieces.
+    Attributes:
+        start, done: steps done before this session, and now. is_cut: it ended before its time.
+    """
+
+    parts: Parts
+    settings: LoopSettings
+    directory: RunDirectory
+    evaluate: Evaluate | None
+    decode: rollout_files.Decode | None
+    reports: Sequence[Report]
+    display: Display
+    stop: Stop
+    start: int = 0
+    done: int = 0
+    is_cut: bool = True
+
+    @property
+    def total(self) -> int:
+        """Steps of the whole run."""
+        return self.parts.settings.total_steps
+
+    def go(self) -> None:
+        """The whole run, or as much of it as a signal allows."""
+        for note in self.directory.notes:
+            self.display.notice(note)
+        self.start = self.done = restore(self.directory, self.parts.policy.load, notice=self.display.notice)
+        self.parts.announce(self.parts.policy.version)
+        self.display.begin(done=self.done, total=self.total)
+        try:
+            while self.done < self.total:
+                self.examine()
+                self.train()
+                if self.done % self.settings.checkpoint_every == 0:
+                    self.save()
+                self.stop.check()
+            self.save()
+            self.examine()
+            self.is_cut = False
+        except AbandonedError:
+            self.save()
+
+    def examine(self) -> None:
+        """Evaluate the present weights if it is time and nobody did before; keep them if they are the best so far."""
+        if self.evaluate is None or not self._examination_is_due():
+            return
+        known = {metric_lines.step_of(line) for line in metric_lines.read(self.directory.evaluation_figures)}
+        if self.done not in known:
+            self.display.phase("evaluation")
+            with self._rescuing():
+                figures = self.evaluate(self.done, self._progress)
+            metric_lines.append(self.directory.evaluation_figures, self.done, figures)
+            for report in self.reports:
+                report(self.done, figures)
+        if self.settings.best is not None and self._best_step() == self.done:
+            self.save()
+            content = {"step": self.done, "metric": self.settings.best.metric}
+            write_json(self.directory.checkpoints / "best.json", content)
+
+    def train(self) -> None:
+        """One step, with its rollouts and its line of metrics."""
+        started = time.perf_counter()
+        clock = Clock(self._show_phase)
+        try:
+            with self._rescuing(clock):
+                result = run_step(self.parts, self.done, clock=clock, progress=self._progress)
+        except NonFiniteStepError as error:
+            raise self._explained(error) from error
+        if self.settings.rollouts_every and self.done % self.settings.rollouts_every == 0:
+            self._write_rollouts(result)
+        figures = {**figures_of(result), "step_time": time.perf_counter() - started}
+        metric_lines.append(self.directory.metrics, self.done, figures)
+        for report in self.reports:
+            report(self.done, figures)
+        self.done += 1
+        self.display.step(self.done, figures)
+
+    def save(self) -> None:
+        """A checkpoint of the present weights, unless there is one; then those that are no longer kept go."""
+        checkpoint.write(self.directory.checkpoints, self.done, self.parts.policy.save)
+        best = self._best_step()
+        checkpoint.prune(
+            self.directory.checkpoints, keep_last=self.settings.keep_last, protect=() if best is None else (best,)
+        )
+
+    def _examination_is_due(self) -> bool:
+        settings = self.settings
+        if self.done in (0, self.total):
+            return settings.evaluate_before if self.done == 0 else settings.evaluate_after
+        return settings.evaluate_every > 0 and self.done % settings.evaluate_every == 0
+
+    def _best_step(self) -> int | None:
+        """The step of the best evaluation so far, the one before training aside; the earliest of equals."""
+        best = self.settings.best
+        if best is None:
+            return None
+        sign = 1 if best.higher_is_better else -1
+        lines = metric_lines.read(self.directory.evaluation_figures)
+        found = {metric_lines.step_of(line): line.get(best.metric) for line in lines}
+        values = {step: sign * value for step, value in found.items() if step > 0 and value is not None}
+        return max(values, key=lambda step: (values[step], -step)) if values else None
+
+    def _progress(self, count: int) -> None:
+        self.stop.check()
+        self.display.advance(count)
+
+    def _show_phase(self, phase: str) -> None:
+        self.display.phase(phase, size=self.settings.rollouts_per_step if phase == "sample" else 0)
+
+    def _write_rollouts(self, result: StepResult) -> Path:
+        file = rollout_files.file_of(self.directory.rollouts, result.step)
+        rollout_files.write(file, result, decode=self.decode)
+        return file
+
+    def _explained(self, error: NonFiniteStepError) -> NonFiniteError:
+        file = self._write_rollouts(error.result)
+        remedy = f"The rollouts of that step are in {file}; a lower learning rate or float32 often helps."
+        return NonFiniteError(error.what, got=error.got, expected=error.expected, remedy=remedy)
+
+    @contextmanager
+    def _rescuing(self, clock: Clock | None = None) -> Iterator[None]:
+        """Leave a checkpoint of the steps done in this session when an error strikes while the weights are whole."""
+        try:
+            yield
+        except Exception as error:
+            updating = clock is not None and clock.phase in ("update", "publish")
+            untouched = isinstance(error, NonFiniteStepError) and not error.result.updates
+            if self.done > self.start and (untouched or not updating):
+                with suppress(UnderstudyError):
+                    self.save()
+            raise

@@ -1,0 +1,155 @@
+"""One training step: sample -> reward -> student columns -> teacher's view -> scores -> plan -> update -> publish."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+
+from understudy.errors import NonFiniteError
+from understudy.objectives.context import PlanContext
+from understudy.objectives.objective import Objective
+from understudy.plans import LossPlan
+from understudy.protocols import Policy, Scorer, UpdateResult
+from understudy.randomness import derived_seed
+from understudy.rollouts import Rollout, contexts_of
+from understudy.tokens import Batch, batch_of
+from understudy.training.clock import Clock
+from understudy.training.columns import Scoring, Trust, with_late_ids, with_scorer, with_student
+from understudy.training.views import View, as_the_student
+from understudy.world import SingleProcess, World
+
+Progress = Callable[[int], None]
+"""Told how many more items (rollouts, problems) have ended; it may raise to give the work up."""
+
+
+@dataclass(frozen=True)
+class StepSettings:
+    """What every step of a run has in common.
+
+    Args:
+        seed: of the run. total_steps: for schedules. temperature: of the loss and of every scorer.
+        trust: when the sampler's log-probs stand for the student's. world: reductions over ranks.
+    """
+
+    seed: int
+    total_steps: int
+    temperature: float = 1.0
+    trust: Trust = field(default_factory=Trust)
+    world: World = field(default_factory=SingleProcess)
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """Everything that takes part in a step, wired together.
+
+    Args:
+        collect: (step, progress) -> graded rollouts of that step; it mixes the writers that the objective asks for
+            and depends on the step and the student's weights alone.
+        policy: the student. objective: what is minimised. settings: of every step.
+        scorers: ``teacher`` and ``reference`` by name, those there are. views: what each of them reads; the
+            student's own contexts where none is named.
+        announce: tells the samplers that the live weights are now called so.
+    """
+
+    collect: Callable[[int, Progress], Sequence[Rollout]]
+    policy: Policy
+    objective: Objective
+    settings: StepSettings
+    scorers: Mapping[str, Scorer] = field(default_factory=dict)
+    views: Mapping[str, View] = field(default_factory=dict)
+    announce: Callable[[int], None] = lambda _: None
+
+
+@dataclass(frozen=True, eq=False)
+class StepResult:
+    """What a step did.
+
+    Args:
+        step: its number, from 0. rollouts, batch: with all columns. plans, updates: one each an optimiser step.
+        drift: mean |trainer - sampler| in nats a token, where it was measured.
+        seconds: by phase.
+    """
+
+    step: int
+    rollouts: Sequence[Rollout]
+    batch: Batch
+    plans: Sequence[LossPlan]
+    updates: Sequence[UpdateResult]
+    drift: float | None
+    seconds: Mapping[str, float]
+
+
+class NonFiniteStepError(NonFiniteError):
+    """A loss or gradient of a step is not finite; ``result`` holds the step up to the update that failed."""
+
+    def __init__(self, error: NonFiniteError, result: StepResult) -> None:
+        super().__init__(f"step {result.step}: {error.what}", got=error.got, expected=error.expected)
+        self.result = result
+
+
+def run_step(parts: Parts, step: int, *, clock: Clock, progress: Progress) -> StepResult:
+    """One step, from prompts to published weights.
+
+    Raises:
+        NonFiniteStepError: a loss or gradient is NaN or infinite; the weights are those before the failed update.
+    """
+    torch.manual_seed(derived_seed(seed=parts.settings.seed, step=step, purpose="training step"))
+    with clock("sample"):
+        rollouts = parts.collect(step, progress)
+        batch = batch_of(rollouts, contexts_of(rollouts))
+    scoring = _scoring(parts, rollouts, batch)
+    with clock("student_score"):
+        table, drift = with_student(batch.table, parts.policy, scoring)
+    for name, scorer in asked(parts).items():
+        with clock(f"{name}_score"):
+            table = with_scorer(table, name, scorer, scoring)
+    with clock("late_score"):
+        table = with_late_ids(table, {"student": parts.policy, **asked(parts)}, scoring)
+    with clock("plan"):
+        plans = parts.objective.plan(table, _plan_context(parts.settings, step))
+    batch = Batch(batch.contexts, table)
+    result = StepResult(step, rollouts, batch, plans, updates=[], drift=drift, seconds=clock.seconds)
+    with clock("update"):
+        result = _updated(parts.policy, result)
+    with clock("publish"):
+        parts.announce(parts.policy.publish())
+    return result
+
+
+def asked(parts: Parts) -> dict[str, Scorer]:
+    """The scorers, the student aside, that the objective needs, in the order of ``parts``."""
+    needed = parts.objective.needs.scorers()
+    return {name: scorer for name, scorer in parts.scorers.items() if name in needed}
+
+
+def _scoring(parts: Parts, rollouts: Sequence[Rollout], batch: Batch) -> Scoring:
+    own = as_the_student(rollouts, batch)
+    views = {name: parts.views[name](rollouts, batch) if name in parts.views else own for name in asked(parts)}
+    return Scoring(
+        needs=parts.objective.needs,
+        readings={"student": own, **views},
+        temperature=parts.settings.temperature,
+        trust=parts.settings.trust,
+    )
+
+
+def _plan_context(settings: StepSettings, step: int) -> PlanContext:
+    return PlanContext(
+        step=step,
+        total_steps=settings.total_steps,
+        seed=settings.seed,
+        temperature=settings.temperature,
+        world=settings.world,
+    )
+
+
+def _updated(policy: Policy, result: StepResult) -> StepResult:
+    updates: list[UpdateResult] = []
+    for plan in result.plans:
+        try:
+            updates.append(policy.update(result.batch, plan))
+        except NonFiniteError as error:
+            raise NonFiniteStepError(error, replace(result, updates=updates)) from error
+    return replace(result, updates=updates)

@@ -1,0 +1,131 @@
+"""Figures of a hand-made step, worked out on paper."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from understudy.plans import LossPlan
+from understudy.protocols import UpdateResult
+from understudy.rollouts import FinishReason, Origin, Rollout, Turn, contexts_of
+from understudy.tokens import Batch, Wide, batch_of
+from understudy.training import metric_lines
+from understudy.training.metrics import figures_of
+from understudy.training.step import StepResult
+
+
+def rollout(
+    key: int, origins: list[Origin], *, domain: str, reward: float | None = None, correct: bool | None = None
+) -> Rollout:
+    count = len(origins)
+    turn = Turn(
+        prompt_ids=torch.tensor([1]),
+        completion_ids=torch.arange(2, 2 + count),
+        origin=torch.tensor(origins, dtype=torch.int64),
+        behaviour_logprob=torch.full((count,), -1.0),
+        weight_version=torch.zeros(count, dtype=torch.int64),
+        finish_reason=FinishReason.LENGTH if count == 3 else FinishReason.STOP,
+    )
+    turns = (turn,) if count else ()
+    reason = turn.finish_reason if count else FinishReason.FAILED
+    return Rollout(key, 0, "p", turns, reason, reward=reward, correct=correct, domain=domain)
+
+
+S, T, D = Origin.STUDENT, Origin.TEACHER, Origin.DATA
+
+
+def result_of(batch: Batch, rollouts: list[Rollout], *, drift: float | None = None) -> StepResult:
+    updates = [
+        UpdateResult({"a": 1.0, "b": 2.0}, grad_norm=4.0, learning_rate=0.2, num_tokens=10),
+        UpdateResult({"a": 3.0, "b": -1.0}, grad_norm=2.0, learning_rate=0.1, num_tokens=7),
+    ]
+    plans = [LossPlan([], statistics={"gate/a": 0.5}), LossPlan([], statistics={"gate/a": 1.0, "advantage/a/mean": 3})]
+    return StepResult(3, rollouts, batch, plans, updates, drift, {"sample": 1.5})
+
+
+def test_figures_of_a_step_by_hand() -> None:
+    rollouts = [
+        rollout(0, [S, S, S], domain="x", reward=1.0, correct=True),
+        rollout(1, [], domain="x", reward=0.0, correct=False),
+        rollout(2, [S], domain="y"),
+        rollout(3, [T, T], domain="y", reward=5.0, correct=True),
+        rollout(4, [D], domain="y", reward=100.0, correct=True),
+    ]
+    batch = batch_of(rollouts, contexts_of(rollouts))
+    student = torch.tensor([-1.0, -2.0, -3.0, -1.0, -9.0, -9.0, -9.0])
+    teacher = torch.tensor([-1.0, -1.0, -5.0, -31.0, -1.0, -1.0, -1.0])
+    table = batch.table.with_tokens(
+        student_logprob=student,
+        teacher_logprob=teacher,
+        student_entropy=torch.tensor([0.0, 1.0, 2.0, 3.0, 99.0, 99.0, 99.0]),
+    )
+    figures = figures_of(result_of(Batch(batch.contexts, table), rollouts, drift=0.002))
+    k3 = lambda a: math.exp(a) - a - 1  # noqa: E731
+    expected = {
+        "loss": 2.5,  # (3 + 2) / 2
+        "loss/a": 2.0,
+        "loss/b": 0.5,
+        "grad_norm": 3.0,
+        "learning_rate": 0.1,
+        "num_tokens": 17,
+        "completions/mean_length": 7 / 5,
+        "completions/min_length": 0,
+        "completions/max_length": 3,
+        "completions/clipped_ratio": 1 / 5,
+        "rollouts/failed": 1,
+        "reward": 0.5,  # the student's graded rollouts: 0 and the failed one
+        "accuracy": 0.5,
+        "teacher/reward": 5.0,
+        "teacher/accuracy": 1.0,
+        "kl/reverse_k1": (0 - 1 + 2 + 30) / 4,
+        "kl/reverse_k1/x": 1 / 3,
+        "kl/reverse_k1/y": 30,
+        "kl/k3": (k3(0) + k3(1) + k3(-2) + k3(-20)) / 4,  # the ratio of -30 is cut to -20
+        "entropy": 1.5,
+        "drift/trainer_vs_sampler": 0.002,
+        "gate/a": 0.75,
+        "advantage/a/mean": 3,
+        "time/sample": 1.5,
+    }
+    assert figures == pytest.approx(expected)
+
+
+def test_masses_and_agreement_by_hand() -> None:
+    rollouts = [rollout(0, [S, S], domain="")]
+    batch = batch_of(rollouts, contexts_of(rollouts))
+    at = lambda *rows: torch.tensor(rows).log()  # noqa: E731
+    ids = torch.tensor([[1, 2], [3, 4]])
+    table = batch.table.with_wide(
+        student_top_k=Wide(ids, at([0.5, 0.25], [0.75, 0.125])),
+        teacher_top_k=Wide(torch.tensor([[1, 9], [4, 3]]), at([0.9, 0.1], [0.6, 0.4])),
+        teacher_at_student_top_k=Wide(ids, at([0.9, 0.05], [0.4, 0.0])),
+    )
+    figures = figures_of(result_of(Batch(batch.contexts, table), rollouts))
+    assert figures["support/student_mass"] == pytest.approx((0.75 + 0.875) / 2)
+    assert figures["support/teacher_mass"] == pytest.approx((0.95 + 0.4) / 2)  # at the student's ids
+    assert figures["agreement/top1"] == 0.5
+    assert "kl/reverse_k1" not in figures and "entropy" not in figures and "drift/trainer_vs_sampler" not in figures
+
+
+def test_a_step_without_rollouts_has_no_nan() -> None:
+    figures = figures_of(result_of(batch_of([], []), []))
+    assert figures["rollouts/failed"] == 0
+    assert all(math.isfinite(value) for value in figures.values())
+
+
+def test_lines_are_strict_json_and_survive_half_a_line(tmp_path: Path) -> None:
+    file = tmp_path / "metrics.jsonl"
+    metric_lines.append(file, 0, {"loss": 0.1, "bad": float("nan"), "worse": float("-inf")})
+    metric_lines.append(file, 1, {"loss": 1 / 3})
+    assert "NaN" not in file.read_text() and "Infinity" not in file.read_text()
+    with file.open("ab") as out:
+        out.write(b'{"step": 2, "lo\xff')
+    expected = [{"step": 0, "loss": 0.1, "bad": None, "worse": None}, {"step": 1, "loss": 1 / 3}]
+    assert metric_lines.read(file) == expected
+    assert metric_lines.cut(file, below=1) == 1
+    metric_lines.append(file, 1, {"loss": 2.0})
+    assert metric_lines.read(file) == [expected[0], {"step": 1, "loss": 2.0}]
+    assert file.read_text().count("\n") == 2
