@@ -1,0 +1,1 @@
+"""Engines fill the protocols: ``local`` is PyTorch in one process."""

@@ -1,0 +1,133 @@
+"""Files of a policy: the model in Hugging Face form, the trainer's state in JSON and safetensors, no pickle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+from peft.utils import get_peft_model_state_dict
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
+
+from understudy.engines.local.weights import NamedTensors
+from understudy.errors import CheckpointError
+
+_STATE, _TENSORS = "trainer.json", "trainer.safetensors"
+_MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+
+
+@dataclass(frozen=True)
+class TrainerState:
+    """Counters of a policy.
+
+    Args:
+        updates: optimiser steps taken. version: last published version.
+    """
+
+    updates: int
+    version: int
+
+
+def write_model(folder: Path, model: Any, tokenizer: PreTrainedTokenizerBase | None) -> Path:
+    """Write ``folder/model`` (plain ``AutoModelForCausalLM``) or ``folder/adapter`` (``PeftModel``)."""
+    adapted = isinstance(model, PeftModel)
+    target = folder / ("adapter" if adapted else "model")
+    target.mkdir(parents=True, exist_ok=True)
+    if adapted:
+        model.save_pretrained(target, safe_serialization=True, save_embedding_layers=False)
+    else:
+        model.save_pretrained(target)
+    if tokenizer is not None:
+        tokenizer.save_pretrained(target)
+    return target
+
+
+def write_trainer(folder: Path, state: TrainerState, tensors: Mapping[str, Tensor]) -> None:
+    """Write counters and tensors beside the model."""
+    save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, folder / _TENSORS)
+    (folder / _STATE).write_text(json.dumps(asdict(state), indent=2) + "\n")
+
+
+@dataclass(frozen=True, eq=False)
+class Saved:
+    """What a folder holds, checked against the parameters it is for.
+
+    Args:
+        state: counters. weights: by parameter name. moments: the optimiser's state by parameter name, empty before
+            the first update. average: exponential average by parameter name, empty when none was asked for.
+    """
+
+    state: TrainerState
+    weights: NamedTensors
+    moments: dict[str, NamedTensors]
+    average: NamedTensors
+
+
+def read(folder: Path, model: nn.Module, parameters: Mapping[str, nn.Parameter], *, with_average: bool) -> Saved:
+    """Read what ``write_model`` and ``write_trainer`` wrote; raises CheckpointError before anything has changed."""
+    state, tensors = _read_trainer(folder)
+    moments: dict[str, NamedTensors] = {}
+    if state.updates:
+        moments = {name: {key: _tensor(tensors, f"{key}.{name}") for key in _MOMENTS} for name in parameters}
+    average = {name: _tensor(tensors, f"ema.{name}") for name in parameters} if with_average else {}
+    return Saved(state, _read_model(folder, model, parameters), moments, average)
+
+
+def _read_trainer(folder: Path) -> tuple[TrainerState, NamedTensors]:
+    try:
+        state = TrainerState(**json.loads((folder / _STATE).read_text()))
+        return state, load_file(folder / _TENSORS)
+    except (OSError, ValueError, TypeError, SafetensorError) as error:
+        raise CheckpointError("the trainer state cannot be read", got=f"{folder}: {_line(error)}") from error
+
+
+def _read_model(folder: Path, model: nn.Module, parameters: Mapping[str, nn.Parameter]) -> NamedTensors:
+    try:
+        if isinstance(model, PeftModel):
+            return _read_adapter(folder / "adapter", model, parameters)
+        return _read_full(folder / "model", parameters)
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise CheckpointError("the saved model cannot be read", got=f"{folder}: {_line(error)}") from error
+
+
+def _tensor(tensors: Mapping[str, Tensor], name: str) -> Tensor:
+    if name not in tensors:
+        raise CheckpointError("the trainer state is of another model", got=f"no {name}")
+    return tensors[name]
+
+
+def _read_full(folder: Path, parameters: Mapping[str, nn.Parameter]) -> NamedTensors:
+    # Through transformers, which knows how its files name and tie weights; a plain read of the files does not.
+    dtype = next(iter(parameters.values())).dtype
+    load: Any = AutoModelForCausalLM.from_pretrained
+    saved, report = load(folder, dtype=dtype, use_safetensors=True, local_files_only=True, output_loading_info=True)
+    if report.get("missing_keys"):
+        raise KeyError(f"missing {sorted(report['missing_keys'])[:3]}")
+    return _matching(dict(saved.named_parameters()), parameters)
+
+
+def _read_adapter(folder: Path, model: PeftModel, parameters: Mapping[str, nn.Parameter]) -> NamedTensors:
+    saved = load_file(folder / "adapter_model.safetensors")
+    by_pointer = {p.data_ptr(): name for name, p in parameters.items()}
+    # The file's names differ from the module's; PEFT's own state dict gives the link.
+    own = get_peft_model_state_dict(model, save_embedding_layers=False)
+    renamed = {by_pointer[value.data_ptr()]: saved[key] for key, value in own.items()}
+    return _matching(renamed, parameters)
+
+
+def _matching(found: Mapping[str, Tensor], parameters: Mapping[str, nn.Parameter]) -> NamedTensors:
+    for name, p in parameters.items():
+        if name not in found or found[name].shape != p.shape:
+            raise KeyError(f"{name} is missing or of another shape")
+    return {name: torch.as_tensor(found[name]).detach() for name in parameters}
+
+
+def _line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,263 @@
+"""The student in this process: scores rows and takes one optimiser step a plan, on a CPU or one GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from understudy.engines.local import checkpoint
+from understudy.engines.local.modes import dropout_mode
+from understudy.engines.local.optimizer import OptimizerSettings, adamw, clip_by_norm, learning_rate_at
+from understudy.engines.local.policy_scorer import PolicyScorer
+from understudy.engines.local.scorer import DEFAULT_TOKEN_BUDGET, capabilities_of, score_with
+from understudy.engines.local.shares import Share, shares_of
+from understudy.engines.local.weights import NamedTensors, average_into, copy_of, swapped
+from understudy.errors import CapabilityError, NonFiniteError
+from understudy.models.adapters import LoraSettings, add_lora
+from understudy.models.head import check_head, default_chunk_rows
+from understudy.models.load import LoadedModel
+from understudy.models.loss_module import LossModule
+from understudy.plans import LossPlan
+from understudy.protocols import Capabilities, ScoreRequest, Scores, UpdateResult, Weights
+from understudy.tokens import Batch
+
+
+class LocalPolicy:
+    """Implements ``Policy`` with AdamW on all weights, or on LoRA adapters.
+
+    Args:
+        loaded: the student; full training keeps its weights in float32. Its module is trained in place and may
+            be shared with a sampler.
+        optimizer: learning rate, schedule, AdamW and clipping. total_updates: length of the schedule.
+        lora: adapters instead of full training.
+        precision: ``bfloat16`` runs the backbone's products in bfloat16; weights, head and loss stay float32.
+        token_budget: padded tokens a micro-batch, at most. chunk_rows: rows of logits at a time.
+        ema_decay: keep an exponential average of the weights. keep_initial: keep the start on the CPU (full
+            training; LoRA always has it). seed: keys the adapters' start and their dropout.
+    Raises:
+        ModelError: the architecture's logits are not known here.
+    """
+
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        *,
+        optimizer: OptimizerSettings,
+        total_updates: int,
+        lora: LoraSettings | None = None,
+        precision: Literal["float32", "bfloat16"] = "float32",
+        token_budget: int = DEFAULT_TOKEN_BUDGET,
+        chunk_rows: int | None = None,
+        ema_decay: float | None = None,
+        keep_initial: bool = False,
+        seed: int = 0,
+    ) -> None:
+        check_head(loaded.model, vocab_size=loaded.vocab_size)
+        self.loaded = loaded
+        self.model: nn.Module = add_lora(loaded.model, lora, seed=seed) if lora else _trainable(loaded.model)
+        self.device = loaded.device
+        self.version = 0
+        self.updates = 0
+        self._settings, self._total_updates, self._seed = optimizer, total_updates, seed
+        self._autocast = precision == "bfloat16"
+        self._token_budget = token_budget
+        self._chunk_rows = chunk_rows or default_chunk_rows(loaded.vocab_size)
+        self._loss_module = LossModule(
+            self.model, vocab_size=loaded.vocab_size, chunk_rows=self._chunk_rows, autocast=self._autocast
+        )
+        self._head = self._loss_module.head
+        self._parameters = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+        self._optimizer = adamw(self._parameters.values(), optimizer)
+        self._lora = lora
+        self._ema_decay = ema_decay
+        self._ema: NamedTensors | None = None if ema_decay is None else copy_of(self._parameters)
+        self._initial = copy_of(self._parameters, device="cpu") if keep_initial and not lora else None
+
+    @property
+    def stop_ids(self) -> frozenset[int]:
+        """Ids that end a completion."""
+        return self.loaded.stop_ids
+
+    @property
+    def max_length(self) -> int:
+        """Longest context in tokens."""
+        return self.loaded.max_length
+
+    @property
+    def vocab_size(self) -> int:
+        """True vocabulary."""
+        return self.loaded.vocab_size
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Everything."""
+        return capabilities_of(self.vocab_size)
+
+    @property
+    def fingerprint(self) -> str:
+        """The start's fingerprint and the number of updates since."""
+        return f"{self.loaded.fingerprint}+{self.updates}"
+
+    def score(self, request: ScoreRequest) -> Scores:
+        """Exactly one row a requested row, in order, under the live weights."""
+        return self.score_under("live", request, fingerprint=self.fingerprint)
+
+    def scorer(self, weights: Weights) -> PolicyScorer:
+        """The policy as a scorer with its live, initial, or exponentially averaged weights.
+
+        Raises:
+            CapabilityError: those weights are not kept.
+        """
+        if weights == "initial" and self._initial is None and not self._lora:
+            raise CapabilityError("the initial weights were not kept", remedy="Make the policy with keep_initial=True.")
+        if weights == "ema" and self._ema is None:
+            raise CapabilityError("no average of the weights is kept", remedy="Set ema_decay.")
+        return PolicyScorer(self, weights)
+
+    def score_under(self, weights: Weights, request: ScoreRequest, *, fingerprint: str) -> Scores:
+        """Scores of a request under some of the policy's weights; ``scorer`` wraps this."""
+        with self._under(weights):
+            # Hidden states become logits later, when the weights may have moved: they take a copy of the head along.
+            project: Callable[[Tensor], Tensor] | None = self._head.frozen() if request.hidden else None
+            scores = score_with(
+                self.model,
+                self._head,
+                request,
+                token_budget=self._token_budget,
+                chunk_rows=self._chunk_rows,
+                autocast=self._autocast,
+                project=project,
+            )
+        return replace(scores, fingerprint=fingerprint, version=self.version)
+
+    def update(self, batch: Batch, plan: LossPlan) -> UpdateResult:
+        """One optimiser step on the plan's loss, the sum of its terms' sums.
+
+        Raises:
+            NonFiniteError: a term's loss or the gradient is NaN or infinite; the weights are left untouched.
+        """
+        shares = self._shares(batch, plan)
+        try:
+            sums = self._accumulate(shares, plan)
+            _refuse_non_finite(sums)
+            norm = self._clipped_norm()
+            if not bool(torch.isfinite(norm)):
+                raise NonFiniteError(f"the gradient of {', '.join(map(repr, sums))} is not finite", got=float(norm))
+            rate = self._step()
+        finally:
+            self._optimizer.zero_grad(set_to_none=True)
+        num_tokens = sum(share.batch.num_tokens for share in shares)
+        return UpdateResult(sums=sums, grad_norm=float(norm), learning_rate=rate, num_tokens=num_tokens)
+
+    def gradients(self, batch: Batch, plan: LossPlan) -> NamedTensors:
+        """The gradient that ``update`` would step with, before clipping, by parameter name; nothing changes."""
+        try:
+            self._accumulate(self._shares(batch, plan), plan)
+            return {n: torch.zeros_like(p) if p.grad is None else p.grad.clone() for n, p in self._parameters.items()}
+        finally:
+            self._optimizer.zero_grad(set_to_none=True)
+
+    def publish(self) -> int:
+        """A new version number for the live weights; samplers that share the module already have them."""
+        self.version += 1
+        return self.version
+
+    def save(self, folder: Path) -> None:
+        """Write ``model/`` or ``adapter/`` in Hugging Face form, ``trainer.json`` and ``trainer.safetensors``."""
+        self.save_model(folder)
+        checkpoint.write_trainer(folder, self._trainer_state(), self._trainer_tensors())
+
+    def save_model(self, folder: Path) -> Path:
+        """Write the model alone: ``model/`` (full) or ``adapter/`` (LoRA), tokenizer included; returns that folder."""
+        return checkpoint.write_model(folder, self.model, self.loaded.tokenizer)
+
+    def load(self, folder: Path) -> None:
+        """Read back what ``save`` wrote; the next updates equal those of a run never interrupted.
+
+        Raises:
+            CheckpointError: a file is missing, broken, or of another model; nothing has changed then.
+        """
+        saved = checkpoint.read(folder, self.model, self._parameters, with_average=self._ema is not None)
+        self._optimizer.state.clear()
+        with torch.no_grad():
+            for name, p in self._parameters.items():
+                p.copy_(saved.weights[name])
+                if name in saved.moments:
+                    # Copies, because tensors from a safetensors file are mapped to it.
+                    moments = saved.moments[name].items()
+                    self._optimizer.state[p] = {key: value.to(p.device, copy=True) for key, value in moments}
+        if self._ema is not None:
+            self._ema = {name: value.to(self.device, copy=True) for name, value in saved.average.items()}
+        self.version, self.updates = saved.state.version, saved.state.updates
+
+    def _shares(self, batch: Batch, plan: LossPlan) -> list[Share]:
+        return shares_of(batch, plan, token_budget=self._token_budget, vocab_size=self.vocab_size, device=self.device)
+
+    def _accumulate(self, shares: list[Share], plan: LossPlan) -> dict[str, float]:
+        sums = {term.name: torch.zeros((), device=self.device) for term in plan.terms}
+        with dropout_mode(self.model, self._lora, seed=self._seed, update=self.updates, device=self.device):
+            for share in shares:
+                loss, parts = self._loss_module(share.batch, share.terms, temperature=plan.temperature)
+                for name, part in parts.items():
+                    sums[name] = sums[name] + part
+                loss.backward()
+        return {name: float(value) for name, value in sums.items()}
+
+    def _clipped_norm(self) -> Tensor:
+        """Global norm before clipping; parameters the loss did not reach get a zero gradient."""
+        for p in self._parameters.values():
+            if p.grad is None:
+                p.grad = torch.zeros_like(p)
+        grads = [p.grad for p in self._parameters.values() if p.grad is not None]
+        return clip_by_norm(grads, max_norm=self._settings.max_grad_norm)
+
+    def _step(self) -> float:
+        rate = learning_rate_at(self.updates, settings=self._settings, total_updates=self._total_updates)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        self._optimizer.step()
+        self.updates += 1
+        if self._ema is not None and self._ema_decay is not None:
+            average_into(self._ema, self._parameters, decay=self._ema_decay)
+        return rate
+
+    def _under(self, weights: Weights) -> AbstractContextManager[None]:
+        if weights == "ema" and self._ema is not None:
+            return swapped(self._parameters, self._ema)
+        if weights == "initial":
+            if self._initial is not None:
+                return swapped(self._parameters, self._initial)
+            adapted: Any = self.model
+            return adapted.disable_adapter()
+        return nullcontext()
+
+    def _trainer_state(self) -> checkpoint.TrainerState:
+        return checkpoint.TrainerState(updates=self.updates, version=self.version)
+
+    def _trainer_tensors(self) -> NamedTensors:
+        tensors = {
+            f"{key}.{name}": value
+            for name, p in self._parameters.items()
+            for key, value in self._optimizer.state.get(p, {}).items()
+        }
+        tensors.update({f"ema.{name}": value for name, value in (self._ema or {}).items()})
+        return tensors
+
+
+def _trainable(model: nn.Module) -> nn.Module:
+    """All weights in float32 (the master copy) and with gradients; float64 models stay as they are."""
+    if next(model.parameters()).dtype != torch.float64:
+        model.float()
+    return model.requires_grad_(True).eval()
+
+
+def _refuse_non_finite(sums: dict[str, float]) -> None:
+    for name, value in sums.items():
+        if value != value or value in (float("inf"), float("-inf")):
+            raise NonFiniteError(f"the loss term {name!r} is not finite", got=value)

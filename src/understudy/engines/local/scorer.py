@@ -1,0 +1,182 @@
+"""A frozen model in this process as a scorer: a teacher, a reference, or the policy under some of its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from understudy.errors import CapabilityError, ShapeError
+from understudy.models.forward import MicroBatch, causal_lm, hidden_rows, plan_forward
+from understudy.models.head import Head, check_head, default_chunk_rows, token_ids_fit
+from understudy.models.head_scores import RowScores, score_rows
+from understudy.models.load import LoadedModel
+from understudy.protocols import Capabilities, ScoreRequest, Scores
+
+DEFAULT_TOKEN_BUDGET = 8192
+
+
+def capabilities_of(vocab_size: int) -> Capabilities:
+    """What a model in memory can give: everything, up to its vocabulary."""
+    return Capabilities(sampled=True, top_k=vocab_size, at_ids=vocab_size, entropy=True, hidden=True, text=True)
+
+
+class LocalScorer:
+    """Implements ``Scorer`` with a frozen model.
+
+    Args:
+        loaded: its weights stay as they are, in their own precision; log-probs are float32 all the same.
+        token_budget: padded tokens a forward pass, at most. chunk_rows: rows of logits at a time.
+        version: reported with the scores.
+    Raises:
+        ModelError: the architecture's logits are not known here (see ``check_head``).
+    """
+
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        *,
+        token_budget: int = DEFAULT_TOKEN_BUDGET,
+        chunk_rows: int | None = None,
+        version: int = 0,
+    ) -> None:
+        check_head(loaded.model, vocab_size=loaded.vocab_size)
+        self.loaded = loaded
+        self.version = version
+        self._model = loaded.model.eval()
+        self._head = Head(loaded.model, vocab_size=loaded.vocab_size)
+        self._token_budget = token_budget
+        self._chunk_rows = chunk_rows or default_chunk_rows(loaded.vocab_size)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Everything."""
+        return capabilities_of(self.loaded.vocab_size)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the loaded model, its precision included."""
+        return self.loaded.fingerprint
+
+    def score(self, request: ScoreRequest) -> Scores:
+        """Exactly one row a requested row, in order."""
+        scores = score_with(
+            self._model,
+            self._head,
+            request,
+            token_budget=self._token_budget,
+            chunk_rows=self._chunk_rows,
+        )
+        return replace(scores, fingerprint=self.fingerprint, version=self.version)
+
+
+def score_with(
+    model: nn.Module,
+    head: Head,
+    request: ScoreRequest,
+    *,
+    token_budget: int,
+    chunk_rows: int,
+    autocast: bool = False,
+    project: Callable[[Tensor], Tensor] | None = None,
+) -> Scores:
+    """Scores of a request under a model's present weights; fingerprint and version are left blank.
+
+    Args:
+        autocast: run the backbone in bfloat16. project: given out with hidden states; the head itself by default.
+    Raises:
+        CapabilityError: more top ids than the vocabulary has. ShapeError: ids outside the vocabulary.
+    """
+    token_id = _checked_tokens(request, head.vocab_size)
+    device = next(model.parameters()).device
+    outputs = _Outputs(request)
+    batches = plan_forward(request.contexts, request.context, request.position, token_budget=token_budget)
+    with torch.no_grad():
+        for batch in batches:
+            hidden = hidden_rows(model, batch.to(device), autocast=autocast)
+            scores = score_rows(
+                hidden,
+                head,
+                token_id=token_id[batch.rows].to(device),
+                ids=None if request.ids is None else request.ids[batch.rows].to(device),
+                top_k=request.top_k,
+                entropy=request.entropy,
+                temperature=request.temperature,
+                chunk_rows=chunk_rows,
+            )
+            outputs.take(batch, scores, hidden)
+    return outputs.scores(_width(model), device, project or head.constant)
+
+
+def _checked_tokens(request: ScoreRequest, vocab_size: int) -> Tensor:
+    """[R] the token that stands at each row."""
+    if request.top_k > vocab_size:
+        raise CapabilityError(
+            "more top ids were asked for than the vocabulary has", got=request.top_k, expected=f"at most {vocab_size}"
+        )
+    if request.context.shape != request.position.shape or request.context.ndim != 1:
+        raise ShapeError("rows to score", got=(request.context.shape, request.position.shape), expected="[R] twice")
+    if request.ids is not None and request.ids.shape[0] != request.context.numel():
+        raise ShapeError("ids to score", got=tuple(request.ids.shape), expected=f"[{request.context.numel()}, K]")
+    starts = torch.tensor([0, *(ids.numel() for ids in request.contexts)]).cumsum(0)
+    flat = torch.cat([torch.zeros(0, dtype=torch.int64), *(ids.cpu() for ids in request.contexts)])
+    place = starts[request.context.cpu()] + request.position.cpu()
+    token_id = flat[place.clamp(max=max(0, flat.numel() - 1))] if flat.numel() else flat
+    for ids in (token_id, request.ids):
+        if ids is not None and not token_ids_fit(ids, vocab_size):
+            raise ShapeError(
+                "token ids outside the shared vocabulary",
+                got=f"{int(ids.min())}..{int(ids.max())}",
+                expected=f"0..{vocab_size - 1}",
+            )
+    return token_id
+
+
+def _width(model: nn.Module) -> int:
+    return int(causal_lm(model).config.get_text_config().hidden_size)
+
+
+class _Outputs:
+    """Collects the scores of micro-batches into the order of the request."""
+
+    def __init__(self, request: ScoreRequest) -> None:
+        self._request = request
+        self._rows: list[Tensor] = []
+        self._scores: list[RowScores] = []
+        self._hidden: list[Tensor] = []
+
+    def take(self, batch: MicroBatch, scores: RowScores, hidden: Tensor) -> None:
+        """Add a micro-batch's rows."""
+        self._rows.append(batch.rows)
+        self._scores.append(scores)
+        if self._request.hidden:
+            self._hidden.append(hidden)
+
+    def scores(self, width: int, device: torch.device, project: Callable[[Tensor], Tensor]) -> Scores:
+        """All rows, in the request's order, on the CPU; hidden states stay on the device."""
+        request = self._request
+        order = torch.cat([torch.zeros(0, dtype=torch.int64), *self._rows]).argsort()
+        count = request.ids.shape[1] if request.ids is not None else 0
+
+        def joined(name: str, shape: tuple[int, ...], *, dtype: torch.dtype = torch.float32) -> Tensor:
+            parts = [getattr(scores, name).cpu() for scores in self._scores]
+            return torch.cat([torch.zeros(0, *shape, dtype=dtype), *parts])[order]
+
+        return Scores(
+            sampled=joined("sampled", ()),
+            fingerprint="",
+            version=0,
+            at_ids=None if request.ids is None else joined("at_ids", (count,)),
+            top_ids=joined("top_ids", (request.top_k,), dtype=torch.int64) if request.top_k else None,
+            top_logprobs=joined("top_logprobs", (request.top_k,)) if request.top_k else None,
+            entropy=joined("entropy", ()) if request.entropy else None,
+            hidden=self._joined_hidden(order, width, device) if request.hidden else None,
+            project=project if request.hidden else None,
+        )
+
+    def _joined_hidden(self, order: Tensor, width: int, device: torch.device) -> Tensor:
+        if not self._hidden:
+            return torch.zeros(0, width, device=device)
+        return torch.cat(self._hidden)[order.to(device)]

@@ -1,0 +1,1 @@
+"""Language models: loading, forward passes, the head, chat templates, sampling and adapters."""

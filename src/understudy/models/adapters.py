@@ -1,0 +1,85 @@
+"""Low-rank adapters through PEFT, started from a keyed seed so that runs repeat."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from peft import LoraConfig as PeftLoraConfig
+from peft import PeftModel, get_peft_model
+from transformers import PreTrainedModel
+
+from understudy.errors import ModelError
+from understudy.randomness import derived_seed
+
+
+class LoraSettings(Protocol):
+    """What ``add_lora`` reads; the recipe's ``lora`` has these fields."""
+
+    @property
+    def rank(self) -> int:
+        """Rank of the update."""
+        ...
+
+    @property
+    def alpha(self) -> float:
+        """The update is scaled by alpha / rank."""
+        ...
+
+    @property
+    def dropout(self) -> float:
+        """Probability of dropping an input of the adapter while training."""
+        ...
+
+    @property
+    def target_modules(self) -> str | Sequence[str]:
+        """Names of the modules to adapt; ``all-linear`` means every linear layer except the head."""
+        ...
+
+
+@dataclass(frozen=True)
+class LoraConfig:
+    """Plain ``LoraSettings``."""
+
+    rank: int = 32
+    alpha: float = 64.0
+    dropout: float = 0.0
+    target_modules: str | Sequence[str] = "all-linear"
+
+
+def add_lora(model: PreTrainedModel, settings: LoraSettings, *, seed: int) -> PeftModel:
+    """The model wrapped with fresh float32 adapters; only they take gradients. The start leaves its answers unchanged.
+
+    Args:
+        seed: the run's seed; the adapters' start is keyed by it and by nothing else.
+    Raises:
+        ModelError: no module of the model has such a name.
+    """
+    targets = settings.target_modules
+    config = PeftLoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,  # type: ignore[arg-type]  # PEFT divides it, a float is as good as an int
+        lora_dropout=settings.dropout,
+        target_modules=targets if isinstance(targets, str) else list(targets),
+        task_type="CAUSAL_LM",
+    )
+    devices = [p.device for p in model.parameters() if p.device.type == "cuda"][:1]
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(derived_seed(seed=seed, step=0, purpose="lora"))
+        try:
+            with warnings.catch_warnings():  # PEFT asks transformers through a name that it is giving up
+                warnings.simplefilter("ignore", FutureWarning)
+                wrapped = get_peft_model(model, config)
+        except ValueError as error:
+            raise ModelError(
+                "no adapter could be added", got=str(error).splitlines()[0].rstrip("."), remedy="Check target_modules."
+            ) from error
+    return wrapped.eval()
+
+
+def uses_lora(model: torch.nn.Module) -> bool:
+    """Whether the model is wrapped by PEFT."""
+    return isinstance(model, PeftModel)

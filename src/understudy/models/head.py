@@ -1,0 +1,133 @@
+"""The output head: hidden states to float32 logits of the true vocabulary, for any Hugging Face causal LM."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from understudy.errors import ModelError
+from understudy.models.forward import causal_lm, hidden_rows, plan_forward
+
+# Values of one [rows, vocabulary] buffer: 256 MiB in float32, 441 rows at 152k tokens.
+_BUFFER_VALUES = 1 << 26
+_MAX_CHUNK_ROWS = 8192
+
+
+def default_chunk_rows(vocab_size: int) -> int:
+    """Rows whose logits fit one buffer of 256 MiB."""
+    return max(16, min(_MAX_CHUNK_ROWS, _BUFFER_VALUES // vocab_size))
+
+
+class Head:
+    """Callable: hidden [M, H] -> logits [M, V], float32 (float64 for float64 states), cut to the true vocabulary.
+
+    Reads the model's output embeddings at each call, so tied, sharded and LoRA-wrapped heads, biases, and the
+    logit scale or soft cap of the architecture's configuration all hold.
+
+    Args:
+        model: the causal language model, PEFT-wrapped or not. vocab_size: true vocabulary, V.
+    """
+
+    def __init__(self, model: nn.Module, *, vocab_size: int) -> None:
+        inner = causal_lm(model)
+        self.module: nn.Module = inner.get_output_embeddings()
+        if not isinstance(self.module, nn.Module):
+            raise ModelError("the model has no output embeddings", got=type(inner).__name__)
+        self.vocab_size = vocab_size
+        self._scale, self._cap = _scale_and_cap(inner)
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """Parameters that take a gradient, in a fixed order."""
+        return [p for p in self.module.parameters() if p.requires_grad]
+
+    @property
+    def weight(self) -> Tensor:
+        """[V or more, H] of a plain linear head."""
+        weight = self.module.weight
+        assert isinstance(weight, Tensor)
+        return weight
+
+    @property
+    def is_affine(self) -> bool:
+        """Whether logits are one matrix product (plus bias) of the states, with nothing after it."""
+        return type(self.module) is nn.Linear and self._scale == 1.0 and self._cap is None
+
+    def __call__(self, hidden: Float[Tensor, "m h"]) -> Float[Tensor, "m v"]:
+        """Logits before temperature, computed and returned in float32 whatever the weights' precision."""
+        dtype = torch.promote_types(hidden.dtype, torch.float32)
+        with torch.autocast(hidden.device.type, enabled=False):
+            logits = self._product(hidden.to(dtype), dtype)
+            if self._scale != 1.0:
+                logits = logits * self._scale
+            return logits if self._cap is None else torch.tanh(logits / self._cap) * self._cap
+
+    @torch.no_grad()
+    def constant(self, hidden: Float[Tensor, "m h"]) -> Float[Tensor, "m v"]:
+        """Logits without a graph, under the weights at the time of the call."""
+        return self(hidden)
+
+    def frozen(self) -> Callable[[Tensor], Tensor]:
+        """A copy with the weights of this moment, for targets that must not move with the model."""
+        twin = copy.copy(self)
+        twin.module = copy.deepcopy(self.module).requires_grad_(False)
+        return twin
+
+    def _product(self, hidden: Tensor, dtype: torch.dtype) -> Tensor:
+        if type(self.module) is nn.Linear:
+            weight: Tensor = self.module.weight
+            bias: Tensor | None = self.module.bias
+            if weight.shape[0] != self.vocab_size:
+                weight, bias = weight[: self.vocab_size], None if bias is None else bias[: self.vocab_size]
+            return nn.functional.linear(hidden, weight.to(dtype), None if bias is None else bias.to(dtype))
+        own = dict(self.module.named_parameters())
+        if all(p.dtype == dtype for p in own.values()):
+            return self.module(hidden)[:, : self.vocab_size]
+        wide = {name: p.to(dtype) for name, p in own.items()}
+        return functional_call(self.module, wide, (hidden,))[:, : self.vocab_size]
+
+
+def check_head(model: nn.Module, *, vocab_size: int) -> None:
+    """Run two tokens through the model and through backbone + head; they must agree.
+
+    Raises:
+        ModelError: the architecture does something between its head and its logits that ``Head`` does not know.
+    """
+    device = next(model.parameters()).device
+    ids = torch.arange(2, device=device).clamp(max=vocab_size - 1)
+    where = torch.zeros(1, dtype=torch.int64)
+    with torch.no_grad():
+        (batch,) = plan_forward([torch.cat([ids, ids[:1]]).cpu()], where, where + 2, token_budget=2)
+        ours = Head(model, vocab_size=vocab_size)(hidden_rows(model, batch.to(device)))
+        theirs = causal_lm(model)(input_ids=ids[None], use_cache=False).logits[0, -1:, :vocab_size].to(ours.dtype)
+    # bfloat16 models round their own logits to 8 bits, Head does not.
+    tolerance = 1e-3 if next(model.parameters()).dtype in (torch.float32, torch.float64) else 5e-2
+    worst = float((ours - theirs).abs().max() / theirs.abs().max().clamp_min(1.0))
+    if not worst <= tolerance:
+        raise ModelError(
+            "the logits of this architecture are not a function of its last hidden states that is known here",
+            got=f"{type(causal_lm(model)).__name__}, relative difference {worst:.1e}",
+            remedy="Use a model whose logits are its output embeddings times the last hidden states.",
+        )
+
+
+def _scale_and_cap(inner: Any) -> tuple[float, float | None]:
+    """What stands between head and logits: Cohere and Falcon-H1 multiply, Granite divides, Gemma caps."""
+    config = inner.config.get_text_config()
+    scale = 1.0
+    for field in ("logit_scale", "lm_head_multiplier"):
+        scale *= float(getattr(config, field, None) or 1.0)
+    scale /= float(getattr(config, "logits_scaling", None) or 1.0)
+    cap = getattr(config, "final_logit_softcapping", None)
+    return scale, None if not cap else float(cap)
+
+
+def token_ids_fit(ids: Int[Tensor, "..."], vocab_size: int) -> bool:
+    """Whether every id is in the true vocabulary."""
+    return ids.numel() == 0 or (int(ids.min()) >= 0 and int(ids.max()) < vocab_size)

@@ -1,0 +1,57 @@
+"""Is there a model under this name? Answered before anything large is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from huggingface_hub import HfApi, try_to_load_from_cache
+from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+
+from understudy.errors import ModelError
+
+_HUB_SECONDS = 15
+
+
+def check_location(name: str) -> None:
+    """Accept a folder with a model or an adapter, a hub id in the local cache, or one that the hub knows.
+
+    Raises:
+        ModelError: none of these.
+    """
+    path = Path(name)
+    if path.is_dir():
+        if not any((path / file).is_file() for file in ("config.json", "adapter_config.json")):
+            raise ModelError(
+                f"{name} is not a model",
+                got="a folder without config.json",
+                remedy="Give a folder that save_pretrained wrote, or a hub id.",
+            )
+    elif path.exists():
+        raise ModelError(f"{name} is not a model", got="a file", expected="a folder with config.json, or a hub id")
+    elif name.startswith((".", "/")) or name.count("/") != 1:
+        raise ModelError(f"no model at {name}", remedy="Check the path, or give a hub id such as owner/name.")
+    elif not isinstance(try_to_load_from_cache(name, "config.json"), str):
+        _check_hub(name)
+
+
+def _check_hub(name: str) -> None:
+    """One quick question, since loading would try an unreachable hub again and again for a minute."""
+    try:
+        HfApi().model_info(name, timeout=_HUB_SECONDS)
+    except RepositoryNotFoundError as error:
+        raise ModelError(
+            f"no model {name}", got="neither a folder here nor on the hub", remedy="Check the name and your access."
+        ) from error
+    except HfHubHTTPError:
+        return  # a mirror without this question; loading decides
+    except Exception as error:  # which classes these are depends on the hub client's HTTP library
+        raise ModelError(
+            f"no model {name}",
+            got=f"no such folder, nothing in the local cache, and no answer from the hub ({first_line(error)})",
+            remedy="Check the path, or the network.",
+        ) from error
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an exception's message, without its full stop; its class when it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
