@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+from transformers.utils.logging import disable_progress_bar
 
 from understudy.build import (
     Assembly,
@@ -31,6 +32,7 @@ from understudy.protocols import Scorer
 from understudy.recipe import Engine, Recipe, Suite, differences, load_recipe, load_suite, recipe_from, to_yaml
 from understudy.recipe.yaml_text import parse_yaml
 from understudy.testbed import suite_named
+from understudy.training import metric_lines
 from understudy.training.loop import Best, LoopSettings, Outcome
 from understudy.training.loop import run as run_loop
 from understudy.training.progress import Display, display_on
@@ -81,6 +83,7 @@ def train(
         UserMistakeError: the recipe, its data or its models cannot be used.
         UnderstudyError: the run could not go on; everything up to the last finished step is kept.
     """
+    disable_progress_bar()  # transformers draws a bar at each save and load, across ours
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
     display = display or display_on(sys.stderr)
     with _opened(recipe, resume=resume) as directory:
@@ -217,8 +220,7 @@ def _seconds(directory: RunDirectory, outcome: Outcome) -> float:
     """Wall clock of this session; steps of earlier sessions count by their own time."""
     if not directory.resumed:
         return outcome.seconds
-    lines = [json.loads(line) for line in directory.metrics.read_text(encoding="utf-8").splitlines()]
-    return max(outcome.seconds, sum(line.get("step_time") or 0.0 for line in lines))
+    return max(outcome.seconds, sum(line.get("step_time") or 0.0 for line in metric_lines.read(directory.metrics)))
 
 
 def evaluate(
@@ -239,6 +241,7 @@ def evaluate(
     Raises:
         UserMistakeError: model or suite cannot be used.
     """
+    disable_progress_bar()
     display = display or display_on(sys.stderr)
     chosen = [_suite(name, num_samples=num_samples, limit=limit) for name in suites]
     exams = [exam_of(suite) for suite in chosen]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,8 +20,8 @@ from understudy.objectives.needs import Needs
 from understudy.objectives.objective import Objective
 from understudy.objectives.terms import divergence, student_top_k
 from understudy.plans import Divergence
-from understudy.protocols import Capabilities, SamplingParams, ScoreRequest, Scores
-from understudy.rollouts import Origin
+from understudy.protocols import Capabilities, SamplingParams, ScoreRequest, Scores, View, Viewed
+from understudy.rollouts import Context, Origin
 from understudy.tokens import Batch, TokenTable
 from understudy.training.clock import Clock
 from understudy.training.columns import Scoring, Trust, check_needs, with_late_ids, with_scorer, with_student
@@ -65,7 +66,7 @@ def dense(batch: Batch, *, seed: int, temperature: float = 1.0) -> Tensor:
 
 
 def scoring(batch: Batch, needs: Needs, *, temperature: float = 1.0, trust: Trust | None = None) -> Scoring:
-    reading = as_the_student([], batch)
+    reading = as_the_student(batch.contexts, batch.table)
     readings = dict.fromkeys(("student", "teacher", "reference"), reading)
     return Scoring(needs=needs, readings=readings, temperature=temperature, trust=trust or Trust())
 
@@ -196,17 +197,22 @@ def test_a_teacher_may_read_other_contexts_than_the_student() -> None:
     """A view that puts a hint in front: the scores are those of the longer contexts."""
     hint = torch.tensor([9, 8, 7])
 
-    def with_hint(rollouts: object, batch: Batch) -> Reading:
-        contexts = [torch.cat([hint, context.ids]) for context in batch.contexts]
-        return Reading(contexts, batch.table["context"], batch.table["position"] + hint.numel())
+    def with_hint(_: object, contexts: Sequence[Context]) -> list[Viewed]:
+        return [
+            Viewed(torch.cat([hint, context.ids]), torch.arange(context.ids.numel()) + hint.numel())
+            for context in contexts
+        ]
 
     parts = parts_of(2)
     plain = run_step(parts, 0, clock=Clock(), progress=lambda count: None).batch
-    viewed = run_step(
-        replace(parts_of(2), views={"teacher": with_hint}), 0, clock=Clock(), progress=lambda count: None
-    ).batch
+    hinted = replace(parts_of(2), views={"teacher": View("rollout", with_hint)})
+    viewed = run_step(hinted, 0, clock=Clock(), progress=lambda count: None).batch
     assert viewed.table["student_logprob"].equal(plain.table["student_logprob"])
-    reading = with_hint(None, viewed)
+    reading = Reading(
+        [one.ids for one in with_hint(None, viewed.contexts)],
+        viewed.table["context"],
+        viewed.table["position"] + hint.numel(),
+    )
     truth = dense_logprobs(
         tiny_model(seed=1), reading.contexts, reading.context, reading.position, vocab_size=VOCAB
     ).gather(1, viewed.table["token_id"][:, None])

@@ -27,6 +27,7 @@ def figures_of(result: StepResult) -> dict[str, float]:
         **rollout_figures(table, result.rollouts),
         **divergence_figures(table),
         **distribution_figures(table),
+        **_unaligned(result),
         **({} if result.drift is None else {"drift/trainer_vs_sampler": result.drift}),
         **_means([plan.statistics for plan in result.plans]),
         **{f"time/{phase}": seconds for phase, seconds in result.seconds.items()},
@@ -119,6 +120,13 @@ def distribution_figures(table: TokenTable) -> dict[str, float]:
         first = [table.wide_column(column).ids[rows, 0] for column in ("student_top_k", "teacher_top_k")]
         figures |= _mean_of("agreement/top1", first[0] == first[1])
     return figures
+
+
+def _unaligned(result: StepResult) -> dict[str, float]:
+    """Tokens that some scorer's view has no place for, where there are any."""
+    scored = sum(int((turn.origin != Origin.ENVIRONMENT).sum()) for r in result.rollouts for turn in r.turns)
+    missing = scored - result.batch.table.num_tokens
+    return {"rollouts/unaligned_tokens": float(missing)} if missing else {}
 
 
 def _wrote(table: TokenTable, origin: Origin) -> Tensor:

@@ -11,13 +11,13 @@ from understudy.errors import NonFiniteError
 from understudy.objectives.context import PlanContext
 from understudy.objectives.objective import Objective
 from understudy.plans import LossPlan
-from understudy.protocols import Policy, Scorer, UpdateResult
+from understudy.protocols import Policy, Scorer, UpdateResult, View
 from understudy.randomness import derived_seed
 from understudy.rollouts import Rollout, contexts_of
-from understudy.tokens import Batch, batch_of
+from understudy.tokens import Batch, TokenTable, batch_of
 from understudy.training.clock import Clock
 from understudy.training.columns import Scoring, Trust, with_late_ids, with_scorer, with_student
-from understudy.training.views import View, as_the_student
+from understudy.training.views import Reading, as_the_student, read_through, rows_seen_by_all
 from understudy.world import SingleProcess, World
 
 Progress = Callable[[int], None]
@@ -99,9 +99,16 @@ def run_step(parts: Parts, step: int, *, clock: Clock, progress: Progress) -> St
     with clock("sample"):
         rollouts = parts.collect(step, progress)
         batch = batch_of(rollouts, contexts_of(rollouts))
-    scoring = _scoring(parts, rollouts, batch)
+    with clock("view"):
+        table, readings = _seen(parts, rollouts, batch)
+    scoring = Scoring(
+        needs=parts.objective.needs,
+        readings=readings,
+        temperature=parts.settings.temperature,
+        trust=parts.settings.trust,
+    )
     with clock("student_score"):
-        table, drift = with_student(batch.table, parts.policy, scoring)
+        table, drift = with_student(table, parts.policy, scoring)
     for name, scorer in asked(parts).items():
         with clock(f"{name}_score"):
             table = with_scorer(table, name, scorer, scoring)
@@ -124,15 +131,17 @@ def asked(parts: Parts) -> dict[str, Scorer]:
     return {name: scorer for name, scorer in parts.scorers.items() if name in needed}
 
 
-def _scoring(parts: Parts, rollouts: Sequence[Rollout], batch: Batch) -> Scoring:
-    own = as_the_student(rollouts, batch)
-    views = {name: parts.views[name](rollouts, batch) if name in parts.views else own for name in asked(parts)}
-    return Scoring(
-        needs=parts.objective.needs,
-        readings={"student": own, **views},
-        temperature=parts.settings.temperature,
-        trust=parts.settings.trust,
-    )
+def _seen(parts: Parts, rollouts: Sequence[Rollout], batch: Batch) -> tuple[TokenTable, dict[str, Reading]]:
+    """What each scorer reads, and the rows that all of them can: a token without a counterpart has no row."""
+    table, contexts = batch.table, batch.contexts
+    readings = {"student": as_the_student(contexts, table)}
+    for name in asked(parts):
+        view = parts.views.get(name)
+        readings[name] = read_through(view, rollouts, contexts, table) if view else readings["student"]
+    rows = rows_seen_by_all(readings.values(), table.num_tokens)
+    if rows.numel() == table.num_tokens:
+        return table, readings
+    return table.keep_rows(rows), {name: reading.keep_rows(rows) for name, reading in readings.items()}
 
 
 def _plan_context(settings: StepSettings, step: int) -> PlanContext:

@@ -137,7 +137,7 @@ class LocalPolicy:
         return replace(scores, fingerprint=fingerprint, version=self.version)
 
     def update(self, batch: Batch, plan: LossPlan) -> UpdateResult:
-        """One optimiser step on the plan's loss, the sum of its terms' sums.
+        """One optimiser step on the plan's loss, the sum of its terms' sums; a plan without rows moves no weight.
 
         Raises:
             NonFiniteError: a term's loss or the gradient is NaN or infinite; the weights are left untouched.
@@ -149,7 +149,7 @@ class LocalPolicy:
             norm = self._clipped_norm()
             if not bool(torch.isfinite(norm)):
                 raise NonFiniteError(f"the gradient of {', '.join(map(repr, sums))} is not finite", got=float(norm))
-            rate = self._step()
+            rate = self._step(moves=any(bool(term.weights.any()) for term in plan.terms))
         finally:
             self._optimizer.zero_grad(set_to_none=True)
         num_tokens = sum(share.batch.num_tokens for share in shares)
@@ -217,11 +217,13 @@ class LocalPolicy:
         grads = [p.grad for p in self._parameters.values() if p.grad is not None]
         return clip_by_norm(grads, max_norm=self._settings.max_grad_norm)
 
-    def _step(self) -> float:
+    def _step(self, *, moves: bool) -> float:
+        """The schedule goes on in any case; a plan without rows moves nothing, whatever momentum Adam has."""
         rate = learning_rate_at(self.updates, settings=self._settings, total_updates=self._total_updates)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        self._optimizer.step()
+        if moves:
+            self._optimizer.step()
         self.updates += 1
         if self._ema is not None and self._ema_decay is not None:
             average_into(self._ema, self._parameters, decay=self._ema_decay)
