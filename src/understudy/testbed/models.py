@@ -1,0 +1,83 @@
+"""The testbed's models: tiny Qwen3 architectures, fresh from their configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from transformers import Qwen3Config, Qwen3ForCausalLM
+
+from understudy.testbed.multiplication import FOREIGN_SHARE
+from understudy.testbed.tokenizer import build_tokenizer
+
+CONTEXT_TOKENS = 128
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The sizes of a Qwen3 model with tied embeddings.
+
+    Args:
+        layers: number of blocks. width: of the residual stream. heads, kv_heads: of attention,
+            each ``head_width`` wide. mlp_width: inner width of the feed-forward part.
+        initial_std: of all matrices; the usual 0.02 suits a width of thousands and makes a width of 128 learn slower.
+    """
+
+    layers: int
+    width: int = 128
+    heads: int = 4
+    kv_heads: int = 2
+    head_width: int = 32
+    mlp_width: int = 384
+    initial_std: float = 0.06
+
+
+@dataclass(frozen=True)
+class Schooling:
+    """How a model came to know what it knows: supervised fine-tuning on worked solutions.
+
+    Args:
+        architecture: of the model. foreign_share: of solutions written in the foreign manner.
+        steps, batch_size: optimiser steps and problems in each. learning_rate: AdamW's peak; linear decay.
+        warmup_steps: of linear rise. seed: of the weights, the problems and the manners.
+    """
+
+    architecture: Architecture
+    foreign_share: float
+    steps: int
+    batch_size: int = 48
+    learning_rate: float = 3e-3
+    warmup_steps: int = 20
+    seed: int = 0
+
+    @property
+    def num_layer_steps(self) -> int:
+        """Layers times steps: what the training costs, roughly."""
+        return self.architecture.layers * self.steps
+
+
+TEACHER = Schooling(Architecture(layers=4), foreign_share=0.0, steps=280, seed=1)
+STUDENT = Schooling(Architecture(layers=2), foreign_share=FOREIGN_SHARE, steps=450, seed=2)
+
+
+def new_model(architecture: Architecture, *, seed: int) -> Qwen3ForCausalLM:
+    """A model with random weights that depend on ``seed`` alone; torch's own generator is left as it was."""
+    tokenizer = build_tokenizer()
+    config = Qwen3Config(
+        vocab_size=len(tokenizer),
+        hidden_size=architecture.width,
+        num_hidden_layers=architecture.layers,
+        num_attention_heads=architecture.heads,
+        num_key_value_heads=architecture.kv_heads,
+        head_dim=architecture.head_width,
+        intermediate_size=architecture.mlp_width,
+        max_position_embeddings=CONTEXT_TOKENS,
+        initializer_range=architecture.initial_std,
+        tie_word_embeddings=True,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Qwen3ForCausalLM(config)

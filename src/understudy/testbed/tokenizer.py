@@ -1,0 +1,35 @@
+"""The testbed's tokenizer: one id a character, 32 ids in all, readable with plain ``AutoTokenizer``."""
+
+from __future__ import annotations
+
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors
+from transformers import PreTrainedTokenizerFast
+
+PAD, BOS, EOS, UNKNOWN = "<pad>", "<bos>", "<eos>", "<unk>"
+SPECIALS = (PAD, BOS, EOS, UNKNOWN)
+CHARACTERS = "0123456789*+=;#:,.-/()<>?! x"
+
+
+def build_tokenizer() -> PreTrainedTokenizerFast:
+    """A character-level tokenizer that opens every text with ``<bos>`` and maps other characters to ``<unk>``.
+
+    >>> tokenizer = build_tokenizer()
+    >>> tokenizer.decode(tokenizer("12*3:")["input_ids"], skip_special_tokens=True)
+    '12*3:'
+    """
+    vocabulary = {symbol: index for index, symbol in enumerate((*SPECIALS, *CHARACTERS))}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
+    tokenizer.decoder = decoders.Fuse()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{BOS} $A", pair=f"{BOS} $A $B", special_tokens=[(BOS, vocabulary[BOS])]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token=BOS,
+        eos_token=EOS,
+        pad_token=PAD,
+        unk_token=UNKNOWN,
+        clean_up_tokenization_spaces=False,
+        model_max_length=128,
+    )

@@ -1,0 +1,103 @@
+"""The cache: a folder appears whole or not at all, is made once, and survives kills, rivals and damage."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from understudy.testbed import cache
+from understudy.testbed.cache import cached_folder, home
+
+
+def whole(folder: Path) -> bool:
+    return (folder / "a").is_file() and (folder / "b").is_file()
+
+
+def fill(folder: Path) -> None:
+    (folder / "a").write_text("1")
+    (folder / "b").write_text("2")
+
+
+def test_made_once_then_reused(tmp_path: Path) -> None:
+    calls: list[Path] = []
+
+    def make(folder: Path) -> None:
+        calls.append(folder)
+        assert not list(folder.iterdir())
+        fill(folder)
+
+    target = tmp_path / "deep" / "model"
+    for _ in range(3):
+        assert cached_folder(target, make=make, is_whole=whole) == target
+    assert len(calls) == 1 and whole(target)
+    assert [path.name for path in target.parent.iterdir()] == ["model"]
+
+
+def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
+    def fail(folder: Path) -> None:
+        (folder / "a").write_text("1")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cached_folder(tmp_path / "model", make=fail, is_whole=whole)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_folder_is_made_anew(tmp_path: Path) -> None:
+    target = tmp_path / "model"
+    cached_folder(target, make=fill, is_whole=whole)
+    (target / "b").unlink()
+    cached_folder(target, make=fill, is_whole=whole)
+    assert whole(target)
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_rival_that_was_first_wins(tmp_path: Path) -> None:
+    target = tmp_path / "model"
+
+    def overtaken(folder: Path) -> None:
+        fill(folder)
+        target.mkdir()
+        fill(target)
+        (target / "a").write_text("rival")
+
+    cached_folder(target, make=overtaken, is_whole=whole)
+    assert (target / "a").read_text() == "rival"
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_kill_9_leaves_no_target(tmp_path: Path) -> None:
+    script = (
+        "import sys, time; from pathlib import Path; from understudy.testbed.cache import cached_folder\n"
+        "def make(folder):\n"
+        "    (folder / 'a').write_text('1'); print('half', flush=True); time.sleep(60)\n"
+        "cached_folder(Path(sys.argv[1]), make=make, is_whole=lambda folder: folder.is_dir())\n"
+    )
+    target = tmp_path / "model"
+    child = subprocess.Popen([sys.executable, "-c", script, str(target)], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None and child.stdout.readline() == "half\n"
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    child.stdout.close()
+    assert not target.exists()
+    (left,) = tmp_path.iterdir()
+    cached_folder(target, make=fill, is_whole=whole)
+    assert whole(target) and left.exists()  # it may belong to a process still at work
+    target.rename(tmp_path / "elsewhere")
+    long_ago = time.time() - 2 * cache.STALE_SECONDS
+    os.utime(left, (long_ago, long_ago))
+    cached_folder(target, make=fill, is_whole=whole)
+    assert not left.exists()
+
+
+def test_home_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("UNDERSTUDY_HOME", str(tmp_path))
+    assert home() == tmp_path
+    monkeypatch.delenv("UNDERSTUDY_HOME")
+    assert home() == Path.home() / ".cache" / "understudy"
