@@ -85,6 +85,7 @@ def test_figures_of_a_step_by_hand() -> None:
         "kl/reverse_k1/y": 30,
         "kl/k3": (k3(0) + k3(1) + k3(-2) + k3(-20)) / 4,  # the ratio of -30 is cut to -20
         "entropy": 1.5,
+        "entropy/sampled": (1 + 2 + 3 + 1) / 4,
         "drift/trainer_vs_sampler": 0.002,
         "gate/a": 0.75,
         "advantage/a/mean": 3,

@@ -26,6 +26,7 @@ def figures_of(result: StepResult) -> dict[str, float]:
         **update_figures(result),
         **rollout_figures(table, result.rollouts),
         **divergence_figures(table),
+        **surprisal_figures(table),
         **distribution_figures(table),
         **_unaligned(result),
         **({} if result.drift is None else {"drift/trainer_vs_sampler": result.drift}),
@@ -99,6 +100,13 @@ def divergence_figures(table: TokenTable) -> dict[str, float]:
         for number, name in enumerate(names):
             figures |= _mean_of(f"kl/reverse_k1/{name or 'none'}", -advantage[domain == number])
     return figures
+
+
+def surprisal_figures(table: TokenTable) -> dict[str, float]:
+    """``entropy/sampled``: mean -log pi_S over the student's own tokens: an estimate of its entropy for free."""
+    own = table["origin"] == Origin.STUDENT
+    student = table.tokens.get("student_logprob", table["behaviour_logprob"])
+    return _mean_of("entropy/sampled", -student[own & student.isfinite()])
 
 
 def distribution_figures(table: TokenTable) -> dict[str, float]:
