@@ -22,6 +22,7 @@ from understudy.build import (
     model_named,
     sampler_of,
 )
+from understudy.engines.local import LocalScorer
 from understudy.errors import RunDirectoryError
 from understudy.evaluation.examination import Exam, Examinee, examine, figures_of
 from understudy.evaluation.suites import SuiteResult, read_suite_result, write_suite_result
@@ -246,7 +247,8 @@ def evaluate(
     chosen = [_suite(name, num_samples=num_samples, limit=limit) for name in suites]
     exams = [exam_of(suite) for suite in chosen]
     loaded = model_named(model, Engine(), building=building_shown(display))
-    examinee = examinee_of(loaded, sampler_of(loaded.model, loaded, Engine()))
+    scorer = LocalScorer(loaded)
+    examinee = examinee_of(loaded, sampler_of(loaded.model, loaded, Engine()), scorer=scorer)
     results = []
     for exam in exams:
         display.phase(exam.suite.name, size=exam.num_attempts)

@@ -132,11 +132,13 @@ def methods(as_json: Json = False) -> None:
 
 def main() -> None:
     """Run the command line; a user's mistake is one sentence and exit code 2."""
+    # Taken out, so that it may stand anywhere; the option of the same name is there for --help.
     show_traceback = "--traceback" in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != "--traceback"]
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     try:
-        app()
+        app(arguments)
     except UnderstudyError as error:
         if show_traceback:
             traceback.print_exc()

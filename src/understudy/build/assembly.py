@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
-from understudy.build.data import EnvironmentFactory, check_lengths, exam_of, suites_of, tasks_of
+from understudy.build.data import EnvironmentFactory, check_completions, check_lengths, exam_of, suites_of, tasks_of
 from understudy.build.models import Building, examinee_of, load_pair, policy_of, sampler_of, scorers_of, set_threads
 from understudy.build.writers import writers_of
 from understudy.engines.local import LocalPolicy
@@ -64,16 +64,21 @@ def assemble(recipe: Recipe, own: Own | None = None, *, building: Building | Non
     objective = own.objective or objective_of(recipe.objective)
     _check_roles(recipe, objective, own)
     tasks = tasks_of(recipe.data)
+    if objective.mix.data:
+        check_completions(recipe, tasks)
     exams = [exam_of(suite, recipe, own.environment) for suite in suites_of(recipe)]
     loaded, taught = load_pair(recipe, with_teacher=own.teacher is None, building=building)
-    check_lengths(recipe, loaded, tasks)
+    if own.environment is None:
+        for problems in (tasks, *(exam.tasks for exam in exams)):
+            check_lengths(recipe, loaded, problems)
     policy = policy_of(recipe, loaded, objective)
     sampler = sampler_of(policy.model, loaded, recipe.engine, recipe.student.dtype)
-    student = examinee_of(loaded, sampler, recipe.student.chat_template_kwargs)
-    teacher = _teacher_examinee(recipe, taught)
     scorers = scorers_of(recipe, policy, taught, building)
     if own.teacher is not None:
         scorers["teacher"] = own.teacher
+    student = examinee_of(loaded, sampler, recipe.student.chat_template_kwargs, scorer=policy)
+    teacher = _teacher_examinee(recipe, taught, scorers)
+    exams = [replace(exam, teacher=scorers.get("teacher")) for exam in exams]
     check_needs(objective, policy=policy, scorers=scorers)
     write = writers_of(recipe, objective.mix, student=student, teacher=teacher, environment=own.environment)
     parts = Parts(
@@ -87,10 +92,11 @@ def assemble(recipe: Recipe, own: Own | None = None, *, building: Building | Non
     return Assembly(parts, policy, exams, student, teacher)
 
 
-def _teacher_examinee(recipe: Recipe, taught: LoadedModel | None) -> Examinee | None:
+def _teacher_examinee(recipe: Recipe, taught: LoadedModel | None, scorers: Mapping[str, Scorer]) -> Examinee | None:
     if taught is None:
         return None
-    return examinee_of(taught, sampler_of(taught.model, taught, recipe.engine), recipe.student.chat_template_kwargs)
+    sampler = sampler_of(taught.model, taught, recipe.engine)
+    return examinee_of(taught, sampler, recipe.student.chat_template_kwargs, scorer=scorers["teacher"])
 
 
 def _check_roles(recipe: Recipe, objective: Objective, own: Own) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from understudy.errors import ContextLengthError
+from understudy.errors import ContextLengthError, DataError
 from understudy.evaluation.examination import Exam
 from understudy.models.chat import encode_prompt
 from understudy.models.load import LoadedModel
 from understudy.protocols import Environment, Task
 from understudy.recipe import Recipe, Source, Suite
-from understudy.tasks import load_tasks, verifier_from
+from understudy.tasks import gold_completion, load_tasks, verifier_from
 from understudy.testbed import is_testbed, suite_named
 from understudy.testbed import tasks as testbed_tasks
 
@@ -30,10 +30,19 @@ def suites_of(recipe: Recipe) -> list[Suite]:
 
 
 def exam_of(suite: Suite, recipe: Recipe | None = None, environment: EnvironmentFactory | None = None) -> Exam:
-    """A suite with its problems and verifier; a run's own environment and limits where it has them."""
+    """A suite with its problems and verifier; a run's own environment and limits where it has them.
+
+    Raises:
+        DataError: the problems cannot be read, or nothing grades them.
+    """
     tasks, verifier = tasks_of(suite), verifier_from(suite.verifier, suite.answer)
+    if verifier is None and environment is None and suite.kind == "accuracy":
+        raise DataError(
+            f"nothing grades suite {suite.name}", expected="a verifier", remedy="Add verifier: exact or numeric to it."
+        )
+    completions = [gold_completion(suite, task) for task in tasks] if suite.kind == "nll" else []
     if recipe is None:
-        return Exam(suite, tasks, verifier)
+        return Exam(suite, tasks, verifier, completions=completions)
     return Exam(
         suite,
         tasks,
@@ -41,7 +50,15 @@ def exam_of(suite: Suite, recipe: Recipe | None = None, environment: Environment
         environment=environment,
         max_completion_length=recipe.rollout.max_completion_length,
         max_turns=recipe.rollout.max_turns,
+        completions=completions,
     )
+
+
+def check_completions(recipe: Recipe, tasks: Sequence[Task]) -> None:
+    """Every problem must have the gold completion that a method learns from; raises DataError where one has none."""
+    if not is_testbed(recipe.data.dataset):
+        for task in tasks:
+            gold_completion(recipe.data, task)
 
 
 def check_lengths(recipe: Recipe, student: LoadedModel, tasks: Sequence[Task]) -> None:

@@ -69,9 +69,15 @@ def sampler_of(model: torch.nn.Module, loaded: LoadedModel, engine: Engine, dtyp
     )
 
 
-def examinee_of(loaded: LoadedModel, sampler: LocalSampler, kwargs: Mapping[str, object] | None = None) -> Examinee:
-    """A local model as one who writes and can be examined."""
-    return Examinee(sampler, loaded.known_tokenizer, loaded.stop_ids, loaded.max_length, kwargs or {})
+def examinee_of(
+    loaded: LoadedModel,
+    sampler: LocalSampler,
+    kwargs: Mapping[str, object] | None = None,
+    *,
+    scorer: Scorer | None = None,
+) -> Examinee:
+    """A local model as one who writes and can be examined; ``scorer`` has the same weights."""
+    return Examinee(sampler, loaded.known_tokenizer, loaded.stop_ids, loaded.max_length, kwargs or {}, scorer=scorer)
 
 
 def load_pair(

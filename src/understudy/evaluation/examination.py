@@ -8,11 +8,13 @@ from functools import partial
 
 from transformers import PreTrainedTokenizerBase
 
-from understudy.environments.episodes import Episode, play
+from understudy.environments.episodes import Episode, from_completions, play
 from understudy.environments.single_turn import SingleTurn
+from understudy.errors import CapabilityError
+from understudy.evaluation.scored import nll_result, reverse_kl_result
 from understudy.evaluation.suites import SuiteResult, evaluate_suite
 from understudy.models.chat import decode
-from understudy.protocols import Environment, Sampler, SamplingParams, Task
+from understudy.protocols import Environment, Sampler, SamplingParams, Scorer, Task
 from understudy.randomness import derived_seed
 from understudy.recipe import Suite
 from understudy.rollouts import Rollout
@@ -29,6 +31,7 @@ class Exam:
         suite: how it is answered. tasks: its problems. verifier: judges completions.
         environment: makes the world of one attempt; None takes one turn judged by ``verifier``.
         max_completion_length: where the suite names none. max_turns: of an attempt.
+        completions: one gold completion a problem, for kind ``nll``. teacher: for kind ``reverse_kl``.
     """
 
     suite: Suite
@@ -37,6 +40,8 @@ class Exam:
     environment: Callable[[], Environment] | None = None
     max_completion_length: int = 256
     max_turns: int = 1
+    completions: Sequence[str] = ()
+    teacher: Scorer | None = None
 
     @property
     def num_attempts(self) -> int:
@@ -50,7 +55,7 @@ class Examinee:
 
     Args:
         sampler: with the weights to examine. tokenizer, stop_ids, max_length: of its model.
-        chat_template_kwargs: passed to the chat template.
+        chat_template_kwargs: passed to the chat template. scorer: of the same weights.
     """
 
     sampler: Sampler
@@ -58,6 +63,7 @@ class Examinee:
     stop_ids: frozenset[int]
     max_length: int
     chat_template_kwargs: Mapping[str, object] = field(default_factory=dict)
+    scorer: Scorer | None = None
 
 
 def examine(exam: Exam, examinee: Examinee, *, seed: int, progress: Progress | None = None) -> SuiteResult:
@@ -67,6 +73,13 @@ def examine(exam: Exam, examinee: Examinee, *, seed: int, progress: Progress | N
         DataError: the suite has no problems, or nothing grades it.
     """
     suite, keyed = exam.suite, derived_seed(seed=seed, step=0, purpose=exam.suite.name)
+    if suite.kind == "nll":
+        return _examine_nll(exam, examinee, progress)
+    if suite.kind == "reverse_kl":
+        attempts = [task for task in exam.tasks for _ in range(suite.num_samples)]
+        rollouts = _play(exam, examinee, attempts, seed=keyed, progress=progress)
+        student, teacher = _known(examinee.scorer, suite), _known(exam.teacher, suite)
+        return reverse_kl_result(suite.name, rollouts, student, teacher)
 
     def parses(text: str, columns: Mapping[str, object]) -> bool:
         return exam.verifier is not None and exam.verifier(text, columns).parsed is not None
@@ -80,6 +93,29 @@ def examine(exam: Exam, examinee: Examinee, *, seed: int, progress: Progress | N
         num_samples=suite.num_samples,
         parses=(lambda problem, text: parses(text, columns[problem])) if exam.verifier is not None else None,
     )
+
+
+def _examine_nll(exam: Exam, examinee: Examinee, progress: Progress | None) -> SuiteResult:
+    rollouts = from_completions(
+        [Episode(task, key=number, group=number) for number, task in enumerate(exam.tasks)],
+        exam.completions,
+        tokenizer=examinee.tokenizer,
+        max_length=examinee.max_length,
+        chat_template_kwargs=examinee.chat_template_kwargs,
+    )
+    if progress:
+        progress(len(rollouts))
+    return nll_result(exam.suite.name, rollouts, _known(examinee.scorer, exam.suite))
+
+
+def _known(scorer: Scorer | None, suite: Suite) -> Scorer:
+    if scorer is None:
+        raise CapabilityError(
+            f"suite {suite.name!r} of kind {suite.kind!r} needs a scorer",
+            expected="a local student, and for reverse_kl a teacher",
+            remedy="Examine it within a run that has both.",
+        )
+    return scorer
 
 
 def _play(

@@ -58,6 +58,8 @@ class Source(Section):
         prompt: template over the columns, ``"{question}"``; null takes column ``prompt`` or ``messages``.
         answer: column of the gold answer; null takes ``answer`` where there is one.
         verifier: how completions are judged. limit: only the first so many rows.
+        completion: template of the gold completion, for methods and suites that read it; null takes column
+            ``completion``, or the last message where ``messages`` ends with the assistant.
     """
 
     dataset: Text
@@ -67,18 +69,16 @@ class Source(Section):
     answer: Text | None = None
     verifier: VerifierField = Verifier()
     limit: Whole | None = Field(default=None, ge=1)
+    completion: Text | None = None
 
 
 class Data(Source):
     """The problems a run trains on.
 
     Args:
-        completion: template of the gold completion, for methods that learn from data; null takes column
-            ``completion``, or the last message where ``messages`` ends with the assistant.
         shuffle: a new order each epoch, drawn from the run's seed.
     """
 
-    completion: Text | None = None
     shuffle: bool = True
 
 
@@ -87,13 +87,21 @@ class Suite(Source):
 
     Args:
         name: as it stands in tables and files. num_samples: attempts at each problem.
+        kind: ``accuracy`` judges answers; ``reverse_kl`` takes mean log pi_S - log pi_T a token over the model's own
+            fresh answers; ``nll`` takes mean -log pi_S a token over the gold completions. Of these, lower is better.
         temperature: 0 is greedy. top_p: nucleus mass kept.
         max_completion_length: in tokens; null takes the rollout's.
     """
 
     name: FolderName
+    kind: Literal["accuracy", "reverse_kl", "nll"] = "accuracy"
     split: Text = "test"
     num_samples: Whole = Field(default=1, ge=1)
     temperature: Number = Field(default=1.0, ge=0, le=10)
     top_p: Number = Field(default=1.0, gt=0, le=1)
     max_completion_length: Whole | None = Field(default=None, ge=1)
+
+    @property
+    def better(self) -> Literal["higher", "lower"]:
+        """Which direction of the score is better."""
+        return "higher" if self.kind == "accuracy" else "lower"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+
 from pydantic import Field, model_validator
 
 from understudy.objectives.methods import AnyMethod

@@ -82,7 +82,7 @@ def _checker(source: Source) -> Callable[[Mapping[str, object]], None]:
     return check
 
 
-def gold_completion(data: Data, task: Task) -> str:
+def gold_completion(data: Source, task: Task) -> str:
     """The gold completion of a task, for methods that learn from data.
 
     Raises:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from understudy.errors import DataError
 from understudy.protocols import Message, Prompt
-from understudy.recipe import Data, Source, Suite
+from understudy.recipe import Source, Suite
 from understudy.tasks.templates import missing_column, parse_template
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
@@ -28,7 +28,7 @@ def prompt_reader(source: Source) -> Callable[[Columns], Prompt]:
     return lambda columns: _usable(template.render(columns), "the prompt")
 
 
-def completion_reader(data: Data) -> Callable[[Columns], str | None]:
+def completion_reader(data: Source) -> Callable[[Columns], str | None]:
     """A function from a row's columns to its gold completion; None where the row has none.
 
     It reads the template ``data.completion``; without one, column ``completion`` (text, or a message list whose last
