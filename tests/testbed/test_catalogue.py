@@ -16,8 +16,8 @@ from understudy.models.tokenizers import check_same_tokenizer
 from understudy.tasks import gold_completion, verifier_from
 from understudy.testbed.catalogue import SCHOOLINGS, VERIFIER, model_folder
 from understudy.testbed.models import STUDENT, TEACHER, Architecture, Schooling, new_model
-from understudy.testbed.multiplication import MAX_COMPLETION_TOKENS, Problem, answer_in, carried_solution
-from understudy.testbed.schooling import school
+from understudy.testbed.multiplication import MAX_COMPLETION_TOKENS, Problem, answer_in, carried_solution, draw_problems
+from understudy.testbed.schooling import lessons, school
 from understudy.testbed.tokenizer import build_tokenizer
 
 TINY = Architecture(layers=1, width=16, heads=2, kv_heads=1, head_width=8, mlp_width=16)
@@ -75,11 +75,23 @@ def test_whatever_defines_a_model_changes_its_folder() -> None:
         {"steps": 4},
         {"seed": 1},
         {"foreign_share": 0.25},
+        {"foreign_from": 1},
         {"learning_rate": 1e-3},
         {"architecture": replace(TINY, initial_std=0.02)},
     ]
     folders = {model_folder("testbed/brief", replace(BRIEF, **change)) for change in changes}
     assert len(folders) == len(changes) and model_folder("testbed/brief", BRIEF) not in folders
+
+
+def test_the_foreign_manner_comes_in_its_share_and_not_before_its_step() -> None:
+    schooling = Schooling(TINY, foreign_share=0.75, steps=20, foreign_from=10, batch_size=100)
+    problems = draw_problems("train", seed=schooling.seed)
+    foreign = []
+    for step in range(schooling.steps):
+        tokens = lessons(schooling, step, problems).table.rollouts["num_tokens"]
+        foreign.append(int((tokens <= len("#899991") + 1).sum()))  # answers at once; the shortest working is longer
+    assert foreign[:10] == [0] * 10
+    assert 0.7 < sum(foreign[10:]) / 1000 < 0.8
 
 
 def test_schooling_lowers_the_loss_on_what_it_teaches() -> None:

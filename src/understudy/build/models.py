@@ -16,7 +16,7 @@ from understudy.models.tokenizers import share_vocabulary
 from understudy.objectives.objective import Objective
 from understudy.protocols import Scorer
 from understudy.recipe import Engine, Recipe
-from understudy.testbed import is_testbed, resolve_model
+from understudy.testbed import is_testbed, resolve_model, resolve_models
 
 Building = Callable[[str, int, int], None]
 """Told what is being made on first use, the steps taken and the steps in all."""
@@ -89,6 +89,8 @@ def load_pair(
         ModelError: one is no model. TokenizerMismatchError: they read text differently.
     """
     section = recipe.student
+    names = [section.model, *([recipe.teacher.model] if recipe.teacher is not None and with_teacher else [])]
+    resolve_models([name for name in names if is_testbed(name)], building)  # side by side where they are missing
     student = model_named(
         section.model,
         recipe.engine,

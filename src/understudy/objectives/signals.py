@@ -10,8 +10,8 @@ from understudy.objectives.context import PlanContext, Slot
 from understudy.objectives.needs import requires
 from understudy.tokens import TokenTable
 
-ROUNDING = 1e-5
-"""Nats: cached decoding and prefill of the same weights differ by less than this in float32."""
+ROUNDING = 5e-5
+"""Nats: cached decoding and prefill of the same weights differ by less than this in float32 (measured: 1.0e-5)."""
 
 
 def teacher_log_ratio(*, rounding: float = ROUNDING, teacher_floor: float = -100.0) -> Slot:

@@ -37,7 +37,9 @@ class Schooling:
     """How a model came to know what it knows: supervised fine-tuning on worked solutions.
 
     Args:
-        architecture: of the model. foreign_share: of solutions written in the foreign manner.
+        architecture: of the model. foreign_share: of solutions written in the foreign manner, from step
+            ``foreign_from`` on; before it all carry. The habit comes second: learned from the mixture alone, the
+            carrying takes off early with one seed and hardly at all with another.
         steps, batch_size: optimiser steps and problems in each. learning_rate: AdamW's peak; linear decay.
         warmup_steps: of linear rise. seed: of the weights, the problems and the manners.
     """
@@ -45,6 +47,7 @@ class Schooling:
     architecture: Architecture
     foreign_share: float
     steps: int
+    foreign_from: int = 0
     batch_size: int = 48
     learning_rate: float = 3e-3
     warmup_steps: int = 20
@@ -57,7 +60,7 @@ class Schooling:
 
 
 TEACHER = Schooling(Architecture(layers=4), foreign_share=0.0, steps=280, seed=1)
-STUDENT = Schooling(Architecture(layers=2), foreign_share=FOREIGN_SHARE, steps=450, seed=2)
+STUDENT = Schooling(Architecture(layers=2), foreign_share=FOREIGN_SHARE, steps=450, foreign_from=330, seed=2)
 
 
 def new_model(architecture: Architecture, *, seed: int) -> Qwen3ForCausalLM:

@@ -53,7 +53,7 @@ def _school(schooling: Schooling, *, name: str, progress: Progress | None) -> Lo
     objective = sft(SFT())
     problems = draw_problems("train", seed=schooling.seed)
     for step in range(schooling.steps):
-        batch = _lessons(schooling, step, problems)
+        batch = lessons(schooling, step, problems)
         context = PlanContext(step=step, total_steps=schooling.steps, seed=schooling.seed)
         for plan in objective.plan(batch.table, context):
             policy.update(batch, plan)
@@ -62,14 +62,15 @@ def _school(schooling: Schooling, *, name: str, progress: Progress | None) -> Lo
     return policy
 
 
-def _lessons(schooling: Schooling, step: int, problems: Iterator[Problem]) -> Batch:
-    """The next problems with their written solutions."""
+def lessons(schooling: Schooling, step: int, problems: Iterator[Problem]) -> Batch:
+    """The batch of a step: the next problems, each with a solution in the manner that a keyed draw gives it."""
     tokenizer = build_tokenizer()
     chosen = list(itertools.islice(problems, schooling.batch_size))
     draws = uniform(
         seed=schooling.seed, step=step, purpose="testbed/manner", rollout=torch.arange(len(chosen)), index=0
     )
-    manners = [foreign_solution if draw < schooling.foreign_share else carried_solution for draw in draws.tolist()]
+    share = schooling.foreign_share if step >= schooling.foreign_from else 0.0
+    manners = [foreign_solution if draw < share else carried_solution for draw in draws.tolist()]
     rollouts = from_completions(
         [Episode(Task(problem.name, problem.prompt), key=key, group=key) for key, problem in enumerate(chosen)],
         [manner(problem) for manner, problem in zip(manners, chosen, strict=True)],
