@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,8 +31,10 @@ from understudy.objectives.objective import Objective
 from understudy.protocols import Scorer
 from understudy.recipe import Engine, Recipe, Suite, differences, load_recipe, load_suite, recipe_from, to_yaml
 from understudy.recipe.yaml_text import parse_yaml
+from understudy.reports import write_report
 from understudy.testbed import suite_named
 from understudy.training import metric_lines
+from understudy.training import data_record
 from understudy.training.loop import Best, LoopSettings, Outcome
 from understudy.training.loop import run as run_loop
 from understudy.training.progress import Display, display_on
@@ -90,6 +91,9 @@ def train(
     with _opened(recipe, resume=resume) as directory:
         own = Own(objective=objective, environment=environment, teacher=teacher)
         assembly = _assembled(recipe, own, directory, display)
+        data_record.keep(directory.path, assembly.lessons.record)
+        for notice in assembly.lessons.notices:
+            display.notice(notice)
         _examine_teacher(assembly, recipe, directory, display)
         outcome = run_loop(
             assembly.parts,
@@ -103,7 +107,25 @@ def train(
         if outcome.signal is None:
             content = summarise(recipe, assembly.exams, directory.path, seconds=_seconds(directory, outcome))
             write_summary(content, directory.path / "summary.json")
+            report_or_tell(directory.path, display)
     return Run(directory.path, recipe, outcome, content)
+
+
+def report(run: str | Path, *, out: str | Path | None = None) -> Path:
+    """Write the HTML page of a run, finished or not, and return its path: ``report.html`` in its folder, or ``out``.
+
+    Raises:
+        RunDirectoryError: ``run`` is no run. UnderstudyError: the page cannot be written.
+    """
+    return write_report(Path(run), out=None if out is None else Path(out))
+
+
+def report_or_tell(run: Path, display: Display) -> None:
+    """Write the page of a run; a page that cannot be written is told and costs nothing else."""
+    try:
+        write_report(run)
+    except Exception as error:
+        display.notice(f"The run is whole, but its report was not written: {error or type(error).__name__}")
 
 
 def loop_settings(recipe: Recipe) -> LoopSettings:
@@ -117,6 +139,7 @@ def loop_settings(recipe: Recipe) -> LoopSettings:
         keep_last=recipe.checkpoint.keep_last,
         best=Best(f"eval/{best.removeprefix('testbed/')}/mean") if best else None,
         rollouts_per_step=recipe.rollout.prompts_per_step * recipe.rollout.num_generations,
+        show_every=recipe.rollout.show_every,
     )
 
 
@@ -162,8 +185,7 @@ def _assembled(recipe: Recipe, own: Own, directory: RunDirectory, display: Displ
         return assemble(recipe, own, building=building_shown(display))
     except BaseException:
         if not directory.resumed:
-            directory.close()
-            shutil.rmtree(directory.path, ignore_errors=True)
+            directory.discard()
         raise
 
 

@@ -1,4 +1,4 @@
-"""The command line: ``understudy demo | train | evaluate | methods``.
+"""The command line: ``understudy demo | train | evaluate | report | methods``.
 
 Heavy imports happen inside the commands, so that ``--help`` answers at once.
 """
@@ -68,7 +68,7 @@ def train(
         _print(json.dumps(run.summary))
         return
     _print_table(_suite_rows(run.summary["suites"]))
-    _print(f"{run.path}/summary.json holds the figures, {run.model} the model.")
+    _print(f"{run.path}/summary.json holds the figures, report.html shows them; {run.model} is the model.")
 
 
 @app.command()
@@ -116,7 +116,19 @@ def demo(
         _print(json.dumps(done.summary))
         return
     _print_table(table_rows(done.summary))
-    _print(f"{done.path}/summary.json holds the figures.")
+    _print(f"{done.path}/summary.json holds the figures, report.html shows them.")
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="Folder of a run, finished or not.")],
+    out: Annotated[Path | None, typer.Option(help="The file; else report.html in the folder.")] = None,
+) -> None:
+    """Write a run's page: curves, tables, and its rollouts token by token; one HTML file."""
+    # Not through the api, which loads every engine: this needs no model.
+    from understudy.reports import write_report
+
+    _print(str(write_report(run, out=out)))
 
 
 @app.command()
@@ -216,4 +228,6 @@ def _print_table(rows: list, *, heading: bool = True) -> None:
 
 
 def _print(text: str, *, error: bool = False) -> None:
-    print(text, file=sys.stderr if error else sys.stdout, flush=True)
+    from understudy.training.plain_text import printable  # an error may quote data, file names, or a template
+
+    print(printable(text) if error else text, file=sys.stderr if error else sys.stdout, flush=True)

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from understudy.api import Run, train
+from understudy.api import Run, report_or_tell, train
 from understudy.errors import RunDirectoryError
 from understudy.evaluation.suites import write_json
 from understudy.recipe import Recipe, recipe_from
+from understudy.testbed.multiplication import ANSWER_PATTERN
 from understudy.training.progress import Display
 
 STEPS = 40
@@ -44,7 +45,10 @@ def demo_recipe(method: str, *, name: str, output: str, steps: int = STEPS) -> R
             "output": output,
             "student": {"model": "testbed/multiplication-student"},
             "teacher": {"model": "testbed/multiplication-teacher"},
-            "data": {"dataset": "testbed/multiplication"},
+            "data": {
+                "dataset": "testbed/multiplication",
+                "verifier": {"kind": "numeric", "extract": ANSWER_PATTERN},
+            },
             "rollout": {
                 "prompts_per_step": prompts,
                 "num_generations": generations,
@@ -59,6 +63,7 @@ def demo_recipe(method: str, *, name: str, output: str, steps: int = STEPS) -> R
                 "teacher": method == "opd",
             },
             "checkpoint": {"every": 20},
+            "engine": {"threads": 1, "micro_batch_tokens": 1024},
         }
     )
 
@@ -83,6 +88,7 @@ def run_demo(out: Path, *, display: Display, steps: int = STEPS) -> Demo:
     if summary:
         summary["baselines"] = baselines
         write_json(summary, out / "summary.json")
+        report_or_tell(out, display)
     return Demo(out, summary, run)
 
 

@@ -1,0 +1,160 @@
+"""Which figures of a run are drawn together, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from understudy.reports.charts import Chart, Form, Rule, Series
+from understudy.reports.figures import as_mapping, as_number, count
+from understudy.reports.reading import Line, RunRecord
+
+
+@dataclass(frozen=True)
+class ChartPlan:
+    """A chart by the names of its figures.
+
+    Args:
+        figures: name of a figure -> its label. prefix: every figure of this beginning too, labelled by its rest.
+        wanted: readers look for it, so its absence is told.
+    """
+
+    title: str
+    unit: str
+    figures: Mapping[str, str]
+    prefix: str = ""
+    form: Form = "number"
+    with_zero: bool = True
+    stacked: bool = False
+    wanted: bool = True
+
+
+_NATS = "nats per token"
+PLANS = (
+    ChartPlan("Teacher reverse KL", _NATS, {"kl/reverse_k1": "k1", "kl/k3": "k3"}),
+    ChartPlan("Teacher reverse KL by domain", "k1, " + _NATS, {}, prefix="kl/reverse_k1/", wanted=False),
+    ChartPlan("Entropy", _NATS, {"entropy": "student", "teacher/entropy": "teacher"}),
+    ChartPlan("Reward", "mean a rollout", {"reward": "student", "teacher/reward": "teacher"}),
+    ChartPlan("Accuracy", "share", {"accuracy": "student", "teacher/accuracy": "teacher"}, form="share"),
+    ChartPlan(
+        "Completion length",
+        "tokens",
+        {
+            "completions/mean_length": "mean",
+            "completions/min_length": "shortest",
+            "completions/max_length": "longest",
+        },
+    ),
+    ChartPlan("Truncated completions", "share", {"completions/clipped_ratio": "cut by the limit"}, form="share"),
+    ChartPlan("Gates", "share of tokens in each term", {}, prefix="gate/", form="share"),
+    ChartPlan("Loss", "mean over the updates of a step", {"loss": "loss"}, prefix="loss/", wanted=False),
+    ChartPlan(
+        "Support",
+        "share",
+        {
+            "support/student_mass": "student's mass",
+            "support/teacher_mass": "teacher's mass",
+            "agreement/top1": "same first choice",
+        },
+        form="share",
+        wanted=False,
+    ),
+    ChartPlan("Gradient norm", "before clipping", {"grad_norm": "norm"}),
+    ChartPlan("Learning rate", "", {"learning_rate": "rate"}),
+    ChartPlan("Time by phase", "seconds a step", {}, prefix="time/", form="seconds", stacked=True),
+)
+"""Evaluations come first, see ``charts_of``."""
+
+_SLOTS = 8
+_NEGLIGIBLE = 0.005
+"""Phases that take a smaller share of all time are one phase, ``other``."""
+
+
+def charts_of(run: RunRecord) -> tuple[Chart, ...]:
+    """The run's charts, those without any figure left out."""
+    drawn = [_chart(plan, run.metrics) for plan in PLANS] if run.metrics else []
+    bound = as_number(run.setting("optimizer", "max_grad_norm"))
+    return tuple(_with_bound(chart, bound) for chart in [*evaluation_charts(run), *drawn] if chart is not None)
+
+
+def not_recorded(charts: Sequence[Chart]) -> tuple[str, ...]:
+    """Titles of the charts that a reader looks for and that this run has no figures for."""
+    present = {chart.title for chart in charts}
+    return tuple(plan.title for plan in PLANS if plan.wanted and plan.title not in present)
+
+
+def evaluation_charts(run: RunRecord) -> list[Chart]:
+    """One chart a suite: its mean and interval at every evaluation, the teacher's level across."""
+    names = {name: None for line in run.evaluations for name in line}
+    suites = [
+        n.removeprefix("eval/").removesuffix("/mean") for n in names if n.startswith("eval/") and n.endswith("/mean")
+    ]
+    return [chart for suite in suites if (chart := _evaluation(run, suite)) is not None]
+
+
+def _evaluation(run: RunRecord, suite: str) -> Chart | None:
+    lines = [line for line in run.evaluations if line.get(f"eval/{suite}/mean") is not None]
+    if not lines:
+        return None
+    mean, low, high = (tuple(line.get(f"eval/{suite}/{key}") for line in lines) for key in ("mean", "low", "high"))
+    figures = as_mapping(as_mapping((run.summary or {}).get("suites")).get(suite))
+    teacher = as_number(as_mapping(figures.get("teacher")).get("mean"))
+    bounded = all(value is None or 0 <= value <= 1 for value in (*mean, *low, *high, teacher))
+    return Chart(
+        title=f"Evaluation: {suite}",
+        unit="mean with 95 % interval" + (", lower is better" if figures.get("better") == "lower" else ""),
+        steps=_steps(lines),
+        series=(Series("student", mean, 0, low, high),),
+        form="share" if bounded and figures.get("better") != "lower" else "number",
+        rules=() if teacher is None else (Rule("teacher", teacher),),
+    )
+
+
+def _chart(plan: ChartPlan, lines: Sequence[Line]) -> Chart | None:
+    labels = dict(plan.figures)
+    if plan.prefix:
+        names = dict.fromkeys(name for line in lines for name in line if name.startswith(plan.prefix))
+        labels |= {name: name.removeprefix(plan.prefix).replace("_", " ") for name in names}
+    columns = {label: tuple(line.get(name) for line in lines) for name, label in labels.items()}
+    present = {label: column for label, column in columns.items() if any(value is not None for value in column)}
+    if plan.stacked:
+        present = _without_small(present)
+    if len(present) == 2 and "loss" in present:  # one term is the whole loss
+        present = {"loss": present["loss"]}
+    if not present:
+        return None
+    series = tuple(Series(label, column, slot % _SLOTS) for slot, (label, column) in enumerate(present.items()))
+    lost = sum(name in line and line[name] is None for line in lines for name in labels)
+    return Chart(
+        title=plan.title,
+        unit=plan.unit,
+        steps=_steps(lines),
+        series=series,
+        form=plan.form,
+        with_zero=plan.with_zero,
+        stacked=plan.stacked,
+        note=f"{count(lost, 'value')} not finite and left out." if lost else "",
+    )
+
+
+def _without_small(columns: Mapping[str, tuple[float | None, ...]]) -> dict[str, tuple[float | None, ...]]:
+    """Phases worth a colour, then the sum of the rest as ``other``."""
+    totals = {label: sum(value or 0.0 for value in column) for label, column in columns.items()}
+    large = [label for label in columns if totals[label] > _NEGLIGIBLE * sum(totals.values())][: _SLOTS - 1]
+    small = [column for label, column in columns.items() if label not in large]
+    kept: dict[str, tuple[float | None, ...]] = {label: columns[label] for label in large}
+    if small and large:
+        kept["other"] = tuple(sum(value or 0.0 for value in values) for values in zip(*small, strict=True))
+    return kept
+
+
+def _with_bound(chart: Chart, bound: float | None) -> Chart:
+    """The clipping bound in the chart of the gradient norm, where the norm comes near it."""
+    if chart.title != "Gradient norm" or bound is None:
+        return chart
+    highest = max((value for value in chart.series[0].values if value is not None), default=0.0)
+    return replace(chart, rules=(Rule("clipped above", bound),)) if highest > bound / 4 else chart
+
+
+def _steps(lines: Sequence[Line]) -> tuple[float, ...]:
+    return tuple(float(line["step"] or 0.0) for line in lines)

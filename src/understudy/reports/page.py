@@ -1,0 +1,115 @@
+"""A run as one self-contained HTML file: nothing from the network, every text escaped, the same bytes each time."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from contextlib import suppress
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from understudy.errors import UnderstudyError
+from understudy.reports.charts import Chart
+from understudy.reports.curves import charts_of, not_recorded
+from understudy.reports.facts import facts_of, figure_rows
+from understudy.reports.figures import tick
+from understudy.reports.microscope import Microscope, microscope
+from understudy.reports.outcome import suites_of
+from understudy.reports.plots import draw
+from understudy.reports.reading import RunRecord, read_run
+from understudy.reports.saved_rollouts import read_steps
+from understudy.reports.token_columns import LEVELS
+from understudy.reports.token_text import Decode, decoder_of
+from understudy.reports.visible_text import marked, visible
+
+REPORT = "report.html"
+"""Name of the page in a run's folder."""
+
+
+def write_report(run: Path, *, out: Path | None = None, decode: Decode | None = None) -> Path:
+    """Write the page of a run and return its path.
+
+    Args:
+        run: the run's folder. out: the file; None writes ``report.html`` into the folder.
+        decode: ids to text with special tokens; None takes the tokenizer beside the newest checkpoint.
+    Raises:
+        RunDirectoryError: ``run`` is no run. UnderstudyError: the file cannot be written.
+    """
+    page = render(read_run(run), decode=decode)
+    out = run / REPORT if out is None else out
+    beside = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(page, encoding="utf-8", newline="\n")
+        beside.replace(out)
+    except OSError as error:
+        raise UnderstudyError(
+            f"{out} cannot be written", got=error.strerror or error, remedy="Choose another file with --out."
+        ) from error
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+    return out
+
+
+def render(run: RunRecord, *, decode: Decode | None = None) -> str:
+    """The page of a run; ``decode`` as in ``write_report``."""
+    steps, notes = read_steps(run.path)
+    charts = charts_of(run)
+    script = _asset("report.js")
+    page = (
+        _templates()
+        .get_template("report.html.jinja")
+        .render(
+            run=run,
+            notes=(*run.notes, *notes),
+            facts=facts_of(run),
+            suites=suites_of(run),
+            charts=[(chart, draw(chart)) for chart in charts],
+            not_recorded=not_recorded(charts) if run.metrics else (),
+            scope=(scope := microscope(steps, decode or decoder_of(run.path))),
+            columns=_columns(scope),
+            figures=figure_rows(run),
+            surroundings=json.dumps(run.environment, indent=2, ensure_ascii=False),
+            style=Markup(_asset("report.css")),
+            script=Markup(script),
+            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        )
+    )
+    # Whatever came in as half a surrogate pair could not be written.
+    return page.encode("utf-8", "replace").decode("utf-8")
+
+
+def _columns(scope: Microscope) -> dict[str, object]:
+    """What the page's script needs to colour tokens as ``ColourColumn.shade`` does."""
+    return {"levels": LEVELS, "columns": [asdict(column) for column in scope.columns]}
+
+
+@cache
+def _templates() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("understudy.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        # Every text that is not markup of our own passes here, whoever wrote it.
+        finalize=lambda value: visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
+    )
+    environment.filters |= {"marked": marked, "tick": tick, "last_value": _last_value}
+    return environment
+
+
+def _last_value(chart: Chart) -> list[str]:
+    return [chart.written(series.last) for series in chart.series]
+
+
+@cache
+def _asset(name: str) -> str:
+    return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")

@@ -1,0 +1,186 @@
+"""Charts as SVG: pure functions from figures to markup, sized by the page's style sheet, coloured by its classes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from understudy.reports.charts import Chart, Column, Rule, Series, thinned
+from understudy.reports.figures import percent, tick
+from understudy.reports.scales import Axis, bounds, round_bounds, ticks
+from understudy.reports.visible_text import visible
+
+WIDTH, HEIGHT = 380, 200
+LEFT, RIGHT, TOP, BOTTOM = 50, 10, 10, 28
+MAX_STEPS = 800
+"""More points than pixels tell nothing more."""
+
+_FEW = 24
+"""Up to so many steps, each has a mark of its own."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A chart with its axes."""
+
+    chart: Chart
+    across: Axis
+    up: Axis
+
+
+def draw(chart: Chart) -> Markup:
+    """The chart as one ``<svg>``; the figures under the pointer are read from its ``data-chart``."""
+    chart = thinned(chart, limit=MAX_STEPS)
+    drawing = Drawing(chart, _across(chart), _up(chart))
+    shapes = _areas(drawing) if chart.stacked else _curves(drawing)
+    return Markup(
+        '<svg class="plot" viewBox="0 0 {} {}" role="img" tabindex="0" aria-label="{}" data-chart="{}">{}{}{}'
+        '<g class="cursor" hidden="hidden"><line y1="{}" y2="{}"/></g></svg>'
+    ).format(
+        WIDTH,
+        HEIGHT,
+        _description(chart),
+        _data(drawing),
+        _grid(drawing),
+        Markup("").join(shapes),
+        Markup("").join(_rule(rule, drawing) for rule in chart.rules),
+        TOP,
+        HEIGHT - BOTTOM,
+    )
+
+
+def _across(chart: Chart) -> Axis:
+    low, high = bounds(chart.steps, with_zero=False)
+    if len(chart.steps) == 1:
+        low, high = chart.steps[0] - 0.5, chart.steps[0] + 0.5
+    return Axis(low, high, start=LEFT, end=WIDTH - RIGHT)
+
+
+def _up(chart: Chart) -> Axis:
+    if chart.stacked:
+        values = _totals(chart.series)
+    else:
+        columns = [column for series in chart.series for column in (series.values, series.lows, series.highs)]
+        values = [value for column in columns for value in column if value is not None]
+        values += [rule.value for rule in chart.rules]
+    low, high = round_bounds(*bounds(values, with_zero=chart.with_zero))
+    return Axis(low, min(high, 1.0) if chart.form == "share" and low >= 0 else high, start=HEIGHT - BOTTOM, end=TOP)
+
+
+def _grid(drawing: Drawing) -> Markup:
+    up, across, share = drawing.up, drawing.across, drawing.chart.form == "share"
+    levels = [
+        Markup('<line class="{}" x1="{}" x2="{}" y1="{y}" y2="{y}"/><text class="up" x="{}" y="{y}">{}</text>').format(
+            "base" if value == 0 else "grid",
+            LEFT,
+            WIDTH - RIGHT,
+            LEFT - 6,
+            percent(value, digits=0 if up.high - up.low > 0.05 else 1) if share else tick(value),
+            y=_fixed(up.place(value)),
+        )
+        for value in ticks(up.low, up.high)
+    ]
+    steps = [
+        Markup('<text class="across" x="{}" y="{}">{}</text>').format(
+            _fixed(across.place(value)), HEIGHT - 8, tick(value)
+        )
+        for value in ticks(across.low, across.high, target=6, whole=True)
+    ]
+    return Markup("").join(levels + steps)
+
+
+def _curves(drawing: Drawing) -> Iterable[Markup]:
+    chart = drawing.chart
+    for series in reversed(chart.series):  # the first is the one to see
+        yield from _intervals(series, drawing)
+        for stretch in _stretches(chart.steps, series.values):
+            places = [(_fixed(drawing.across.place(x)), _fixed(drawing.up.place(y))) for x, y in stretch]
+            if len(places) > 1:
+                path = " ".join(f"{x},{y}" for x, y in places)
+                yield Markup('<polyline class="line s{}" points="{}"/>').format(series.slot, path)
+            if len(chart.steps) <= _FEW or len(places) == 1:
+                for x, y in places:
+                    yield Markup('<circle class="mark s{}" cx="{}" cy="{}" r="2.2"/>').format(series.slot, x, y)
+
+
+def _intervals(series: Series, drawing: Drawing) -> Iterable[Markup]:
+    for step, low, high in zip(drawing.chart.steps, series.lows, series.highs, strict=False):
+        if low is not None and high is not None:
+            yield Markup('<line class="interval s{}" x1="{x}" x2="{x}" y1="{}" y2="{}"/>').format(
+                series.slot,
+                _fixed(drawing.up.place(low)),
+                _fixed(drawing.up.place(high)),
+                x=_fixed(drawing.across.place(step)),
+            )
+
+
+def _areas(drawing: Drawing) -> Iterable[Markup]:
+    """One area a series on top of those before; what is missing counts as nothing."""
+    chart = drawing.chart
+    # One step has no width; drawn as a block it can be seen.
+    steps = (drawing.across.low, drawing.across.high) if len(chart.steps) == 1 else chart.steps
+    below = [0.0] * len(steps)
+    for series in chart.series:
+        values = series.values * 2 if len(chart.steps) == 1 else series.values
+        above = [floor + (value or 0.0) for floor, value in zip(below, values, strict=True)]
+        edge = [*zip(steps, above, strict=True), *reversed(list(zip(steps, below, strict=True)))]
+        path = " ".join(f"{_fixed(drawing.across.place(x))},{_fixed(drawing.up.place(y))}" for x, y in edge)
+        yield Markup('<polygon class="area s{}" points="{}"/>').format(series.slot, path)
+        below = above
+
+
+def _rule(rule: Rule, drawing: Drawing) -> Markup:
+    y = drawing.up.place(rule.value)
+    above = y - 4 > TOP + 8
+    return Markup(
+        '<line class="rule" x1="{}" x2="{}" y1="{y}" y2="{y}"/><text class="rule" x="{}" y="{}">{}</text>'
+    ).format(LEFT, WIDTH - RIGHT, WIDTH - RIGHT, _fixed(y - 4 if above else y + 12), visible(rule.label), y=_fixed(y))
+
+
+def _stretches(steps: Sequence[float], values: Column) -> list[list[tuple[float, float]]]:
+    """The points cut wherever a value is missing: a curve never bridges what was not measured."""
+    stretches: list[list[tuple[float, float]]] = [[]]
+    for step, value in zip(steps, values, strict=True):
+        if value is None:
+            stretches.append([])
+        else:
+            stretches[-1].append((step, value))
+    return [stretch for stretch in stretches if stretch]
+
+
+def _totals(series: Sequence[Series]) -> list[float]:
+    return [sum(value or 0.0 for value in values) for values in zip(*(one.values for one in series), strict=True)]
+
+
+def _data(drawing: Drawing) -> str:
+    """What the page's script needs to find the step under the pointer and to write its figures."""
+    chart, up, across = drawing.chart, drawing.up, drawing.across
+    return json.dumps(
+        {
+            "steps": chart.steps,
+            "x": [across.low, across.high, across.start, across.end],
+            "y": [up.low, up.high, up.start, up.end],
+            "stacked": chart.stacked,
+            "values": [[None if v is None else float(f"{v:.5g}") for v in one.values] for one in chart.series],
+            "written": [[chart.written(value) for value in one.values] for one in chart.series],
+        },
+        separators=(",", ":"),
+        ensure_ascii=False,
+    )
+
+
+def _description(chart: Chart) -> str:
+    """The chart for those who cannot see it."""
+    ends = [
+        f"{visible(one.label)} from {chart.written(next((v for v in one.values if v is not None), None))}"
+        f" to {chart.written(one.last)}"
+        for one in chart.series
+    ]
+    return f"{chart.title}, steps {tick(chart.steps[0])} to {tick(chart.steps[-1])}: {'; '.join(ends)}"
+
+
+def _fixed(value: float) -> str:
+    return f"{value:.1f}".removesuffix(".0")

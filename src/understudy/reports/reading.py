@@ -1,0 +1,127 @@
+"""A run's folder as records: whatever is there is read, whatever is missing or broken is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from understudy.errors import RunDirectoryError
+from understudy.reports.figures import as_mapping, as_number, count
+
+Line = Mapping[str, float | None]
+"""A step's figures; None where one was not finite."""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What a run left behind.
+
+    Args:
+        path: its folder. recipe, environment: empty where they cannot be read. recipe_text: as it was written.
+        metrics: one line a step, ascending. evaluations: one line an evaluation, ascending.
+        summary: None before the run's end. notes: what could not be read, each a sentence.
+    """
+
+    path: Path
+    recipe: Mapping[str, object]
+    recipe_text: str
+    environment: Mapping[str, object]
+    metrics: tuple[Line, ...]
+    evaluations: tuple[Line, ...]
+    summary: Mapping[str, object] | None
+    notes: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The run's own name, else its folder's."""
+        named = (self.summary or {}).get("name") or self.recipe.get("name")
+        return str(named or self.path.resolve().name)
+
+    def setting(self, *keys: str) -> object:
+        """A field of the recipe, such as ``setting("student", "model")``; None where it has none."""
+        value: object = self.recipe
+        for key in keys:
+            value = as_mapping(value).get(key)
+        return value
+
+
+def read_run(path: Path) -> RunRecord:
+    """Read a run's folder, rollouts and checkpoints aside.
+
+    Raises:
+        RunDirectoryError: there is no folder, or nothing of a run in it.
+    """
+    if not path.is_dir() or not any((path / name).is_file() for name in ("recipe.yaml", "metrics.jsonl")):
+        raise RunDirectoryError(
+            f"{path} is no run",
+            got=None if path.is_dir() else ("a file" if path.exists() else "nothing there"),
+            expected="a folder with recipe.yaml and metrics.jsonl, as `understudy train` makes it",
+        )
+    notes: list[str] = []
+    recipe_text = _text(path / "recipe.yaml", notes)
+    summary = _json(path / "summary.json", notes) if (path / "summary.json").exists() else None
+    return RunRecord(
+        path=path,
+        recipe=_yaml(recipe_text, notes),
+        recipe_text=recipe_text,
+        environment=_json(path / "environment.json", notes),
+        metrics=_lines(path / "metrics.jsonl", notes),
+        evaluations=_lines(path / "evaluation" / "figures.jsonl", notes, needed=False),
+        summary=summary,
+        notes=tuple(notes),
+    )
+
+
+def _text(path: Path, notes: list[str]) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        notes.append(f"{path.name} is missing or cannot be read.")
+        return ""
+
+
+def _yaml(text: str, notes: list[str]) -> Mapping[str, object]:
+    try:
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        content = None
+    if text and not isinstance(content, Mapping):
+        notes.append("recipe.yaml is not readable as YAML fields.")
+    return as_mapping(content)
+
+
+def _json(path: Path, notes: list[str]) -> Mapping[str, object]:
+    text = _text(path, notes)
+    try:
+        content = json.loads(text) if text else {}
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, Mapping):
+        notes.append(f"{path.name} is not readable as JSON.")
+    return as_mapping(content)
+
+
+def _lines(path: Path, notes: list[str], *, needed: bool = True) -> tuple[Line, ...]:
+    """Lines by step; where a step stands twice (two sessions), the later line counts."""
+    if not path.exists() and not needed:
+        return ()
+    texts = [text for text in _text(path, notes).splitlines() if text.strip()]
+    by_step = {line["step"]: line for line in map(_line, texts) if line is not None}
+    unreadable = sum(_line(text) is None for text in texts)
+    if unreadable:
+        notes.append(f"{count(unreadable, 'line')} of {path.name} cannot be read (cut short?) and is left out.")
+    return tuple(by_step[step] for step in sorted(by_step, key=float))  # type: ignore[arg-type]
+
+
+def _line(text: str) -> Line | None:
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(content, dict) or as_number(content.get("step")) is None:
+        return None
+    return {name: as_number(value) for name, value in content.items()}

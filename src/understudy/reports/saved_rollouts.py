@@ -1,0 +1,165 @@
+"""Rollouts of a run for the page: a few of the first, a middle and the last saved step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from understudy.reports.figures import as_number
+from understudy.rollouts import Origin
+
+PER_STEP = 6
+
+Row = Mapping[str, object]
+Figures = np.ndarray
+"""[C] float64, NaN where a token has none."""
+
+
+@dataclass(frozen=True, eq=False)
+class SavedTurn:
+    """One turn as it was saved.
+
+    Args:
+        prompt_ids, completion_ids, origin: exact. prompt, completion: as text; None where the run had no decoder.
+        figures: by name, each as long as ``completion_ids``. finish_reason: why it ended.
+    """
+
+    prompt_ids: tuple[int, ...]
+    completion_ids: tuple[int, ...]
+    origin: tuple[int, ...]
+    prompt: str | None
+    completion: str | None
+    figures: Mapping[str, Figures]
+    finish_reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class SavedRollout:
+    """One attempt as it was saved; ``kl`` is its mean reverse KL by k1 over the student's tokens, None without any."""
+
+    step: int
+    index: int
+    problem: str
+    domain: str
+    reward: float | None
+    correct: bool | None
+    finish_reason: str
+    turns: tuple[SavedTurn, ...]
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens of all completions."""
+        return sum(len(turn.completion_ids) for turn in self.turns)
+
+    @property
+    def kl(self) -> float | None:
+        """Nats per token."""
+        values = np.concatenate([_own_kl(turn) for turn in self.turns]) if self.turns else np.empty(0)
+        return float(values.mean()) if values.size else None
+
+
+@dataclass(frozen=True, eq=False)
+class SavedStep:
+    """The rollouts chosen from one step, of ``total``; ``order`` says by what they are sorted."""
+
+    step: int
+    total: int
+    order: str
+    rollouts: tuple[SavedRollout, ...]
+
+
+def read_steps(run: Path) -> tuple[tuple[SavedStep, ...], tuple[str, ...]]:
+    """The chosen steps that can be read, and a sentence for each file that cannot."""
+    files = sorted((run / "rollouts").glob("step-*.parquet"))
+    chosen = [files[place] for place in sorted({0, len(files) // 2, len(files) - 1})] if files else []
+    steps, notes = [], []
+    for file in chosen:
+        try:
+            rows = pq.read_table(file)
+            rollouts = _rollouts(rows)
+        except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            notes.append(f"rollouts/{file.name} cannot be read: {reason}")
+            continue
+        if rollouts:
+            steps.append(chosen_of(rollouts))
+    return tuple(steps), tuple(notes)
+
+
+def chosen_of(rollouts: Sequence[SavedRollout]) -> SavedStep:
+    """Rollouts spread evenly from the best to the worst, by reward where it tells them apart, else by KL."""
+    by_reward = len({rollout.reward for rollout in rollouts} - {None}) > 1
+    order = "reward, highest first" if by_reward else "reverse KL, highest first"
+
+    def rank(rollout: SavedRollout) -> tuple[float, float, int]:
+        reward = -(rollout.reward if rollout.reward is not None else -np.inf) if by_reward else 0.0
+        return reward, -(rollout.kl if rollout.kl is not None else -np.inf), rollout.index
+
+    ranked = sorted(rollouts, key=rank)
+    places = np.unique(np.linspace(0, len(ranked) - 1, min(PER_STEP, len(ranked))).round().astype(int))
+    return SavedStep(ranked[0].step, len(ranked), order, tuple(ranked[place] for place in places))
+
+
+def _rollouts(table: pa.Table) -> list[SavedRollout]:
+    names = [name for name in table.column_names if pa.types.is_list(table.schema.field(name).type)]
+    figures = [name for name in names if pa.types.is_floating(table.schema.field(name).type.value_type)]
+    rows = table.to_pylist()
+    grouped = [list(turns) for _, turns in groupby(rows, key=lambda row: row["rollout"])]
+    return [_rollout(turns, figures) for turns in grouped]
+
+
+def _rollout(rows: Sequence[Row], figures: Sequence[str]) -> SavedRollout:
+    first = rows[0]
+    correct = first["correct"]
+    return SavedRollout(
+        step=_whole(first["step"]),
+        index=_whole(first["rollout"]),
+        problem=str(first["problem"]),
+        domain=str(first["domain"] or ""),
+        reward=as_number(first["reward"]),
+        correct=correct if isinstance(correct, bool) else None,
+        finish_reason=str(first["finish_reason"]),
+        turns=tuple(_turn(row, figures) for row in rows if row["turn"] is not None),
+    )
+
+
+def _turn(row: Row, figures: Sequence[str]) -> SavedTurn:
+    completion = _ids(row["completion_ids"])
+    columns = {name: np.asarray(row[name], dtype=np.float64) for name in figures if row[name] is not None}
+    return SavedTurn(
+        prompt_ids=_ids(row["prompt_ids"]),
+        completion_ids=completion,
+        origin=_ids(row["origin"]),
+        prompt=_text(row.get("prompt")),
+        completion=_text(row.get("completion")),
+        figures={name: column for name, column in columns.items() if len(column) == len(completion)},
+        finish_reason=str(row["turn_finish_reason"]),
+    )
+
+
+def _own_kl(turn: SavedTurn) -> Figures:
+    """[<= C] student minus teacher log-prob of the student's own tokens; the sampler's where there is no student's."""
+    student = turn.figures.get("student_logprob", turn.figures.get("behaviour_logprob"))
+    teacher = turn.figures.get("teacher_logprob")
+    if student is None or teacher is None:
+        return np.empty(0)
+    difference = (student - teacher)[np.asarray(turn.origin) == Origin.STUDENT]
+    return difference[np.isfinite(difference)]
+
+
+def _ids(value: object) -> tuple[int, ...]:
+    return tuple(int(one) for one in value) if isinstance(value, list) else ()
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _whole(value: object) -> int:
+    return int(value) if isinstance(value, int) else 0
