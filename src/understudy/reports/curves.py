@@ -33,7 +33,11 @@ _NATS = "nats per token"
 PLANS = (
     ChartPlan("Teacher reverse KL", _NATS, {"kl/reverse_k1": "k1", "kl/k3": "k3"}),
     ChartPlan("Teacher reverse KL by domain", "k1, " + _NATS, {}, prefix="kl/reverse_k1/", wanted=False),
-    ChartPlan("Entropy", _NATS, {"entropy": "student", "teacher/entropy": "teacher"}),
+    ChartPlan(
+        "Entropy",
+        _NATS,
+        {"entropy": "student", "entropy/sampled": "student, from its own tokens", "teacher/entropy": "teacher"},
+    ),
     ChartPlan("Reward", "mean a rollout", {"reward": "student", "teacher/reward": "teacher"}),
     ChartPlan("Accuracy", "share", {"accuracy": "student", "teacher/accuracy": "teacher"}, form="share"),
     ChartPlan(
