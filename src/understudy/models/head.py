@@ -97,7 +97,8 @@ def check_head(model: nn.Module, *, vocab_size: int) -> None:
     """Run two tokens through the model and through backbone + head; they must agree.
 
     Raises:
-        ModelError: the architecture does something between its head and its logits that ``Head`` does not know.
+        ModelError: the model answers with NaN, or does something between its head and its logits that ``Head`` does
+            not know.
     """
     device = next(model.parameters()).device
     ids = torch.arange(2, device=device).clamp(max=vocab_size - 1)
@@ -106,6 +107,11 @@ def check_head(model: nn.Module, *, vocab_size: int) -> None:
         (batch,) = plan_forward([torch.cat([ids, ids[:1]]).cpu()], where, where + 2, token_budget=2)
         ours = Head(model, vocab_size=vocab_size)(hidden_rows(model, batch.to(device)))
         theirs = causal_lm(model)(input_ids=ids[None], use_cache=False).logits[0, -1:, :vocab_size].to(ours.dtype)
+    if not bool(theirs.isfinite().all()):
+        raise ModelError(
+            f"{causal_lm(model).name_or_path or type(causal_lm(model)).__name__} answers with NaN or infinity",
+            remedy="Its weights are broken: copy or download it again.",
+        )
     # bfloat16 models round their own logits to 8 bits, Head does not.
     tolerance = 1e-3 if next(model.parameters()).dtype in (torch.float32, torch.float64) else 5e-2
     worst = float((ours - theirs).abs().max() / theirs.abs().max().clamp_min(1.0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -149,15 +150,31 @@ def _load_plain(name: str, *, dtype: torch.dtype, trust_remote_code: bool) -> Pr
 def _load_adapted(name: str, *, dtype: torch.dtype, trust_remote_code: bool) -> PreTrainedModel:
     from peft import PeftModel  # slow to import, needed for adapters only
 
-    settings = json.loads((Path(name) / "adapter_config.json").read_text())
-    base_name = settings.get("base_model_name_or_path")
-    if not base_name or not (Path(name) / "adapter_model.safetensors").is_file():
+    base_name = _base_of(Path(name))
+    if base_name is None or not (Path(name) / "adapter_model.safetensors").is_file():
         raise ModelError(
             f"{name} is not a complete adapter",
             expected="adapter_config.json with base_model_name_or_path, and adapter_model.safetensors",
         )
     base = _load_plain(base_name, dtype=dtype, trust_remote_code=trust_remote_code)
-    return PeftModel.from_pretrained(base, name).merge_and_unload()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # PEFT's affairs with transformers, nothing to a user
+            return PeftModel.from_pretrained(base, name).merge_and_unload()
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError) as error:
+        raise ModelError(
+            f"the adapter {name} does not fit its base model {base_name}",
+            got=first_line(error),
+            remedy="Check that both copies are complete and belong together.",
+        ) from error
+
+
+def _base_of(folder: Path) -> str | None:
+    """The model that an adapter's settings name; None where they cannot be read."""
+    try:
+        return json.loads((folder / "adapter_config.json").read_text()).get("base_model_name_or_path") or None
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 def _load_tokenizer(name: str, *, trust_remote_code: bool) -> PreTrainedTokenizerBase | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -56,6 +57,14 @@ class RunDirectory:
         """Let the next process in."""
         if self._lock is not None:
             self._lock.close()
+
+    def discard(self) -> None:
+        """Take away what opening a new run made, and the folder if nothing else is in it."""
+        self.close()
+        for name in ("recipe.yaml", "environment.json", ".lock"):
+            (self.path / name).unlink(missing_ok=True)
+        with suppress(OSError):  # other files are in it, and stay
+            self.path.rmdir()
 
     def __enter__(self) -> RunDirectory:
         return self

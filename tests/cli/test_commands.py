@@ -1,0 +1,81 @@
+"""What the command line says of itself."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Understudy
+from tests.cli.test_mistakes import assert_is_refused
+from understudy.objectives.methods import objective_of
+from understudy.recipe import recipe_from
+
+
+def test_methods_as_json(understudy: Understudy) -> None:
+    ended = understudy("methods", "--json")
+    assert ended.code == 0
+    methods = json.loads(ended.out)
+    assert [method["name"] for method in methods] == sorted(method["name"] for method in methods)
+    assert {"gkd", "opd", "seq_kd", "sft"} <= {method["name"] for method in methods}
+    for method in methods:
+        assert {"name", "source", "needs"} <= set(method)
+        assert method["source"]
+        assert method["needs"]
+        assert all(isinstance(need, str) for need in method["needs"])
+
+
+def test_a_listed_method_is_one_a_recipe_takes(understudy: Understudy) -> None:
+    for method in json.loads(understudy("methods", "--json").out):
+        recipe = recipe_from(
+            {
+                "student": {"model": "s"},
+                "data": {"dataset": "d"},
+                "objective": {"method": method["name"]},
+                "steps": 1,
+            }
+        )
+        assert set(objective_of(recipe.objective).needs.describe()) <= set(method["needs"])
+
+
+def test_methods_as_a_table(understudy: Understudy) -> None:
+    lines = understudy("methods").out.splitlines()
+    assert lines[0].split() == ["method", "needs", "source"]
+    assert any(line.startswith("opd") and "teacher_logprob" in line for line in lines)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["train", "--help"], ["evaluate", "-h"], ["demo", "-h"]])
+def test_help(arguments: list[str], understudy: Understudy) -> None:
+    shown = understudy(*arguments)
+    assert shown.code == (0 if arguments else 2)
+    assert "Usage: understudy" in shown.out + shown.err
+
+
+def test_the_demo_does_not_touch_a_folder_that_is_no_demo(tmp_path: Path, understudy: Understudy) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    ended = understudy("demo", "--out", tmp_path)
+    assert_is_refused(ended, f"{tmp_path} exists and is no demo", "--out")
+    assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_help_does_not_wait_for_torch() -> None:
+    code = (
+        "import sys; sys.argv = ['understudy', 'train', '--help']\n"
+        "from understudy.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0
+
+
+def test_as_a_program() -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", "understudy", "methods", "--json"], check=False, capture_output=True, text=True
+    )
+    assert shown.returncode == 0
+    assert shown.stderr == ""
+    assert json.loads(shown.stdout)

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import yaml
+
+from tests.cli.conftest import Understudy
+from tests.cli.test_mistakes import assert_is_refused
+from tests.tiny_files import SUITE, Workplace, files_of, write_rows
+from understudy.evaluation.suites import read_suite_result
+
+
+@pytest.fixture
+def suite(place: Workplace) -> str:
+    content = {key: value for key, value in SUITE.items() if key != "name"}
+    (place.path / "words.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(content))))
+    return "words.yaml"
+
+
+def test_a_table(place: Workplace, suite: str, understudy: Understudy) -> None:
+    ended = understudy("evaluate", "student", "--suite", suite)
+    assert ended.code == 0
+    heading, row = ended.out.strip().splitlines()
+    assert heading.split() == ["suite", "score", "problems", "samples", "truncated"]
+    assert row.split()[0] == "words"
+    assert "12 " in row
+    assert "36 " in row
+
+
+def test_json_and_kept_samples_agree(place: Workplace, suite: str, understudy: Understudy) -> None:
+    before = files_of(place.path)
+    ended = understudy("evaluate", "teacher", "--suite", suite, "--seed", 5, "--out", "results", "--json")
+    assert ended.code == 0
+    (figures,) = json.loads(ended.out)
+    assert {"name", "better", "mean", "low", "high", "n", "truncation_rate"} <= set(figures)
+    assert (figures["name"], figures["n"], figures["num_samples"]) == ("words", 12, 36)
+    result = read_suite_result(place.path / "results" / "words.json")
+    assert len(result.samples) == 36
+    assert result.estimate.mean == pytest.approx(figures["mean"])
+    assert {name: c for name, c in files_of(place.path).items() if not name.startswith("results/")} == before
+
+
+def test_options_change_what_is_put(place: Workplace, suite: str, understudy: Understudy) -> None:
+    def figures(*options: object) -> dict[str, object]:
+        (one,) = json.loads(understudy("evaluate", "teacher", "--suite", suite, "--json", *options).out)
+        return one
+
+    assert (figures("--limit", 5)["n"], figures("--limit", 5)["num_samples"]) == (5, 15)
+    assert figures("--num-samples", 1)["num_samples"] == 12
+    assert figures("--seed", 1) == figures("--seed", 1)
+    means = {figures("--seed", seed)["mean"] for seed in range(6)}
+    assert len(means) > 1
+
+
+def test_it_gives_the_numbers_of_the_run(place: Workplace, suite: str, understudy: Understudy) -> None:
+    """A checkpoint examined by itself scores as it did within its run."""
+    assert understudy("train", "tiny.yaml").code == 0
+    model = place.run / "checkpoints" / "step-000004" / "model"
+    understudy("evaluate", model, "--suite", suite, "--seed", 3, "--out", "results")
+    alone = read_suite_result(place.path / "results" / "words.json")
+    within = read_suite_result(place.run / "evaluation" / "step-000004-words.json")
+    assert alone == within
+
+
+def test_mistakes(place: Workplace, suite: str, understudy: Understudy) -> None:
+    assert_is_refused(understudy("evaluate", "studnet", "--suite", suite), "no model at studnet")
+    assert_is_refused(understudy("evaluate", "student", "--suite", "none.yaml"), "none.yaml does not exist")
+    assert_is_refused(understudy("evaluate", "student", "--suite", "none"), "'none'", "multiplication-greedy")
+    write_rows(place.path / "long.jsonl", [{"question": "w2 " * 70, "answer": "w2"}])
+    (place.path / "long.yaml").write_text(yaml.safe_dump({"dataset": "long.jsonl", "prompt": "{question}"}))
+    assert_is_refused(understudy("evaluate", "student", "--suite", "long.yaml"), "verifier", "long")
+    (place.path / "long.yaml").write_text(
+        yaml.safe_dump({"dataset": "long.jsonl", "prompt": "{question}", "verifier": "exact"})
+    )
+    assert_is_refused(understudy("evaluate", "student", "--suite", "long.yaml"), "70 tokens", "64")
+    (place.path / "words.yaml").write_text("datset: held-out.jsonl\n")
+    assert_is_refused(understudy("evaluate", "student", "--suite", suite), "'datset'", "Did you mean dataset?")

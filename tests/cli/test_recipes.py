@@ -1,0 +1,62 @@
+"""The recipes that come with the project: all pass ``--dry-run``; the one on real data runs where that data is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Understudy
+from understudy import testbed
+from understudy.testbed.models import Architecture, Schooling
+
+ROOT = Path(__file__).parents[2]
+RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
+GSM8K = ROOT.parent / "shared" / "data" / "gsm8k"
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_passes_a_dry_run_without_models_or_data(
+    understudy: Understudy, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = understudy("train", recipe, "--dry-run", "--json")
+    assert ended.code == 0, ended.err
+    plan = json.loads(ended.out)
+    assert plan["method"] == "opd" and plan["planned_rows"] and not list(tmp_path.iterdir())
+
+
+def test_gsm8k_names_its_models_and_data_once(understudy: Understudy) -> None:
+    plan = json.loads(understudy("train", ROOT / "recipes" / "gsm8k.yaml", "--dry-run", "--json").out)
+    assert plan["fetches"] == ["Qwen/Qwen3-1.7B-Base", "Qwen/Qwen3-8B", "openai/gsm8k"]
+
+
+def test_without_the_data_gsm8k_tiny_says_where_it_is_expected(
+    understudy: Understudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = understudy("train", ROOT / "recipes" / "gsm8k-tiny.yaml")
+    assert ended.code == 2 and ended.err.count("\n") == 1
+    assert "../shared/data/gsm8k/train.jsonl does not exist" in ended.err
+    assert str(tmp_path) in ended.err and "data.dataset=FILE" in ended.err
+    assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").iterdir())
+
+
+@pytest.mark.skipif(not GSM8K.is_dir(), reason="the GSM8K files of ../shared/data are not on this machine")
+def test_gsm8k_tiny_reads_the_real_data(
+    understudy: Understudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its data, templates and suites in their smallest sizes; both models are one that learned for two steps."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("UNDERSTUDY_GSM8K", str(GSM8K / "train.jsonl"))
+    brief = Schooling(Architecture(layers=1, width=32), 0.0, steps=2, batch_size=2, subject="gsm8k")
+    model = testbed.resolve_model("testbed/brief", schoolings={"testbed/brief": brief})
+    small = ["steps=1", "rollout.prompts_per_step=2", "data.limit=20", "rollout.max_completion_length=8"]
+    small += ["evaluation.suites.0.limit=3", "evaluation.suites.1.limit=3"]
+    models = [f"student.model={model}", f"teacher.model={model}"]
+    ended = understudy("train", ROOT / "recipes" / "gsm8k-tiny.yaml", f"output={tmp_path}", *models, *small)
+    assert ended.code == 0, ended.err
+    suites = json.loads((tmp_path / "gsm8k-tiny" / "summary.json").read_text())["suites"]
+    assert suites["teacher_reverse_kl"]["before"]["mean"] == 0.0  # the student is its teacher
+    assert suites["heldout_nll"]["before"]["n"] == 3 and suites["heldout_nll"]["before"]["mean"] > 4
