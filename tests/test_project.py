@@ -130,7 +130,9 @@ def test_no_pickle_is_ever_read():
 def test_init_files_only_export():
     for path in SOURCE.rglob("__init__.py"):
         kinds = {type(node).__name__ for node in ast.parse(path.read_text()).body}
-        assert kinds <= {"Expr", "ImportFrom", "Import", "Assign"}, path
+        # The package itself exports by name and imports on demand, so that `--help` need not wait for torch.
+        lazy = {"If", "FunctionDef"} if path.parent == SOURCE else set()
+        assert kinds - lazy <= {"Expr", "ImportFrom", "Import", "Assign"}, path
 
 
 def test_links_between_the_pages_lead_somewhere():

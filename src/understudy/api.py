@@ -33,8 +33,7 @@ from understudy.recipe import Engine, Recipe, Suite, differences, load_recipe, l
 from understudy.recipe.yaml_text import parse_yaml
 from understudy.reports import write_report
 from understudy.testbed import suite_named
-from understudy.training import metric_lines
-from understudy.training import data_record
+from understudy.training import data_record, metric_lines
 from understudy.training.loop import Best, LoopSettings, Outcome
 from understudy.training.loop import run as run_loop
 from understudy.training.progress import Display, display_on

@@ -53,6 +53,7 @@ def demo_recipe(method: str, *, name: str, output: str, steps: int = STEPS) -> R
                 "prompts_per_step": prompts,
                 "num_generations": generations,
                 "max_completion_length": 72,
+                "show_every": steps if method == "opd" else 0,
             },
             "objective": {"method": method},
             "optimizer": {"learning_rate": 3e-4, "schedule": "linear"},

@@ -164,12 +164,9 @@ def _described(role: str, name: str, where: str, config: Any) -> ModelPreview:
 
 
 def _data_to_fetch(recipe: Recipe) -> list[str]:
-    sources = [recipe.data, *(suite for suite in recipe.evaluation.suites if not isinstance(suite, str))]
-    return [
-        source.dataset
-        for source in sources
-        if not is_testbed(source.dataset) and not Path(source.dataset).expanduser().exists()
-    ]
+    sources = [*recipe.data.parts, *(suite for suite in recipe.evaluation.suites if not isinstance(suite, str))]
+    names = dict.fromkeys(source.dataset for source in sources)
+    return [name for name in names if not is_testbed(name) and not Path(name).expanduser().exists()]
 
 
 def _planned_rows(objective: Objective, recipe: Recipe) -> dict[str, int]:

@@ -261,3 +261,29 @@ def test_demonstrations_that_do_not_fit_are_named() -> None:
 
 def _ids(rollout: Rollout) -> list[list[int]]:
     return [turn.completion_ids.tolist() for turn in rollout.turns]
+
+
+def test_environments_are_told_every_action_before_any_of_them_steps(sampler: LocalSampler) -> None:
+    heard: list[str] = []
+
+    class Preparing(RememberDigit):
+        def prepare(self, action: str) -> None:
+            heard.append("prepare")
+            self.prepared = action
+
+        def step(self, action: str) -> Observation:
+            heard.append("step")
+            assert self.prepared == action
+            return super().step(action)
+
+    class Unprepared(Preparing):
+        def prepare(self, action: str) -> None:
+            raise OSError("cannot prepare")
+
+    rollouts = played(sampler, Preparing)
+    assert _ids(rollouts[0]) == _ids(played(sampler, RememberDigit)[0])
+    per_turn = len(EPISODES)
+    assert heard[: 2 * per_turn] == ["prepare"] * per_turn + ["step"] * per_turn
+    failed = played(sampler, Unprepared)
+    assert {rollout.finish_reason for rollout in failed} == {FinishReason.FAILED}
+    assert failed[0].extra["environment_error"] == "OSError: cannot prepare"

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import pytest
@@ -46,3 +46,47 @@ def test_without_a_verifier_nothing_is_graded() -> None:
     assert seen.done
     assert seen.correct is None
     assert math.isnan(seen.reward)
+
+
+def test_tasks_of_several_data_sets_are_judged_each_by_its_own_verifier() -> None:
+    def always(completion: str, columns: Mapping[str, object]) -> Judged:
+        return Judged(1.0, True, completion)
+
+    environment = SingleTurn(by_domain={"sums": exact, "chat": None, "free": always})
+    rewards = []
+    for domain in ("sums", "free", "chat", "sums"):
+        environment.reset(Task("a", "1+1=", {"answer": "2"}, domain=domain), 0)
+        rewards.append(environment.step("3").reward)
+    assert rewards[:2] == [0.0, 1.0] and math.isnan(rewards[2]) and rewards[3] == 0.0
+
+
+class Slow:
+    """A verifier that judges in the background and keeps the order in which it was asked."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def __call__(self, completion: str, columns: Mapping[str, object]) -> Judged:
+        return self.begin(completion, columns)()
+
+    def begin(self, completion: str, columns: Mapping[str, object]) -> Callable[[], Judged]:
+        self.heard.append(f"begun {completion}")
+
+        def wait() -> Judged:
+            self.heard.append(f"waited {completion}")
+            return exact(completion, columns)
+
+        return wait
+
+
+def test_what_was_prepared_is_what_step_waits_for() -> None:
+    slow = Slow()
+    environments = [SingleTurn(slow), SingleTurn(slow)]
+    for environment in environments:
+        environment.reset(TASKS[0], 0)
+    for environment, action in zip(environments, "23", strict=True):
+        environment.prepare(action)
+    assert [e.step(action).reward for e, action in zip(environments, "23", strict=True)] == [2.0, 0.0]
+    assert slow.heard == ["begun 2", "begun 3", "waited 2", "waited 3"]
+    environments[0].reset(TASKS[0], 0)
+    assert environments[0].step("2").reward == 2.0  # unprepared

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from understudy.errors import DataError, RecipeError
 from understudy.recipe import Verifier as VerifierConfig
+from understudy.tasks import Verdict, verifier_from
 from understudy.tasks.numerals import last_number
-from understudy.tasks.verifiers import Verdict, verifier_from
 
 
 def judged(completion: str, gold: object, **options: object) -> Verdict:

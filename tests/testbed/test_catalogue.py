@@ -15,9 +15,10 @@ from understudy.models.load import load_model
 from understudy.models.tokenizers import check_same_tokenizer
 from understudy.tasks import gold_completion, verifier_from
 from understudy.testbed.catalogue import SCHOOLINGS, VERIFIER, model_folder
-from understudy.testbed.models import STUDENT, TEACHER, Architecture, Schooling, new_model
-from understudy.testbed.multiplication import MAX_COMPLETION_TOKENS, Problem, answer_in, carried_solution, draw_problems
-from understudy.testbed.schooling import lessons, school
+from understudy.testbed.models import STUDENT, TEACHER, Architecture, Schooling
+from understudy.testbed.multiplication import MAX_COMPLETION_TOKENS, Problem, answer_in, carried_solution
+from understudy.testbed.schooling import lessons, new_model, school
+from understudy.testbed.subjects import SUBJECTS
 from understudy.testbed.tokenizer import build_tokenizer
 
 TINY = Architecture(layers=1, width=16, heads=2, kv_heads=1, head_width=8, mlp_width=16)
@@ -66,7 +67,7 @@ def test_new_models_leave_torchs_generator_alone() -> None:
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    new_model(TINY, seed=9)
+    new_model(BRIEF, build_tokenizer())
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -85,10 +86,10 @@ def test_whatever_defines_a_model_changes_its_folder() -> None:
 
 def test_the_foreign_manner_comes_in_its_share_and_not_before_its_step() -> None:
     schooling = Schooling(TINY, foreign_share=0.75, steps=20, foreign_from=10, batch_size=100)
-    problems = draw_problems("train", seed=schooling.seed)
+    stream, tokenizer = SUBJECTS["multiplication"].lessons(schooling.seed), build_tokenizer()
     foreign = []
     for step in range(schooling.steps):
-        tokens = lessons(schooling, step, problems).table.rollouts["num_tokens"]
+        tokens = lessons(schooling, step, stream, tokenizer=tokenizer).table.rollouts["num_tokens"]
         foreign.append(int((tokens <= len("#899991") + 1).sum()))  # answers at once; the shortest working is longer
     assert foreign[:10] == [0] * 10
     assert 0.7 < sum(foreign[10:]) / 1000 < 0.8
@@ -105,7 +106,7 @@ def test_schooling_lowers_the_loss_on_what_it_teaches() -> None:
 
     architecture = replace(TINY, width=32, head_width=16, mlp_width=64)
     schooling = Schooling(architecture, foreign_share=0.0, steps=60, batch_size=16, learning_rate=1e-2, warmup_steps=5)
-    untaught = loss(new_model(architecture, seed=0))
+    untaught = loss(new_model(schooling, build_tokenizer()))
     assert loss(school(schooling, name="x").model) < 0.6 * untaught
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from understudy.build.data import EnvironmentFactory, check_completions, check_lengths, exam_of, suites_of, tasks_of
+from understudy.build.data import EnvironmentFactory, check_lengths, exam_of, suites_of
+from understudy.build.lessons import Lessons, lessons_of
 from understudy.build.models import Building, examinee_of, load_pair, policy_of, sampler_of, scorers_of, set_threads
 from understudy.build.writers import writers_of
 from understudy.engines.local import LocalPolicy
@@ -15,7 +16,7 @@ from understudy.evaluation.examination import Exam, Examinee
 from understudy.models.load import LoadedModel
 from understudy.objectives.methods import objective_of
 from understudy.objectives.objective import Objective
-from understudy.protocols import Scorer, Task
+from understudy.protocols import Scorer
 from understudy.recipe import Recipe
 from understudy.training.collecting import Collector, Write, Writer
 from understudy.training.columns import Trust, check_needs
@@ -42,6 +43,7 @@ class Assembly:
     Args:
         parts: of every step. policy: the student. exams: the recipe's suites, in order.
         student: the examinee. teacher: the examinee; None where the teacher is no model in this process.
+        lessons: what is trained on.
     """
 
     parts: Parts
@@ -49,6 +51,7 @@ class Assembly:
     exams: Sequence[Exam]
     student: Examinee
     teacher: Examinee | None
+    lessons: Lessons
 
 
 def assemble(recipe: Recipe, own: Own | None = None, *, building: Building | None = None) -> Assembly:
@@ -63,13 +66,14 @@ def assemble(recipe: Recipe, own: Own | None = None, *, building: Building | Non
     set_threads(recipe.engine)
     objective = own.objective or objective_of(recipe.objective)
     _check_roles(recipe, objective, own)
-    tasks = tasks_of(recipe.data)
+    lessons = lessons_of(recipe)
     if objective.mix.data:
-        check_completions(recipe, tasks)
+        for task in lessons.tasks:
+            lessons.gold_completion(task)
     exams = [exam_of(suite, recipe, own.environment) for suite in suites_of(recipe)]
     loaded, taught = load_pair(recipe, with_teacher=own.teacher is None, building=building)
     if own.environment is None:
-        for problems in (tasks, *(exam.tasks for exam in exams)):
+        for problems in (lessons.tasks, *(exam.tasks for exam in exams)):
             check_lengths(recipe, loaded, problems)
     policy = policy_of(recipe, loaded, objective)
     sampler = sampler_of(policy.model, loaded, recipe.engine, recipe.student.dtype)
@@ -80,16 +84,16 @@ def assemble(recipe: Recipe, own: Own | None = None, *, building: Building | Non
     teacher = _teacher_examinee(recipe, taught, scorers)
     exams = [replace(exam, teacher=scorers.get("teacher")) for exam in exams]
     check_needs(objective, policy=policy, scorers=scorers)
-    write = writers_of(recipe, objective.mix, student=student, teacher=teacher, environment=own.environment)
+    write = writers_of(recipe, objective.mix, lessons, student=student, teacher=teacher, environment=own.environment)
     parts = Parts(
-        collect=_collector(recipe, objective, tasks, write),
+        collect=_collector(recipe, objective, lessons, write),
         policy=policy,
         objective=objective,
         scorers=scorers,
         announce=partial(sampler.load_weights, None),
         settings=_step_settings(recipe),
     )
-    return Assembly(parts, policy, exams, student, teacher)
+    return Assembly(parts, policy, exams, student, teacher, lessons)
 
 
 def _teacher_examinee(recipe: Recipe, taught: LoadedModel | None, scorers: Mapping[str, Scorer]) -> Examinee | None:
@@ -117,15 +121,15 @@ def _check_roles(recipe: Recipe, objective: Objective, own: Own) -> None:
         )
 
 
-def _collector(recipe: Recipe, objective: Objective, tasks: Sequence[Task], write: dict[Writer, Write]) -> Collector:
+def _collector(recipe: Recipe, objective: Objective, lessons: Lessons, write: dict[Writer, Write]) -> Collector:
     return Collector(
-        tasks=tasks,
+        tasks=lessons.tasks,
         seed=recipe.seed,
         prompts_per_step=recipe.rollout.prompts_per_step,
         num_generations=recipe.rollout.num_generations,
         write=write,
         mix=objective.mix,
-        shuffle=recipe.data.shuffle,
+        order=lessons.order,
     )
 
 

@@ -10,7 +10,7 @@ from understudy.models.chat import encode_prompt
 from understudy.models.load import LoadedModel
 from understudy.protocols import Environment, Task
 from understudy.recipe import Recipe, Source, Suite
-from understudy.tasks import gold_completion, load_tasks, verifier_from
+from understudy.tasks import Loaded, gold_completion, load, verifier_from
 from understudy.testbed import is_testbed, suite_named
 from understudy.testbed import tasks as testbed_tasks
 
@@ -18,10 +18,16 @@ EnvironmentFactory = Callable[[], Environment]
 
 
 def tasks_of(source: Source) -> list[Task]:
-    """The problems of a recipe's data or suite."""
+    """The problems of one of a recipe's data sets or suites."""
+    return load_problems(source).tasks
+
+
+def load_problems(source: Source) -> Loaded:
+    """The same, with what became of the data set's rows."""
     if is_testbed(source.dataset):
-        return testbed_tasks(source.dataset, source.split, limit=source.limit)
-    return load_tasks(source)
+        tasks = testbed_tasks(source.dataset, source.split, limit=source.limit)
+        return Loaded(tasks, len(tasks))
+    return load(source)
 
 
 def suites_of(recipe: Recipe) -> list[Suite]:
@@ -38,7 +44,9 @@ def exam_of(suite: Suite, recipe: Recipe | None = None, environment: Environment
     tasks, verifier = tasks_of(suite), verifier_from(suite.verifier, suite.answer)
     if verifier is None and environment is None and suite.kind == "accuracy":
         raise DataError(
-            f"nothing grades suite {suite.name}", expected="a verifier", remedy="Add verifier: exact or numeric to it."
+            f"nothing grades suite {suite.name}",
+            expected="a verifier",
+            remedy="Give it verifier: exact, numeric or math.",
         )
     completions = [gold_completion(suite, task) for task in tasks] if suite.kind == "nll" else []
     if recipe is None:
@@ -52,13 +60,6 @@ def exam_of(suite: Suite, recipe: Recipe | None = None, environment: Environment
         max_turns=recipe.rollout.max_turns,
         completions=completions,
     )
-
-
-def check_completions(recipe: Recipe, tasks: Sequence[Task]) -> None:
-    """Every problem must have the gold completion that a method learns from; raises DataError where one has none."""
-    if not is_testbed(recipe.data.dataset):
-        for task in tasks:
-            gold_completion(recipe.data, task)
 
 
 def check_lengths(recipe: Recipe, student: LoadedModel, tasks: Sequence[Task]) -> None:

@@ -3,42 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from understudy.build.data import EnvironmentFactory
+from understudy.build.lessons import Lessons
 from understudy.environments.episodes import Episode, from_completions, play
-from understudy.environments.single_turn import SingleTurn
 from understudy.evaluation.examination import Examinee
 from understudy.objectives.objective import RolloutMix
 from understudy.protocols import SamplingParams
 from understudy.recipe import Recipe
 from understudy.rollouts import Origin, Rollout
-from understudy.tasks import gold_completion, verifier_from
 from understudy.training.collecting import Write, Writer
 
 
 def writers_of(
     recipe: Recipe,
     mix: RolloutMix,
+    lessons: Lessons,
     *,
     student: Examinee,
     teacher: Examinee | None,
     environment: EnvironmentFactory | None = None,
 ) -> dict[Writer, Write]:
-    """A function for each writer that the mix has."""
+    """A function for each writer that the mix has; the caller's own environment in place of the lessons'."""
     writers: dict[Writer, Write] = {}
+    environment = environment or lessons.environment()
     if mix.student:
         writers["student"] = _written_by(recipe, student, Origin.STUDENT, environment)
     if mix.teacher and teacher is not None:
         writers["teacher"] = _written_by(recipe, teacher, Origin.TEACHER, environment)
     if mix.data:
-        writers["data"] = _written_in_data(recipe, student)
+        writers["data"] = _written_in_data(lessons, student)
     return writers
 
 
-def _written_by(recipe: Recipe, examinee: Examinee, author: Origin, environment: EnvironmentFactory | None) -> Write:
+def _written_by(recipe: Recipe, examinee: Examinee, author: Origin, environment: EnvironmentFactory) -> Write:
     rollout = recipe.rollout
-    verifier = verifier_from(recipe.data.verifier, recipe.data.answer)
     params = SamplingParams(
         max_completion_length=rollout.max_completion_length,
         temperature=rollout.temperature,
@@ -50,7 +49,7 @@ def _written_by(recipe: Recipe, examinee: Examinee, author: Origin, environment:
     def write(episodes: Sequence[Episode], step: int, progress: Callable[[int], None] | None) -> list[Rollout]:
         return play(
             episodes,
-            environment_factory=environment or partial(SingleTurn, verifier),
+            environment_factory=environment,
             sampler=examinee.sampler,
             params=params,
             tokenizer=examinee.tokenizer,
@@ -66,11 +65,11 @@ def _written_by(recipe: Recipe, examinee: Examinee, author: Origin, environment:
     return write
 
 
-def _written_in_data(recipe: Recipe, student: Examinee) -> Write:
+def _written_in_data(lessons: Lessons, student: Examinee) -> Write:
     def write(episodes: Sequence[Episode], _: int, progress: Callable[[int], None] | None) -> list[Rollout]:
         rollouts = from_completions(
             episodes,
-            [gold_completion(recipe.data, episode.task) for episode in episodes],
+            [lessons.gold_completion(episode.task) for episode in episodes],
             tokenizer=student.tokenizer,
             max_length=student.max_length,
             chat_template_kwargs=student.chat_template_kwargs,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -59,6 +60,7 @@ def play(
 ) -> list[Rollout]:
     """One rollout an episode, in order; all episodes still running are sampled together, turn after turn.
 
+    An environment that has ``prepare(action)`` is told each action before any environment of the batch steps.
     An environment that raises costs its own rollout: it ends FAILED with the turns so far, no reward, and the error
     under ``extra["environment_error"]``. A reward of NaN leaves its rollout ungraded (reward None). A rollout that ran
     out of turns ends with ENVIRONMENT; otherwise it ends as its last completion did, or with LENGTH when the context
@@ -85,8 +87,11 @@ def play(
             break
         requests = [SampleRequest(one.prompt_ids, one.episode.key, one.num_drawn) for one in speaking]
         samples = sampler.sample(requests, params, seed=seed, step=step, progress=progress)
-        for one, sample in zip(speaking, samples, strict=True):
-            _take(one, sample, tokenizer, author)
+        actions = [_take(*pair, tokenizer, author) for pair in zip(speaking, samples, strict=True)]
+        for one, action in zip(speaking, actions, strict=True):
+            _prepare(one, action)
+        for one, action in zip(speaking, actions, strict=True):
+            _answer(one, action)
     return [_rollout(one) for one in plays]
 
 
@@ -107,9 +112,15 @@ def _opened(episode: Episode, factory: Callable[[], Environment], *, seed: int, 
 
 
 def _observe(one: _Play, act: Callable[[], Observation]) -> None:
-    """Let the environment act; whatever it does wrong ends this episode only, unless the user can put it right."""
-    try:
+    with _failing_alone(one):
         one.observation = _checked(act())
+
+
+@contextmanager
+def _failing_alone(one: _Play) -> Iterator[None]:
+    """Whatever an environment does wrong ends its own episode only, unless the user can put it right."""
+    try:
+        yield
     except UserMistakeError:
         raise
     except Exception as error:
@@ -147,8 +158,8 @@ def _encode(
         one.finish_reason = FinishReason.LENGTH
 
 
-def _take(one: _Play, sample: Sample, tokenizer: PreTrainedTokenizerBase, author: Origin) -> None:
-    """Add the turn, then let the environment answer it."""
+def _take(one: _Play, sample: Sample, tokenizer: PreTrainedTokenizerBase, author: Origin) -> str:
+    """Add the turn; what it says, as text."""
     ids = sample.completion_ids
     own = author == Origin.STUDENT
     one.turns.append(
@@ -161,12 +172,27 @@ def _take(one: _Play, sample: Sample, tokenizer: PreTrainedTokenizerBase, author
             finish_reason=sample.finish_reason,
         )
     )
-    environment, action = one.environment, chat.decode(tokenizer, ids)
+    return chat.decode(tokenizer, ids)
+
+
+def _prepare(one: _Play, action: str) -> None:
+    """Tell an environment that wants to know what it will be asked, so that slow work runs side by side."""
+    prepare = getattr(one.environment, "prepare", None)
+    if prepare is not None:
+        with _failing_alone(one):
+            prepare(action)
+
+
+def _answer(one: _Play, action: str) -> None:
+    """Let the environment answer the last turn."""
+    environment = one.environment
     assert environment is not None, "an episode that could not be opened does not speak"
-    _observe(one, lambda: environment.step(action))
     if one.finish_reason is None:
-        one.turns[-1] = replace(one.turns[-1], reward=float(one.observation.reward))
-        one.finish_reason = sample.finish_reason if one.observation.done else None
+        _observe(one, lambda: environment.step(action))
+    if one.finish_reason is None:
+        last = one.turns[-1]
+        one.turns[-1] = replace(last, reward=float(one.observation.reward))
+        one.finish_reason = last.finish_reason if one.observation.done else None
 
 
 def _rollout(one: _Play) -> Rollout:

@@ -7,6 +7,7 @@ import math
 import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from understudy.errors import DataError
+from understudy.errors import DataError, UnderstudyError
 from understudy.evaluation.statistics import Estimate, clustered_interval, mean_interval, wilson_interval
 from understudy.protocols import Task
 from understudy.rollouts import FinishReason, Rollout
@@ -161,11 +162,25 @@ def read_suite_result(path: Path) -> SuiteResult:
 
 
 def write_json(content: object, path: Path) -> None:
-    """Write strict JSON (no NaN, no infinity) atomically; folders are made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write strict JSON (no NaN, no infinity) atomically; folders are made.
+
+    Raises:
+        UnderstudyError: the disk refuses; a file that was there is as it was.
+    """
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-    beside.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink()
+        raise UnderstudyError(
+            f"{path} cannot be written",
+            got=error.strerror or error,
+            remedy="Make room or give permission, then go on with --resume.",
+        ) from error
 
 
 def _record(

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from jinja2 import TemplateError
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from understudy.errors import DataError
+from understudy.models.chat_template import TemplateRefusalError, render
 from understudy.protocols import Message, Prompt
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
@@ -124,15 +124,14 @@ def _render(
     checked = [_checked(message, place) for place, message in enumerate(messages)]
     if not checked:
         raise DataError("the prompt is an empty list of messages", remedy="Give it at least one message.")
+    options: dict[str, Any] = {**(kwargs or {}), "add_generation_prompt": add_generation_prompt}
     try:
-        options: dict[str, Any] = {**(kwargs or {}), "tokenize": False, "add_generation_prompt": add_generation_prompt}
-        rendered = tokenizer.apply_chat_template(checked, **options)  # type: ignore[arg-type]
-    except (TemplateError, TypeError, ValueError) as error:
+        return render(tokenizer, checked, options)
+    except TemplateRefusalError as error:
         roles = ", ".join(str(message["role"]) for message in checked)
         raise DataError(
-            "the chat template refuses the messages", got=f"roles {roles}", remedy=f"The template says: {error}"
+            "the chat template refuses the messages", got=f"roles {roles}", remedy=f"The template says: {error.got}"
         ) from error
-    return str(rendered)
 
 
 def _checked(message: object, place: int) -> dict[str, object]:

@@ -2,51 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import Field, model_validator
 
 from understudy.recipe.section import FolderName, Number, Section, Text, Whole
+from understudy.recipe.verifier import Verifier, VerifierField
 
-
-class Verifier(Section):
-    """How a completion is judged against the row's gold answer.
-
-    Args:
-        kind: ``none`` (not judged), ``exact`` (the same text) or ``numeric`` (the same number).
-        extract: regular expression with one group; the last match's group 1 is the answer. The gold answer is read
-            with it too, and taken whole where it does not match.
-        strip: ignore white space around both. ignore_case: compare without case. Both for ``exact``.
-        tolerance: largest absolute difference that still counts as equal, for ``numeric``.
-    """
-
-    kind: Literal["none", "exact", "numeric"] = "none"
-    extract: Text | None = None
-    strip: bool = True
-    ignore_case: bool = False
-    tolerance: Number = Field(default=0.0, ge=0)
-
-    @field_validator("extract")
-    @classmethod
-    def _has_a_group(cls, pattern: str | None) -> str | None:
-        if pattern is None:
-            return None
-        try:
-            groups = re.compile(pattern).groups
-        except (re.error, OverflowError, RecursionError) as error:
-            raise ValueError(f"a regular expression ({error})") from error
-        if groups < 1:
-            raise ValueError(r"a regular expression with a group around the answer, such as '#(\S+)'")
-        return pattern
-
-
-def _verifier_of(value: object) -> object:
-    return {"kind": value} if isinstance(value, str) else value
-
-
-VerifierField = Annotated[Verifier, BeforeValidator(_verifier_of)]
-"""A ``Verifier``, for which the name of its kind may stand."""
+Scalar = bool | int | float | str | None
+"""A value that a row's column is compared with."""
 
 
 class Source(Section):
@@ -57,7 +21,11 @@ class Source(Section):
         config, split: of a hub data set; a file has neither.
         prompt: template over the columns, ``"{question}"``; null takes column ``prompt`` or ``messages``.
         answer: column of the gold answer; null takes ``answer`` where there is one.
-        verifier: how completions are judged. limit: only the first so many rows.
+        verifier: how completions are judged.
+        filter: only rows in which each of these columns has this value, or one of these values.
+        missing: a row that lacks a column it needs, or has nothing in it, or a gold answer that cannot be read, is an
+            ``error``, or is left out and counted: ``drop``.
+        limit: only the first so many rows that are kept.
         completion: template of the gold completion, for methods and suites that read it; null takes column
             ``completion``, or the last message where ``messages`` ends with the assistant.
     """
@@ -68,18 +36,56 @@ class Source(Section):
     prompt: Text | None = None
     answer: Text | None = None
     verifier: VerifierField = Verifier()
+    filter: dict[Text, Scalar | tuple[Scalar, ...]] = Field(default_factory=dict)
+    missing: Literal["error", "drop"] = "error"
     limit: Whole | None = Field(default=None, ge=1)
     completion: Text | None = None
 
 
-class Data(Source):
-    """The problems a run trains on.
+class Part(Source):
+    """One data set of a mixture, with its own prompt form and its own verifier.
 
     Args:
+        name: of its figures and its domain; null takes the data set's. weight: its share of the prompts, in proportion
+            to the other parts' weights and whatever its size.
+    """
+
+    name: FolderName | None = None
+    weight: Number = Field(default=1.0, gt=0)
+
+
+class Data(Source):
+    """The problems a run trains on: one data set, or a mixture of several.
+
+    Args:
+        dataset: null where there is a mixture. mixture: the data sets; the other fields stand in its parts then.
         shuffle: a new order each epoch, drawn from the run's seed.
     """
 
+    dataset: Text | None = None  # type: ignore[assignment]
+    mixture: tuple[Part, ...] = ()
     shuffle: bool = True
+
+    @property
+    def parts(self) -> tuple[Source, ...]:
+        """The data sets, in order: those of the mixture, or this one."""
+        return self.mixture or (self,)
+
+    @model_validator(mode="after")
+    def _is_one_or_a_mixture(self) -> Data:
+        if not self.mixture:
+            if self.dataset is None:
+                raise ValueError("data has neither dataset nor mixture")
+            return self
+        own = set(type(self).model_fields) - {"mixture", "shuffle"}
+        beside = sorted(name for name in own if getattr(self, name) != type(self)._default_of(name))
+        if beside:
+            raise ValueError(f"data.{beside[0]} stands beside data.mixture; it belongs into the mixture's parts")
+        return self
+
+    @classmethod
+    def _default_of(cls, name: str) -> object:
+        return cls.model_fields[name].get_default(call_default_factory=True)
 
 
 class Suite(Source):

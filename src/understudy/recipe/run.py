@@ -17,6 +17,7 @@ class RolloutConfig(Section):
         prompts_per_step: problems a step. num_generations: rollouts of each.
         max_completion_length: in tokens, each turn. temperature: sampling's and the loss's, one field for both.
         top_p: nucleus mass kept. top_k: tokens kept, 0 = all. max_turns: of an episode.
+        show_every: steps between completions shown on the terminal, the first and the last step's among them; 0 = none.
     """
 
     prompts_per_step: Whole = Field(default=16, ge=1)
@@ -26,6 +27,7 @@ class RolloutConfig(Section):
     top_p: Number = Field(default=1.0, gt=0, le=1)
     top_k: Whole = Field(default=0, ge=0)
     max_turns: Whole = Field(default=1, ge=1)
+    show_every: Whole = Field(default=0, ge=0)
 
 
 class Optimizer(Section):

@@ -4,21 +4,46 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from dataclasses import dataclass, field
+from typing import Any
 
 from understudy.errors import DataError, UserMistakeError
 from understudy.protocols import Prompt, Task
-from understudy.recipe import Data, Source
-from understudy.tasks.hub import read_hub
+from understudy.recipe import Source
+from understudy.tasks.filters import row_filter, values_found
 from understudy.tasks.prompts import completion_reader, prompt_reader
-from understudy.tasks.rows import Row, file_fingerprint, is_file_name, read_file
-from understudy.tasks.templates import missing_column
+from understudy.tasks.rows import Row
+from understudy.tasks.sources import domain_of, read_rows
+from understudy.tasks.templates import MissingValueError, missing_column
+from understudy.tasks.verdicts import UnreadableGoldError, golds_of
 from understudy.tasks.verifiers import verifier_from
+
+FILTERED = "by filter"
+"""Why a row was left out that the recipe's filter does not take."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The tasks of a data set, and what became of its rows.
+
+    Args:
+        tasks: in the order of the rows. num_rows: that were looked at. dropped: rows left out, by the reason.
+    """
+
+    tasks: list[Task]
+    num_rows: int
+    dropped: Mapping[str, int] = field(default_factory=dict)
 
 
 def load_tasks(source: Source) -> list[Task]:
-    """One task a row, in the order of the rows, the first ``limit`` of them.
+    """The tasks of ``load``, without the counts."""
+    return load(source).tasks
+
+
+def load(source: Source) -> Loaded:
+    """One task for each row that is kept, in the order of the rows, the first ``limit`` of them.
 
     Nothing is shuffled here: the order of an epoch is drawn by who trains. A row's columns are kept untouched.
 
@@ -27,87 +52,101 @@ def load_tasks(source: Source) -> list[Task]:
             message names file and line.
         RecipeError: a template or a verifier's option cannot be used.
     """
-    return tasks_from(read_rows(source), source)
-
-
-def read_rows(source: Source) -> list[Row]:
-    """All rows of the data set, whatever ``limit`` says.
-
-    Raises:
-        DataError: it is missing, empty or broken.
-    """
-    if source.dataset.startswith("testbed/"):
-        raise DataError(f"data set {source.dataset} is built by the testbed", expected="a file or a name of the hub")
-    if is_file_name(source.dataset):
-        return read_file(Path(source.dataset).expanduser())
-    return read_hub(source)
+    return loaded_from(read_rows(source), source)
 
 
 def tasks_from(rows: Sequence[Row], source: Source) -> list[Task]:
-    """Tasks from rows at hand; see ``load_tasks``.
+    """The tasks of ``loaded_from``, without the counts."""
+    return loaded_from(rows, source).tasks
+
+
+def loaded_from(rows: Sequence[Row], source: Source) -> Loaded:
+    """Tasks from rows at hand; see ``load``.
 
     A task's problem is the row's ``id`` where all rows have one and all differ, else a hash of prompt and row number.
 
     Raises:
-        DataError: a row lacks a column, has one of the wrong type, or a gold answer that no verifier can read.
+        DataError: a row lacks a column, has one of the wrong type, or a gold answer that no verifier can read; or no
+            row is left.
         RecipeError: a template or a verifier's option cannot be used.
     """
-    read_prompt, check = prompt_reader(source), _checker(source)
-    has_ids, domain = _have_ids(rows), _domain(source.dataset)
+    dropped: Counter[str] = Counter()
+    begun = _begun(rows, source, dropped)
     tasks = []
-    for number, row in enumerate(rows[: source.limit]):
+    for task, row, finish in begun:
         try:
-            prompt = read_prompt(row.columns)
-            check(row.columns)
+            finish()
         except DataError as error:
-            raise _placed(error, f"{source.dataset}, {row.place}") from error
+            dropped[_excused(error, row, source)] += 1
+        else:
+            tasks.append(task)
+    if not tasks:
+        raise _nothing_left(rows, source, dropped)
+    return Loaded(tasks, len(tasks) + dropped.total(), dict(dropped))
+
+
+def _begun(rows: Sequence[Row], source: Source, dropped: Counter[str]) -> list[tuple[Task, Row, Callable[[], object]]]:
+    """Tasks whose gold answers are still being read, the first ``limit`` of them; what is left out is counted."""
+    keeps, read_prompt, check = row_filter(source.filter), prompt_reader(source), _checker(source)
+    has_ids, domain = _have_ids(rows), domain_of(source)
+    begun: list[tuple[Task, Row, Callable[[], object]]] = []
+    for number, row in enumerate(rows):
+        if len(begun) == source.limit:
+            break
+        try:
+            if not keeps(row.columns):
+                dropped[FILTERED] += 1
+                continue
+            prompt, finish = read_prompt(row.columns), check(row.columns)
+        except DataError as error:
+            dropped[_excused(error, row, source)] += 1
+            continue
         problem = str(row.columns["id"]) if has_ids else _hash(prompt, number)
-        tasks.append(Task(problem, prompt, row.columns, domain=domain))
-    return tasks
+        begun.append((Task(problem, prompt, row.columns, domain=domain), row, finish))
+    return begun
 
 
-def _checker(source: Source) -> Callable[[Mapping[str, object]], None]:
-    """Finds now what would otherwise stop a run in the middle: gold answers and completions that cannot be read."""
+def _checker(source: Source) -> Callable[[Mapping[str, object]], Callable[[], object]]:
+    """Finds now what would otherwise stop a run in the middle: gold answers and completions that cannot be read.
+
+    What takes time is begun; the function that comes back waits for it.
+    """
     verify = verifier_from(source.verifier, source.answer)
-    read_completion = completion_reader(source) if isinstance(source, Data) else None
+    begin: Any = getattr(verify, "check", None)
+    read_completion = completion_reader(source)
 
-    def check(columns: Mapping[str, object]) -> None:
+    def check(columns: Mapping[str, object]) -> Callable[[], object]:
         if source.answer is not None and source.answer not in columns:
             raise missing_column(source.answer, columns)
+        if source.answer is not None and columns[source.answer] is None and verify is not None:
+            golds_of(columns, source.answer)  # also for a verifier that would not look
+        read_completion(columns)
+        if begin is not None:
+            return begin(columns)
         if verify is not None:
             verify("", columns)
-        if read_completion is not None:
-            read_completion(columns)
+        return lambda: None
 
     return check
 
 
-def gold_completion(data: Source, task: Task) -> str:
-    """The gold completion of a task, for methods that learn from data.
-
-    Raises:
-        DataError: the task's row has none.
-    """
-    text = completion_reader(data)(task.columns)
-    if text is None:
-        raise DataError(
-            f"{data.dataset}, problem {task.problem} has no gold completion",
-            got=f"columns {', '.join(task.columns)}",
-            expected="column 'completion', or 'messages' that end with the assistant",
-            remedy="Set data.completion to a template such as '{answer}'.",
-        )
-    return text
+def _excused(error: DataError, row: Row, source: Source) -> str:
+    """The reason to leave the row out; raises the error, with the row's place, where the recipe does not allow it."""
+    may_drop = isinstance(error, MissingValueError | UnreadableGoldError)
+    if source.missing == "error" or not may_drop:
+        remedy = error.remedy or ("missing: drop leaves such rows out and counts them." if may_drop else None)
+        raise _placed(error, f"{source.dataset}, {row.place}", remedy) from error
+    if isinstance(error, MissingValueError):
+        return f"without {error.column!r}"
+    return "with a gold answer that cannot be read"
 
 
-def data_fingerprint(source: Source) -> str:
-    """Says which data this was: a hash of the file's bytes, or the hub's name, config and split.
-
-    Raises:
-        DataError: the file cannot be read.
-    """
-    if is_file_name(source.dataset):
-        return file_fingerprint(Path(source.dataset).expanduser())
-    return "/".join(part for part in (source.dataset, source.config, source.split) if part)
+def _nothing_left(rows: Sequence[Row], source: Source, dropped: Mapping[str, int]) -> DataError:
+    got = ", ".join(f"{count} left out {reason}" for reason, count in dropped.items())
+    expected = None
+    if dropped.get(FILTERED):
+        expected = "values that occur: " + values_found(rows, source.filter)
+    return DataError(f"no row of {source.dataset} is left", got=f"{len(rows)} rows, {got}", expected=expected)
 
 
 def _have_ids(rows: Sequence[Row]) -> bool:
@@ -120,9 +159,5 @@ def _hash(prompt: Prompt, number: int) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _domain(dataset: str) -> str:
-    return Path(dataset).stem if is_file_name(dataset) else dataset
-
-
-def _placed(error: UserMistakeError, where: str) -> DataError:
-    return DataError(f"{where}: {error.what}", got=error.got, expected=error.expected, remedy=error.remedy)
+def _placed(error: UserMistakeError, where: str, remedy: str | None) -> DataError:
+    return DataError(f"{where}: {error.what}", got=error.got, expected=error.expected, remedy=remedy)

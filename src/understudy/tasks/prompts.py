@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from understudy.errors import DataError
-from understudy.protocols import Message, Prompt
-from understudy.recipe import Source, Suite
-from understudy.tasks.templates import missing_column, parse_template
+from understudy.protocols import Message, Prompt, Task
+from understudy.recipe import Part, Source, Suite
+from understudy.tasks.templates import MissingValueError, missing_column, parse_template
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 
@@ -25,7 +25,7 @@ def prompt_reader(source: Source) -> Callable[[Columns], Prompt]:
     if source.prompt is None:
         return _prompt_column
     template = parse_template(source.prompt, field=_field(source, "prompt"))
-    return lambda columns: _usable(template.render(columns), "the prompt")
+    return lambda columns: _usable(template.render(columns), "the prompt", template.columns[0])
 
 
 def completion_reader(data: Source) -> Callable[[Columns], str | None]:
@@ -43,6 +43,23 @@ def completion_reader(data: Source) -> Callable[[Columns], str | None]:
     return template.render
 
 
+def gold_completion(source: Source, task: Task) -> str:
+    """The gold completion of a task, for methods that learn from data.
+
+    Raises:
+        DataError: the task's row has none.
+    """
+    text = completion_reader(source)(task.columns)
+    if text is None:
+        raise DataError(
+            f"{source.dataset}, problem {task.problem} has no gold completion",
+            got=f"columns {', '.join(task.columns)}",
+            expected="column 'completion', or 'messages' that end with the assistant",
+            remedy="Set data.completion to a template such as '{answer}'.",
+        )
+    return text
+
+
 def _prompt_column(columns: Columns) -> Prompt:
     name = "prompt" if "prompt" in columns else "messages"
     if name not in columns:
@@ -51,7 +68,9 @@ def _prompt_column(columns: Columns) -> Prompt:
         raise error
     value = columns[name]
     if isinstance(value, str) and name == "prompt":
-        return _usable(value, "column 'prompt'")
+        return _usable(value, "column 'prompt'", name)
+    if value is None:
+        raise MissingValueError(f"column {name!r} holds no prompt", column=name, got="None")
     messages = _messages(value, name)
     if name == "messages" and messages[-1]["role"] == "assistant":
         messages = messages[:-1]
@@ -87,13 +106,15 @@ def _messages(value: object, name: str) -> Sequence[Message]:
     return list(value)
 
 
-def _usable(text: str, what: str) -> str:
+def _usable(text: str, what: str, column: str) -> str:
     if not text.strip():
-        raise DataError(f"{what} is blank", got=repr(text)[:80], expected="text")
+        raise MissingValueError(f"{what} is blank", column=column, got=repr(text)[:80], expected="text")
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise DataError(f"{what} holds half a surrogate pair, which no encoding can write", got=repr(text)[:80])
     return text
 
 
 def _field(source: Source, name: str) -> str:
-    return f"{name} of suite {source.name}" if isinstance(source, Suite) else f"data.{name}"
+    if isinstance(source, Suite):
+        return f"{name} of suite {source.name}"
+    return f"{name} of data set {source.dataset}" if isinstance(source, Part) else f"data.{name}"

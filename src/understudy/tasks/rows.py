@@ -71,7 +71,9 @@ def file_fingerprint(path: Path) -> str:
 def _missing(path: Path) -> DataError:
     siblings = [str(file) for file in path.parent.iterdir() if file.is_file()] if path.parent.is_dir() else []
     right = nearest(str(path), siblings)
-    remedy = f"Did you mean {right}?" if right else "Relative paths start at the working directory."
+    here = f"Relative paths start at the working directory, {Path.cwd()}. " if not path.is_absolute() else ""
+    elsewhere = "Name another file with data.dataset=FILE; a suite's with evaluation.suites.0.dataset=FILE."
+    remedy = f"Did you mean {right}?" if right else here + elsewhere
     return DataError(f"data file {path} does not exist", remedy=remedy)
 
 

@@ -10,6 +10,20 @@ from understudy.errors import DataError, RecipeError
 from understudy.recipe.outline import nearest
 
 
+class MissingValueError(DataError):
+    """A row has no such column, or nothing in it.
+
+    Args:
+        column: its name. The others are as in ``UnderstudyError``.
+    """
+
+    def __init__(
+        self, what: str, *, column: str, got: object = None, expected: object = None, remedy: str | None = None
+    ) -> None:
+        super().__init__(what, got=got, expected=expected, remedy=remedy)
+        self.column = column
+
+
 @dataclass(frozen=True)
 class Template:
     """Literal text and column names in turn.
@@ -75,14 +89,18 @@ def text_of(columns: Mapping[str, object], name: str) -> str:
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
-    raise DataError(f"column {name!r} is no text", got=repr(value)[:80], expected="text or a number")
+    what, expected = f"column {name!r} is no text", "text or a number"
+    if value is None:
+        raise MissingValueError(what, column=name, got="None", expected=expected)
+    raise DataError(what, got=repr(value)[:80], expected=expected)
 
 
-def missing_column(name: str, columns: Mapping[str, object]) -> DataError:
+def missing_column(name: str, columns: Mapping[str, object]) -> MissingValueError:
     """The error for a column that a row lacks: which columns there are, and which is meant."""
     right = nearest(name, columns)
-    return DataError(
+    return MissingValueError(
         f"no column {name!r}",
+        column=name,
         expected="one of " + ", ".join(columns) if columns else None,
         remedy=f"Did you mean {right!r}?" if right else None,
     )

@@ -17,7 +17,15 @@ from understudy.errors import DataError, ModelError, UserMistakeError
 from understudy.protocols import Task
 from understudy.recipe import Data, Suite, Verifier
 from understudy.testbed.cache import cached_folder, home
-from understudy.testbed.models import STUDENT, TEACHER, Architecture, Schooling, new_model
+from understudy.testbed.models import (
+    GSM8K_STUDENT,
+    GSM8K_TEACHER,
+    STUDENT,
+    TEACHER,
+    Architecture,
+    Schooling,
+    config_of,
+)
 from understudy.testbed.multiplication import (
     ANSWER_PATTERN,
     MAX_COMPLETION_TOKENS,
@@ -27,16 +35,18 @@ from understudy.testbed.multiplication import (
     distinct_problems,
 )
 from understudy.testbed.schooling import Progress, school
-from understudy.testbed.tokenizer import CHARACTERS, SPECIALS
+from understudy.testbed.subjects import SUBJECTS
 
 PREFIX = "testbed/"
 DATASET = "testbed/multiplication"
 TEACHER_NAME = "testbed/multiplication-teacher"
 STUDENT_NAME = "testbed/multiplication-student"
-SCHOOLINGS: Mapping[str, Schooling] = {TEACHER_NAME: TEACHER, STUDENT_NAME: STUDENT}
-
-CODE_VERSION = 1
-"""Raised when the same schooling would give other weights: the task, the tokenizer's making or ``school`` changed."""
+SCHOOLINGS: Mapping[str, Schooling] = {
+    TEACHER_NAME: TEACHER,
+    STUDENT_NAME: STUDENT,
+    "testbed/gsm8k-teacher": GSM8K_TEACHER,
+    "testbed/gsm8k-student": GSM8K_STUDENT,
+}
 
 NUM_TRAIN, NUM_EVAL = 4096, 1000
 VERIFIER = Verifier(kind="numeric", extract=ANSWER_PATTERN)
@@ -118,12 +128,19 @@ def model_config(name: str) -> PreTrainedConfig:
     """
     if name not in SCHOOLINGS:
         raise ModelError("no such testbed model", got=repr(name), expected=f"one of {', '.join(SCHOOLINGS)}")
-    return new_model(SCHOOLINGS[name].architecture, seed=0).config
+    schooling = SCHOOLINGS[name]
+    subject = SUBJECTS[schooling.subject]
+    return config_of(schooling.architecture, vocab_size=subject.vocab_size, context_tokens=subject.context_tokens)
 
 
 def model_folder(name: str, schooling: Schooling) -> Path:
-    """Where the model of that schooling is kept; the folder's name carries a digest of all that defines it."""
-    definition = [asdict(schooling), SPECIALS, CHARACTERS, CODE_VERSION]
+    """Where the model of that schooling is kept; the folder's name carries a digest of all that defines it.
+
+    Raises:
+        DataError: what is taught is not on this machine.
+    """
+    own = {field: value for field, value in asdict(schooling).items() if field != "subject"}
+    definition = [own, *SUBJECTS[schooling.subject].definition()]
     digest = hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()[:12]
     return home() / "testbed" / f"{name.removeprefix(PREFIX)}-{digest}"
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
-from transformers import Qwen3Config, Qwen3ForCausalLM
+from transformers import PreTrainedTokenizerBase, Qwen3Config, Qwen3ForCausalLM
 
 from understudy.testbed.multiplication import FOREIGN_SHARE
-from understudy.testbed.tokenizer import build_tokenizer
-
-CONTEXT_TOKENS = 128
 
 
 @dataclass(frozen=True)
@@ -42,6 +39,7 @@ class Schooling:
             carrying takes off early with one seed and hardly at all with another.
         steps, batch_size: optimiser steps and problems in each. learning_rate: AdamW's peak; linear decay.
         warmup_steps: of linear rise. seed: of the weights, the problems and the manners.
+        subject: what is taught, a key of ``SUBJECTS``.
     """
 
     architecture: Architecture
@@ -52,6 +50,7 @@ class Schooling:
     learning_rate: float = 3e-3
     warmup_steps: int = 20
     seed: int = 0
+    subject: str = "multiplication"
 
     @property
     def num_layer_steps(self) -> int:
@@ -62,25 +61,46 @@ class Schooling:
 TEACHER = Schooling(Architecture(layers=4), foreign_share=0.0, steps=280, seed=1)
 STUDENT = Schooling(Architecture(layers=2), foreign_share=FOREIGN_SHARE, steps=450, foreign_from=330, seed=2)
 
+GSM8K_TEACHER = Schooling(
+    Architecture(layers=4),
+    foreign_share=0.0,
+    steps=900,
+    batch_size=8,
+    learning_rate=4e-3,
+    warmup_steps=40,
+    seed=1,
+    subject="gsm8k",
+)
+GSM8K_STUDENT = replace(GSM8K_TEACHER, architecture=Architecture(layers=2), steps=200, seed=2)
 
-def new_model(architecture: Architecture, *, seed: int) -> Qwen3ForCausalLM:
-    """A model with random weights that depend on ``seed`` alone; torch's own generator is left as it was."""
-    tokenizer = build_tokenizer()
-    config = Qwen3Config(
-        vocab_size=len(tokenizer),
+
+def config_of(
+    architecture: Architecture,
+    *,
+    vocab_size: int,
+    context_tokens: int,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+) -> Qwen3Config:
+    """The configuration of a model; its special ids are the tokenizer's."""
+    return Qwen3Config(
+        vocab_size=vocab_size,
         hidden_size=architecture.width,
         num_hidden_layers=architecture.layers,
         num_attention_heads=architecture.heads,
         num_key_value_heads=architecture.kv_heads,
         head_dim=architecture.head_width,
         intermediate_size=architecture.mlp_width,
-        max_position_embeddings=CONTEXT_TOKENS,
+        max_position_embeddings=context_tokens,
         initializer_range=architecture.initial_std,
         tie_word_embeddings=True,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=getattr(tokenizer, "bos_token_id", None),
+        eos_token_id=getattr(tokenizer, "eos_token_id", None),
+        pad_token_id=getattr(tokenizer, "pad_token_id", None),
     )
+
+
+def random_model(config: Qwen3Config, *, seed: int) -> Qwen3ForCausalLM:
+    """A model with random weights that depend on ``seed`` alone; torch's own generator is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Qwen3ForCausalLM(config)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
+from transformers import PreTrainedTokenizerBase, Qwen3ForCausalLM
 
 from understudy.engines.local import LocalPolicy, OptimizerConfig
 from understudy.environments.demonstrations import from_completions
@@ -14,12 +15,11 @@ from understudy.environments.episodes import Episode
 from understudy.models.load import describe
 from understudy.objectives.context import PlanContext
 from understudy.objectives.methods.sft import SFT, sft
-from understudy.protocols import Task
 from understudy.randomness import uniform
 from understudy.rollouts import contexts_of
-from understudy.testbed.models import Schooling, new_model
-from understudy.testbed.multiplication import Problem, carried_solution, draw_problems, foreign_solution
-from understudy.testbed.tokenizer import EOS, build_tokenizer
+from understudy.testbed.lesson import Lesson
+from understudy.testbed.models import Schooling, config_of, random_model
+from understudy.testbed.subjects import SUBJECTS
 from understudy.tokens import Batch, batch_of
 
 MICRO_BATCH_TOKENS = 600  # short and long lessons apart: half the padding, and the activations stay in a core's cache
@@ -39,7 +39,8 @@ def school(schooling: Schooling, *, name: str, progress: Progress | None = None)
 
 
 def _school(schooling: Schooling, *, name: str, progress: Progress | None) -> LocalPolicy:
-    loaded = describe(new_model(schooling.architecture, seed=schooling.seed), build_tokenizer(), name=name)
+    tokenizer = SUBJECTS[schooling.subject].build_tokenizer()
+    loaded = describe(new_model(schooling, tokenizer), tokenizer, name=name)
     optimizer = OptimizerConfig(
         learning_rate=schooling.learning_rate, schedule="linear", warmup_steps=schooling.warmup_steps
     )
@@ -51,9 +52,9 @@ def _school(schooling: Schooling, *, name: str, progress: Progress | None) -> Lo
         seed=schooling.seed,
     )
     objective = sft(SFT())
-    problems = draw_problems("train", seed=schooling.seed)
+    stream = SUBJECTS[schooling.subject].lessons(schooling.seed)
     for step in range(schooling.steps):
-        batch = lessons(schooling, step, problems)
+        batch = lessons(schooling, step, stream, tokenizer=tokenizer)
         context = PlanContext(step=step, total_steps=schooling.steps, seed=schooling.seed)
         for plan in objective.plan(batch.table, context):
             policy.update(batch, plan)
@@ -62,20 +63,30 @@ def _school(schooling: Schooling, *, name: str, progress: Progress | None) -> Lo
     return policy
 
 
-def lessons(schooling: Schooling, step: int, problems: Iterator[Problem]) -> Batch:
-    """The batch of a step: the next problems, each with a solution in the manner that a keyed draw gives it."""
-    tokenizer = build_tokenizer()
-    chosen = list(itertools.islice(problems, schooling.batch_size))
+def new_model(schooling: Schooling, tokenizer: PreTrainedTokenizerBase) -> Qwen3ForCausalLM:
+    """The model before any lesson."""
+    subject = SUBJECTS[schooling.subject]
+    config = config_of(
+        schooling.architecture,
+        vocab_size=len(tokenizer),
+        context_tokens=subject.context_tokens,
+        tokenizer=tokenizer,
+    )
+    return random_model(config, seed=schooling.seed)
+
+
+def lessons(schooling: Schooling, step: int, stream: Iterator[Lesson], *, tokenizer: PreTrainedTokenizerBase) -> Batch:
+    """The batch of a step: the next lessons, each with its solution in the manner that a keyed draw gives it."""
+    chosen = list(itertools.islice(stream, schooling.batch_size))
     draws = uniform(
         seed=schooling.seed, step=step, purpose="testbed/manner", rollout=torch.arange(len(chosen)), index=0
     )
     share = schooling.foreign_share if step >= schooling.foreign_from else 0.0
-    manners = [foreign_solution if draw < share else carried_solution for draw in draws.tolist()]
     rollouts = from_completions(
-        [Episode(Task(problem.name, problem.prompt), key=key, group=key) for key, problem in enumerate(chosen)],
-        [manner(problem) for manner, problem in zip(manners, chosen, strict=True)],
+        [Episode(lesson.task, key=key, group=key) for key, lesson in enumerate(chosen)],
+        [lesson.foreign if draw < share else lesson.own for draw, lesson in zip(draws.tolist(), chosen, strict=True)],
         tokenizer=tokenizer,
-        stop_id=tokenizer.get_vocab()[EOS],
+        max_length=SUBJECTS[schooling.subject].context_tokens,
     )
     return batch_of(rollouts, contexts_of(rollouts))
 

@@ -8,6 +8,7 @@ from transformers import PreTrainedTokenizerFast
 PAD, BOS, EOS, UNKNOWN = "<pad>", "<bos>", "<eos>", "<unk>"
 SPECIALS = (PAD, BOS, EOS, UNKNOWN)
 CHARACTERS = "0123456789*+=;#:,.-/()<>?! x"
+CONTEXT_TOKENS = 128
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
@@ -31,5 +32,5 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
         pad_token=PAD,
         unk_token=UNKNOWN,
         clean_up_tokenization_spaces=False,
-        model_max_length=128,
+        model_max_length=CONTEXT_TOKENS,
     )

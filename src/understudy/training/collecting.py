@@ -9,8 +9,9 @@ from typing import Literal
 from understudy.environments.episodes import Episode
 from understudy.objectives.objective import ON_POLICY, RolloutMix
 from understudy.protocols import Task
-from understudy.randomness import permutation, uniform
+from understudy.randomness import uniform
 from understudy.rollouts import Rollout
+from understudy.training.order import Order, one_set
 
 Writer = Literal["student", "teacher", "data"]
 
@@ -27,6 +28,7 @@ class Collector:
         tasks: the training set. seed: of the run. prompts_per_step: problems a step.
         num_generations: attempts at each; a gold completion is taken once.
         write: a function for each writer in use. mix: their shares. shuffle: a new order each epoch.
+        order: of each epoch, for a mixture; None takes every task once an epoch.
     """
 
     tasks: Sequence[Task]
@@ -36,6 +38,12 @@ class Collector:
     write: dict[Writer, Write] = field(default_factory=dict)
     mix: RolloutMix = ON_POLICY
     shuffle: bool = True
+    order: Order | None = None
+
+    def __post_init__(self) -> None:
+        if self.order is None:
+            plain = one_set(len(self.tasks), seed=self.seed, shuffle=self.shuffle)
+            object.__setattr__(self, "order", plain)
 
     def __call__(self, step: int, progress: Callable[[int], None] | None = None) -> list[Rollout]:
         """The rollouts of ``step``, by group; ``progress`` is told how many more have ended."""
@@ -55,10 +63,11 @@ class Collector:
 
     def tasks_of(self, step: int) -> list[Task]:
         """The problems of ``step``: epochs follow each other without a gap, each in its own order."""
-        start, count = step * self.prompts_per_step, len(self.tasks)
-        places = range(start, start + self.prompts_per_step)
-        orders = {epoch: self._order(epoch) for epoch in {place // count for place in places}}
-        return [self.tasks[orders[place // count][place % count]] for place in places]
+        assert self.order is not None
+        count = len(self.order(0))
+        first = step * self.prompts_per_step
+        places = [divmod(place, count) for place in range(first, first + self.prompts_per_step)]
+        return [self.tasks[self.order(epoch)[place]] for epoch, place in places]
 
     def writer_of(self, step: int, group: int) -> Writer:
         """Who writes the completions of one problem: one keyed draw against the shares."""
@@ -67,7 +76,3 @@ class Collector:
             return "student"
         # The last share takes what rounding leaves.
         return "teacher" if self.mix.teacher and (draw < 1 - self.mix.data or not self.mix.data) else "data"
-
-    def _order(self, epoch: int) -> list[int]:
-        count = len(self.tasks)
-        return permutation(count, seed=self.seed, purpose="data", epoch=epoch) if self.shuffle else list(range(count))

@@ -19,6 +19,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from understudy.training.plain_text import printable
+
 SHOWN = {"loss": "loss", "kl": "kl/reverse_k1", "reward": "reward", "length": "completions/mean_length"}
 """Figures that are always in sight, by the short name they are shown under."""
 
@@ -46,7 +48,7 @@ class Display(Protocol):
         ...
 
     def notice(self, text: str) -> None:
-        """Something the user should read."""
+        """Something the user should read; what has no glyph in it is shown as its escape."""
         ...
 
     def end(self) -> None:
@@ -127,7 +129,7 @@ class Lines:
 
     def notice(self, text: str) -> None:
         """Write it."""
-        self._write(text)
+        self._write(printable(text))
 
     def end(self) -> None:
         """Nothing is open."""
@@ -196,7 +198,7 @@ class Bar:
     def notice(self, text: str) -> None:
         """Print above the bars."""
         with self._patience():
-            self._progress.console.print(text, markup=False, highlight=False)
+            self._progress.console.print(printable(text), markup=False, highlight=False)
 
     def end(self) -> None:
         """Leave the upper bar as it is."""

@@ -21,6 +21,7 @@ from understudy.training.metrics import figures_of
 from understudy.training.progress import Display
 from understudy.training.resume import restore
 from understudy.training.run_directory import RunDirectory
+from understudy.training.samples import sample_of
 from understudy.training.step import NonFiniteStepError, Parts, Progress, StepResult, run_step
 
 Evaluate = Callable[[int, Progress], Mapping[str, float]]
@@ -47,6 +48,7 @@ class LoopSettings:
         checkpoint_every: steps between checkpoints; the last step always has one. keep_last: how many are kept.
         best: what else is kept. rollouts_every: steps between files of rollouts, 0 for none.
         rollouts_per_step: how many to expect, for the display; 0 if nobody knows.
+        show_every: steps between completions shown, the first and the last step's among them; 0 for none.
     """
 
     evaluate_every: int = 0
@@ -57,6 +59,7 @@ class LoopSettings:
     best: Best | None = None
     rollouts_every: int = 1
     rollouts_per_step: int = 0
+    show_every: int = 0
 
 
 @dataclass(eq=False)
@@ -138,6 +141,7 @@ class Session:
         metric_lines.append(self.directory.metrics, self.done, figures)
         for report in self.reports:
             report(self.done, figures)
+        self._show_sample(result)
         self.done += 1
         self.display.step(self.done, figures)
 
@@ -172,6 +176,11 @@ class Session:
 
     def _show_phase(self, phase: str) -> None:
         self.display.phase(phase, size=self.settings.rollouts_per_step if phase == "sample" else 0)
+
+    def _show_sample(self, result: StepResult) -> None:
+        every, last = self.settings.show_every, self.total - 1
+        if every and self.decode is not None and (result.step % every == 0 or result.step == last):
+            self.display.notice(sample_of(result, self.decode, seed=self.parts.settings.seed))
 
     def _write_rollouts(self, result: StepResult) -> Path:
         file = rollout_files.file_of(self.directory.rollouts, result.step)

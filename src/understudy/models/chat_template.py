@@ -1,0 +1,64 @@
+"""Chat templates are programs that come with a model: rendered in a sandbox, by a deadline, with bounded memory.
+
+The sandbox of ``transformers`` (immutable Jinja) refuses files, imports and Python's internals; it bounds neither time
+nor memory, so the rendering happens in a worker process that is killed when it takes too much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from understudy.errors import DataError
+from understudy.workers import JobFailedError, OvertimeError, RefusedError, shared
+
+SECONDS = 10.0
+"""A template that takes longer never ends; real ones take a millisecond."""
+
+_MEMORY_BYTES = 1 << 30
+
+
+class TemplateRefusalError(JobFailedError):
+    """The template, or the sandbox it runs in, refuses; ``got`` says what."""
+
+
+def render(
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Mapping[str, object]], options: Mapping[str, Any]
+) -> str:
+    """What ``tokenizer.apply_chat_template(messages, tokenize=False, **options)`` gives.
+
+    A tokenizer with a method of its own, whose code the user trusts, renders in this process.
+
+    Raises:
+        TemplateRefusalError: the template raises, or does what the sandbox forbids.
+        DataError: it does not end in time.
+    """
+    method = PreTrainedTokenizerBase.apply_chat_template
+    if type(tokenizer).apply_chat_template is not method:
+        try:
+            conversation: Any = [dict(one) for one in messages]
+            return str(tokenizer.apply_chat_template(conversation, tokenize=False, **options))
+        except Exception as error:
+            raise TemplateRefusalError("a chat template refuses", got=f"{type(error).__name__}: {error}") from error
+    template = tokenizer.get_chat_template(options.get("chat_template"), options.get("tools"))
+    rest = {key: value for key, value in options.items() if key != "chat_template"}
+    payload = {
+        "template": template,
+        # As transformers does: templates find a key missing where its value is None.
+        "messages": [{key: value for key, value in one.items() if value is not None} for one in messages],
+        "arguments": {**tokenizer.special_tokens_map, **rest},
+    }
+    try:
+        return str(shared("template", seconds=SECONDS, memory_bytes=_MEMORY_BYTES).run(payload))
+    except OvertimeError as error:
+        raise DataError(
+            "the chat template does not end",
+            got=f"no text after {SECONDS:g} s",
+            remedy="Look for loops in the tokenizer's chat_template, or take another model's.",
+        ) from error
+    except RefusedError as error:
+        raise DataError("chat templates cannot be rendered", got=error.got) from error
+    except JobFailedError as error:
+        raise TemplateRefusalError("a chat template refuses", got=error.got) from error
