@@ -166,6 +166,13 @@ def no_completions(place: Workplace) -> list[str]:
     return []
 
 
+def teacher_of_short_context(place: Workplace) -> list[str]:
+    config = place.path / "teacher" / "config.json"
+    settings = json.loads(config.read_text())
+    config.write_text(json.dumps({**settings, "max_position_embeddings": 6}))
+    return []
+
+
 def long_prompt(place: Workplace) -> list[str]:
     write_rows(place.path / "long.jsonl", [*PROBLEMS, {"question": "w2 " * 70, "answer": "w2", "solution": "w3"}])
     return ["data.dataset=long.jsonl"]
@@ -213,6 +220,7 @@ MISTAKES = {
     "no answer": (no_gold_answers, ["no-answers.jsonl, line 1", "no column 'answer'"]),
     "no completion": (no_completions, ["questions.jsonl", "gold completion", "data.completion"]),
     "long prompt": (long_prompt, ["longer than the student's context", "70 tokens", "fewer than 64"]),
+    "short teacher": (teacher_of_short_context, ["the teacher's context is shorter", "got 6 tokens"]),
     "long prompt in a suite": (long_prompt_in_a_suite, ["longer than the student's context", "70 tokens"]),
     "suite without a verifier": (given("evaluation.suites.0.verifier=none"), ["verifier", "words"]),
     "unknown suite": (given("evaluation.suites=[testbed/nope]"), ["testbed/nope", "multiplication-greedy"]),

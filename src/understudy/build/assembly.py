@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from understudy.build.data import EnvironmentFactory, check_lengths, exam_of, suites_of
+from understudy.build.data import EnvironmentFactory, check_lengths, check_teacher_reads, exam_of, suites_of
 from understudy.build.lessons import Lessons, lessons_of
 from understudy.build.models import Building, examinee_of, load_pair, policy_of, sampler_of, scorers_of, set_threads
 from understudy.build.writers import writers_of
@@ -73,8 +73,11 @@ def assemble(recipe: Recipe, own: Own | None = None, *, building: Building | Non
     exams = [exam_of(suite, recipe, own.environment) for suite in suites_of(recipe)]
     loaded, taught = load_pair(recipe, with_teacher=own.teacher is None, building=building)
     if own.environment is None:
-        for problems in (lessons.tasks, *(exam.tasks for exam in exams)):
-            check_lengths(recipe, loaded, problems)
+        longest = check_lengths(recipe, loaded, lessons.tasks)
+        for exam in exams:
+            check_lengths(recipe, loaded, exam.tasks)
+        if taught is not None:
+            check_teacher_reads(recipe, loaded, taught, longest_prompt=longest)
     policy = policy_of(recipe, loaded, objective)
     sampler = sampler_of(policy.model, loaded, recipe.engine, recipe.student.dtype)
     scorers = scorers_of(recipe, policy, taught, building)

@@ -62,8 +62,13 @@ def exam_of(suite: Suite, recipe: Recipe | None = None, environment: Environment
     )
 
 
-def check_lengths(recipe: Recipe, student: LoadedModel, tasks: Sequence[Task]) -> None:
-    """Every prompt must leave room for a token; found before step 0, not in the middle of a run."""
+def check_lengths(recipe: Recipe, student: LoadedModel, tasks: Sequence[Task]) -> int:
+    """Every prompt must leave room for a token, found before step 0 and not in the middle of a run; gives the longest.
+
+    Raises:
+        ContextLengthError: a prompt fills the student's context.
+    """
+    longest = 0
     for task in tasks:
         length = encode_prompt(
             student.known_tokenizer, task.prompt, chat_template_kwargs=recipe.student.chat_template_kwargs
@@ -75,3 +80,21 @@ def check_lengths(recipe: Recipe, student: LoadedModel, tasks: Sequence[Task]) -
                 expected=f"fewer than {student.max_length}",
                 remedy="Shorten it, leave the row out, or take a model with a longer context.",
             )
+        longest = max(longest, length)
+    return longest
+
+
+def check_teacher_reads(recipe: Recipe, student: LoadedModel, teacher: LoadedModel, *, longest_prompt: int) -> None:
+    """The teacher must be able to read whatever the student may write to one prompt.
+
+    Raises:
+        ContextLengthError: its context is shorter than that.
+    """
+    needed = min(student.max_length, longest_prompt + recipe.rollout.max_completion_length)
+    if teacher.max_length < needed:
+        raise ContextLengthError(
+            "the teacher's context is shorter than a prompt with its completion",
+            got=f"{teacher.max_length} tokens",
+            expected=f"at least {needed}",
+            remedy="Lower rollout.max_completion_length, shorten prompts, or take a teacher with a longer context.",
+        )

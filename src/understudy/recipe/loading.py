@@ -98,7 +98,7 @@ def _read(path: Path) -> str:
         siblings = [str(file) for file in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
         right = nearest(str(path), siblings)
         remedy = f"Did you mean {right}?" if right else None
-        raise RecipeError(f"recipe {path} does not exist", remedy=remedy) from error
+        raise RecipeError(f"{path} does not exist", remedy=remedy) from error
     except UnicodeDecodeError as error:
         raise RecipeError(f"recipe {path} is not UTF-8 text") from error
     except (OSError, ValueError) as error:
