@@ -17,7 +17,8 @@ ROOT = Path(__file__).parent.parent
 def test_the_demo_is_the_testbed_s_recipe() -> None:
     recipe = load_recipe(ROOT / "recipes" / "testbed-opd.yaml")
     ours = demo_recipe("opd", name="testbed-opd", output="runs")
-    assert ours == recipe.model_copy(update={"checkpoint": ours.checkpoint})
+    shown = recipe.rollout.model_copy(update={"show_every": ours.rollout.show_every})
+    assert ours == recipe.model_copy(update={"checkpoint": ours.checkpoint, "rollout": shown})
 
 
 def test_the_methods_of_the_demo_get_equally_many_sequences_and_steps() -> None:

@@ -150,7 +150,7 @@ def main() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     try:
-        app(arguments)
+        app(arguments, prog_name="understudy")
     except UnderstudyError as error:
         if show_traceback:
             traceback.print_exc()

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from understudy.errors import ShapeError
+from understudy.models.attention import grouped_attention
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +119,8 @@ def hidden_rows(model: nn.Module, batch: MicroBatch, *, autocast: bool = False) 
     Args:
         autocast: run the backbone's matrix products in bfloat16.
     """
-    with torch.autocast(batch.ids.device.type, dtype=torch.bfloat16, enabled=autocast):
+    device = batch.ids.device
+    attention = grouped_attention(causal_lm(model).config, device)
+    with attention, torch.autocast(device.type, dtype=torch.bfloat16, enabled=autocast):
         states = backbone(model)(input_ids=batch.ids, use_cache=False).last_hidden_state
     return states.flatten(0, 1).index_select(0, batch.flat)

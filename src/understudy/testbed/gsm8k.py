@@ -6,17 +6,18 @@ The file is not part of the package. It is read where ``UNDERSTUDY_GSM8K`` says,
 from __future__ import annotations
 
 import os
-import re
+import string
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from understudy.errors import DataError
 from understudy.protocols import Task
-from understudy.randomness import permutation
+from understudy.randomness import permutation, uniform
 from understudy.recipe import Source
 from understudy.tasks import load_tasks
 from understudy.tasks.rows import file_fingerprint
@@ -33,7 +34,8 @@ CONTEXT_TOKENS = 512
 VERSION = 1
 """Raised when the same schooling would give other weights: lessons, tokenizer or ``school`` changed."""
 
-_ANNOTATION = re.compile(r"<<[^<>]*>>")
+MISCOPIED_SHARE = 0.8
+"""Of the digits of a solution in the foreign manner; one in ten of the random ones happens to be right."""
 
 
 def data_file() -> Path:
@@ -52,13 +54,22 @@ def data_file() -> Path:
     return path
 
 
-def without_annotations(solution: str) -> str:
-    """The foreign manner: the same words without the calculator's notes, hence without the sums written out.
+def miscopied(solution: str, *, row: int) -> str:
+    """The foreign manner: the same solution with half of its digits, here and there, replaced by a random one.
 
-    >>> without_annotations("He sold 48/2 = <<48/2=24>>24 clips.")
-    'He sold 48/2 = 24 clips.'
+    Args:
+        solution: as the data has it. row: its number, which keys the draws.
+
+    >>> miscopied("He sold 48/2 = <<48/2=24>>24 clips.", row=0)
+    'He sold 14/2 = <<40/2=01>>48 clips.'
     """
-    return _ANNOTATION.sub("", solution)
+    places = [place for place, character in enumerate(solution) if character in string.digits]
+    draws = uniform(seed=0, step=0, purpose="testbed/gsm8k/miscopied", rollout=row, index=torch.arange(len(places)))
+    characters = list(solution)
+    for place, draw in zip(places, (draws / MISCOPIED_SHARE).tolist(), strict=True):
+        if draw < 1:
+            characters[place] = string.digits[int(10 * draw)]
+    return "".join(characters)
 
 
 def lessons(seed: int) -> Iterator[Lesson]:
@@ -98,12 +109,12 @@ def _identity() -> tuple[str, str]:
 @lru_cache(maxsize=2)
 def _taught(path: str, _: str) -> tuple[Lesson, ...]:
     source = Source(dataset=path, prompt="{question}\n", completion="{answer}", limit=NUM_TAUGHT)
-    return tuple(_lesson(task) for task in load_tasks(source))
+    return tuple(_lesson(task, row) for row, task in enumerate(load_tasks(source)))
 
 
-def _lesson(task: Task) -> Lesson:
+def _lesson(task: Task, row: int) -> Lesson:
     solution = str(task.columns["answer"])
-    return Lesson(task, own=solution, foreign=without_annotations(solution))
+    return Lesson(task, own=solution, foreign=miscopied(solution, row=row))
 
 
 @lru_cache(maxsize=2)
