@@ -96,7 +96,7 @@ def train(
         _examine_teacher(assembly, recipe, directory, display)
         outcome = run_loop(
             assembly.parts,
-            loop_settings(recipe),
+            loop_settings(recipe, assembly.exams),
             directory,
             evaluate=partial(_examine_student, assembly, recipe, directory) if assembly.exams else None,
             decode=partial(decode, assembly.student.tokenizer),
@@ -127,7 +127,7 @@ def report_or_tell(run: Path, display: Display) -> None:
         display.notice(f"The run is whole, but its report was not written: {error or type(error).__name__}")
 
 
-def loop_settings(recipe: Recipe) -> LoopSettings:
+def loop_settings(recipe: Recipe, exams: Sequence[Exam] = ()) -> LoopSettings:
     """What happens between the steps of this recipe."""
     best = recipe.checkpoint.keep_best
     return LoopSettings(
@@ -138,6 +138,7 @@ def loop_settings(recipe: Recipe) -> LoopSettings:
         keep_last=recipe.checkpoint.keep_last,
         best=Best(f"eval/{best.removeprefix('testbed/')}/mean") if best else None,
         rollouts_per_step=recipe.rollout.prompts_per_step * recipe.rollout.num_generations,
+        attempts_per_evaluation=sum(exam.num_attempts for exam in exams),
         show_every=recipe.rollout.show_every,
     )
 

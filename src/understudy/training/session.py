@@ -47,7 +47,7 @@ class LoopSettings:
         evaluate_every: steps between evaluations, 0 for none on the way. evaluate_before, evaluate_after: the run.
         checkpoint_every: steps between checkpoints; the last step always has one. keep_last: how many are kept.
         best: what else is kept. rollouts_every: steps between files of rollouts, 0 for none.
-        rollouts_per_step: how many to expect, for the display; 0 if nobody knows.
+        rollouts_per_step, attempts_per_evaluation: how many to expect, for the display; 0 if nobody knows.
         show_every: steps between completions shown, the first and the last step's among them; 0 for none.
     """
 
@@ -59,6 +59,7 @@ class LoopSettings:
     best: Best | None = None
     rollouts_every: int = 1
     rollouts_per_step: int = 0
+    attempts_per_evaluation: int = 0
     show_every: int = 0
 
 
@@ -115,7 +116,7 @@ class Session:
             return
         known = {metric_lines.step_of(line) for line in metric_lines.read(self.directory.evaluation_figures)}
         if self.done not in known:
-            self.display.phase("evaluation")
+            self.display.phase("evaluation", size=self.settings.attempts_per_evaluation)
             with self._rescuing():
                 figures = self.evaluate(self.done, self._progress)
             metric_lines.append(self.directory.evaluation_figures, self.done, figures)
