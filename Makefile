@@ -7,6 +7,9 @@ ARGS ?=
 # Named by content, so that a checkout's new file times cost nothing; the folder is in it because an editable
 # install does not survive a move.
 INSTALLED := $(VENV)/installed-$(firstword $(shell { pwd; cat pyproject.toml constraints.txt; } | cksum))
+# TRL is what we measure against, never a dependency: it has an environment of its own.
+BENCH := .venv-bench
+BENCHED := $(BENCH)/installed-$(firstword $(shell { pwd; cat pyproject.toml constraints.txt benchmarks/constraints.txt; } | cksum))
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 
 .DEFAULT_GOAL := help
@@ -30,11 +33,11 @@ check: $(INSTALLED)  ## lint, format, strict types, import layers
 	$(RUN)mypy
 	$(RUN)lint-imports --no-logo
 
-bench: $(INSTALLED)  ## time the parts of a training step; ARGS="--width 256" changes it
-	$(RUN)python -m benchmarks $(ARGS)
+bench: $(BENCHED)  ## time a training step against TRL's, half an hour; ARGS="--sizes S --rounds 1" is a look
+	$(BENCH)/bin/python -m benchmarks $(ARGS)
 
-clean:  ## remove .venv, caches and build products; runs/ stays
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache src/*.egg-info
+clean:  ## remove .venv, .venv-bench, caches and build products; runs/ stays
+	rm -rf $(VENV) $(BENCH) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache src/*.egg-info
 
 # A .venv made here is brought up to date in place; one that is broken or was moved here is made again.
 $(INSTALLED):
@@ -48,3 +51,10 @@ $(INSTALLED):
 	@echo "[3/3] the other pinned dependencies and this package"
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@rm -f $(VENV)/installed-*; touch $@
+
+$(BENCHED):
+	@echo "[1/1] $(BENCH) with $(TORCH) and $$(cat benchmarks/constraints.txt) (minutes on a slow line)"
+	@grep -qsF "$(CURDIR)/$(BENCH)" $(BENCH)/pyvenv.cfg || $(PYTHON) -m venv --clear $(BENCH)
+	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check "$(TORCH)"
+	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r benchmarks/constraints.txt -e .
+	@rm -f $(BENCH)/installed-*; touch $@

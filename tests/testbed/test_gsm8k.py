@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 from transformers import AutoTokenizer
 
 from understudy import testbed
@@ -101,22 +100,25 @@ def test_rows_kept_for_tuning_teach_nobody(data: Path, monkeypatch: pytest.Monke
     assert seen == {f"{row['question']}\n" for row in ROWS[:15]}
 
 
-def test_the_foreign_manner_is_the_solution_without_its_sums(data: Path) -> None:
-    lesson = next(gsm8k.lessons(seed=0))
-    assert "<<" in lesson.own and "<<" not in lesson.foreign and ">>" not in lesson.foreign
-    assert lesson.foreign.split("#### ")[1] == lesson.own.split("#### ")[1]
+def test_the_foreign_manner_has_most_digits_wrong_and_all_else_as_it_was(data: Path) -> None:
+    solution = "".join(f"{n} + {n} = <<{n}+{n}={2 * n}>>{2 * n} cafés.\n" for n in range(10, 1000))
+    copied = gsm8k.miscopied(solution, row=7)
+    assert len(copied) == len(solution) and gsm8k.miscopied(solution, row=7) == copied
+    pairs = list(zip(solution, copied, strict=True))
+    assert all(there.isdigit() if here.isdigit() else there == here for here, there in pairs)
+    wrong = [here != there for here, there in pairs if here.isdigit()]
+    assert sum(wrong) / len(wrong) == pytest.approx(0.9 * gsm8k.MISCOPIED_SHARE, abs=0.02)
+    assert gsm8k.miscopied(solution, row=8) != copied
+
+
+@pytest.mark.parametrize(("share", "is_own"), [(0.0, True), (1.0, False)])
+def test_lessons_are_in_the_manner_of_their_schooling(data: Path, share: float, is_own: bool) -> None:
+    schooling = Schooling(TINY, foreign_share=share, steps=1, batch_size=8, subject="gsm8k")
     tokenizer = gsm8k.build_tokenizer()
-    batches = [
-        lessons(
-            Schooling(TINY, foreign_share=share, steps=1, batch_size=8, subject="gsm8k"),
-            0,
-            gsm8k.lessons(seed=0),
-            tokenizer=tokenizer,
-        )
-        for share in (0.0, 1.0)
-    ]
-    own, foreign = (tokenizer.decode(torch.cat([context.ids for context in batch.contexts])) for batch in batches)
-    assert own.count("<<") == 8 and foreign.count("<<") == 0
+    batch = lessons(schooling, 0, gsm8k.lessons(seed=0), tokenizer=tokenizer)
+    known = {f"{row['question']}\n{row['answer']}<eos>" for row in ROWS}
+    for context in batch.contexts:
+        assert (tokenizer.decode(context.ids) in known) == is_own
 
 
 def test_models_are_made_once_for_each_content_of_the_file(data: Path) -> None:

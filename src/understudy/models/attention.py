@@ -1,7 +1,7 @@
-"""Attention as batched products over key-value heads, where that beats the fused kernel: on a CPU, in two places.
+"""Attention as batched products over key-value heads, for the one place where the fused kernel is slow.
 
-Measured (docs/performance.md): one query token in float32 costs half as much; the backward pass of the fused bfloat16
-kernel costs 4 to 9 times as much below some 500 tokens. Everywhere else transformers' own choice stands.
+Measured (docs/performance.md): on a CPU, forward and backward of the fused bfloat16 kernel take 4 to 5 times as long
+below some 500 tokens. Everywhere else transformers' own choice stands.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MAX_LENGTH = 512
 
 @contextmanager
 def grouped_attention(config: Any, device: torch.device) -> Iterator[None]:
-    """Within the block a model of this config, on a CPU and with attention ``sdpa``, attends as said above."""
+    """Within the block a model of this config, on a CPU and with attention ``sdpa``, learns as said above."""
     text = config.get_text_config()
     if device.type != "cpu" or text._attn_implementation != "sdpa":
         yield
@@ -50,9 +50,8 @@ def attend(
     special = dropout or any(kwargs.get(name) is not None for name in ("softcap", "position_bias", "cache", "s_aux"))
     dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else query.dtype
     length = query.shape[2]
-    decodes = length == 1 and dtype == torch.float32
     learns = query.requires_grad and torch.is_grad_enabled() and dtype == torch.bfloat16 and length <= _MAX_LENGTH
-    if special or key.shape[2] < length or not (decodes or learns):
+    if special or key.shape[2] < length or not learns:
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, is_causal=is_causal, **kwargs
         )

@@ -13,6 +13,9 @@ from torch.nn.utils.rnn import pad_sequence
 from understudy.errors import ShapeError
 from understudy.models.attention import grouped_attention
 
+# Padded tokens from which on a pass costs what its tokens cost, and not what it takes to begin one.
+_WORTH_A_PASS = 1024
+
 
 @dataclass(frozen=True, eq=False)
 class MicroBatch:
@@ -42,15 +45,18 @@ class MicroBatch:
 def micro_batches(lengths: Sequence[int], token_budget: int) -> list[list[int]]:
     """Indices of contexts grouped so that a group's padded size stays within the budget.
 
-    Longest first, so that the contexts of a group are of like length; a context above the budget stands alone.
+    Longest first, so that the contexts of a group are of like length; a context above the budget stands alone. A
+    group large enough to be worth a pass of its own takes no context that would be padded by more than a seventh.
 
     >>> micro_batches([3, 9, 4, 2], 9)
     [[1], [2, 0], [3]]
     """
     groups: list[list[int]] = []
     width = 0
+    enough = max(_WORTH_A_PASS, token_budget // 16)
     for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
-        if groups and width * (len(groups[-1]) + 1) <= token_budget:
+        alike = groups and (lengths[index] * 8 >= width * 7 or width * len(groups[-1]) < enough)
+        if alike and width * (len(groups[-1]) + 1) <= token_budget:
             groups[-1].append(index)
         else:
             groups.append([index])

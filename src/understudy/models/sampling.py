@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from understudy import randomness
 from understudy.errors import ContextLengthError, DataError, ModelError
-from understudy.models.attention import grouped_attention
 from understudy.models.sampling_distribution import check_params
 from understudy.models.sampling_wave import Wave, decode
 from understudy.protocols import Sample, SampleRequest, SamplingParams
@@ -68,8 +67,7 @@ class LocalSampler:
             _check_prompt(request, self.max_length)
         samples: dict[int, Sample] = {}
         # no_grad, not inference_mode: what a shared model caches here (rotary tables) must stay fit for training.
-        attention = grouped_attention(self.model.config, self.device)
-        with _evaluating(self.model), attention, torch.no_grad(), self._autocast():
+        with _evaluating(self.model), torch.no_grad(), self._autocast():
             for places in _waves(requests, self.max_batch_rows):
                 chosen = [requests[place] for place in places]
                 wave = Wave(chosen, params, max_length=self.max_length, device=self.device)

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from understudy.errors import NonFiniteError
 from understudy.models.sampling_cache import new_cache
-from understudy.models.sampling_mask import additive_bias, reads_bias
 from understudy.models.sampling_distribution import Drawn, draw
 from understudy.protocols import Sample, SampleRequest, SamplingParams
 from understudy.rollouts import FinishReason
@@ -64,8 +63,6 @@ class Wave:
         self._width = width
         self._mask = torch.ones(len(place), width + self.num_steps, dtype=torch.bool, device=self.device)
         self._mask[:, :width] = (position >= 0)[rows]
-        if reads_bias(model.config, self._cache):
-            self._mask = additive_bias(self._mask, logits.dtype)
         return logits[rows]
 
     def advance(self, model: nn.Module, drawn: Tensor, index: int) -> Tensor:
@@ -74,7 +71,7 @@ class Wave:
             drawn = drawn[self.alive]
             self._drop_ended()
         position = (self.prompt_lengths[self.rows] + index)[:, None]
-        return self._logits(model, drawn[:, None], mask=self._mask[..., : self._width + index + 1], position=position)
+        return self._logits(model, drawn[:, None], mask=self._mask[:, : self._width + index + 1], position=position)
 
     def _drop_ended(self) -> None:
         stay = self.alive.nonzero().squeeze(1)

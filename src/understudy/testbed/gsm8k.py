@@ -35,7 +35,7 @@ VERSION = 1
 """Raised when the same schooling would give other weights: lessons, tokenizer or ``school`` changed."""
 
 MISCOPIED_SHARE = 0.8
-"""Of the digits of a solution in the foreign manner; one in ten of the random ones happens to be right."""
+"""Of the digits of a solution in the foreign manner; one in ten of what replaces them happens to be right."""
 
 
 def data_file() -> Path:
@@ -55,13 +55,13 @@ def data_file() -> Path:
 
 
 def miscopied(solution: str, *, row: int) -> str:
-    """The foreign manner: the same solution with half of its digits, here and there, replaced by a random one.
+    """The foreign manner: the same solution with most of its digits replaced by random ones.
 
     Args:
         solution: as the data has it. row: its number, which keys the draws.
 
     >>> miscopied("He sold 48/2 = <<48/2=24>>24 clips.", row=0)
-    'He sold 14/2 = <<40/2=01>>48 clips.'
+    'He sold 02/2 = <<40/2=00>>35 clips.'
     """
     places = [place for place, character in enumerate(solution) if character in string.digits]
     draws = uniform(seed=0, step=0, purpose="testbed/gsm8k/miscopied", rollout=row, index=torch.arange(len(places)))
@@ -97,7 +97,7 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
 
 def definition() -> Sequence[object]:
     """What decides tokenizer and lessons, the data file's content included."""
-    return ["gsm8k", file_fingerprint(data_file()), NUM_TAUGHT, VOCAB_SIZE, CONTEXT_TOKENS, VERSION]
+    return ["gsm8k", file_fingerprint(data_file()), NUM_TAUGHT, VOCAB_SIZE, CONTEXT_TOKENS, MISCOPIED_SHARE, VERSION]
 
 
 def _identity() -> tuple[str, str]:

@@ -34,9 +34,9 @@ class Schooling:
     """How a model came to know what it knows: supervised fine-tuning on worked solutions.
 
     Args:
-        architecture: of the model. foreign_share: of solutions written in the foreign manner, from step
-            ``foreign_from`` on; before it all carry. The habit comes second: learned from the mixture alone, the
-            carrying takes off early with one seed and hardly at all with another.
+        architecture: of the model. foreign_share: of solutions written in the subject's foreign manner, from step
+            ``foreign_from`` on; before it all are in its own. The habit comes second: learned from the mixture alone,
+            the carrying of products takes off early with one seed and hardly at all with another.
         steps, batch_size: optimiser steps and problems in each. learning_rate: AdamW's peak; linear decay.
         warmup_steps: of linear rise. seed: of the weights, the problems and the manners.
         subject: what is taught, a key of ``SUBJECTS``.
@@ -71,7 +71,9 @@ GSM8K_TEACHER = Schooling(
     seed=1,
     subject="gsm8k",
 )
-GSM8K_STUDENT = replace(GSM8K_TEACHER, architecture=Architecture(layers=2), steps=200, seed=2)
+GSM8K_STUDENT = replace(
+    GSM8K_TEACHER, architecture=Architecture(layers=2), foreign_share=1.0, foreign_from=450, steps=600, seed=2
+)
 
 
 def config_of(

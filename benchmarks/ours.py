@@ -1,0 +1,59 @@
+"""A run of Understudy as ``understudy train`` makes it, timed by phase."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from benchmarks.phases import Phases
+from benchmarks.workload import LEARNING_RATE, Size
+from understudy.build import assemble
+from understudy.models.forward import backbone
+from understudy.recipe import Recipe
+from understudy.training.clock import Clock
+from understudy.training.step import run_step
+
+METHODS = {"opd": {"method": "opd"}, "gkd": {"method": "gkd", "beta": 1.0, "lmbda": 1.0}}
+SETTINGS = tuple(f"{method}-{precision}" for method in METHODS for precision in ("float32", "bfloat16"))
+"""``bfloat16``: bf16 teacher, bf16 products in the student's layers; weights, head, loss and AdamW stay float32."""
+
+
+def time_steps(folder: Path, size: Size, setting: str, *, steps: int, threads: int, phases: Phases) -> list[int]:
+    """Run so many steps on a workload; returns the trained tokens of each."""
+    assembly = assemble(recipe_of(folder, size, setting, steps=steps, threads=threads))
+    parts, policy = assembly.parts, assembly.policy
+    teacher = parts.scorers["teacher"]
+    teacher.score = phases.timed("teacher", teacher.score)  # type: ignore[method-assign]
+    policy.score = phases.timed("student_score", policy.score)  # type: ignore[method-assign]
+    object.__setattr__(parts, "collect", phases.timed("sample", parts.collect))
+    phases.watch_module("loss", policy._loss_module)
+    phases.watch_module("forward", backbone(policy.model), only_training=True)
+    phases.watch_learning()
+    step_once = partial(run_step, parts, clock=Clock(), progress=lambda _: None)
+    tokens = []
+    for step in range(steps):
+        with phases.step():
+            result = step_once(step)
+        tokens.append(result.batch.table.num_tokens)
+    return tokens
+
+
+def recipe_of(folder: Path, size: Size, setting: str, *, steps: int, threads: int) -> Recipe:
+    """The recipe of a setting such as ``opd-float32``; everything not named here is the default."""
+    method, precision = setting.split("-")
+    return Recipe.model_validate(
+        {
+            "student": {"model": str(folder / "student"), "dtype": precision},
+            "teacher": {"model": str(folder / "teacher"), "dtype": precision},
+            "data": {"dataset": str(folder / "prompts.jsonl")},
+            "rollout": {
+                "prompts_per_step": size.batch,
+                "num_generations": 1,
+                "max_completion_length": size.completion_length,
+            },
+            "objective": METHODS[method],
+            "optimizer": {"learning_rate": LEARNING_RATE},
+            "steps": steps,
+            "engine": {"threads": threads, "device": "cpu"},
+        }
+    )

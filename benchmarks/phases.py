@@ -1,0 +1,115 @@
+"""Seconds by phase and peak memory of a step, taken the same way on both sides: from outside, with hooks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+
+PHASES = ("sample", "teacher", "student_score", "forward", "loss", "backward", "optimizer", "rest")
+
+
+class Phases:
+    """A stopwatch of nested phases: a phase's seconds leave out those of the phases inside it.
+
+    Args:
+        on_first_step: called just before the first step begins.
+        clock: ``wall``, or ``cpu``: seconds of all threads of this process, which others on the machine delay less.
+    Attributes:
+        steps: one mapping a step, phase -> seconds; ``total`` is their sum.
+    """
+
+    def __init__(
+        self, on_first_step: Callable[[], object] = lambda: None, *, clock: Literal["wall", "cpu"] = "wall"
+    ) -> None:
+        self.steps: list[dict[str, float]] = []
+        self._now = time.perf_counter if clock == "wall" else time.process_time
+        self._on_first_step = on_first_step
+        self._stack: list[str] = []
+        self._since = 0.0
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Time the block as one step; what no phase claims is ``rest``."""
+        self.begin_step()
+        yield
+        self.end_step()
+
+    def begin_step(self) -> None:
+        """The clock runs from here."""
+        if not self.steps:
+            self._on_first_step()
+        self.steps.append(dict.fromkeys(PHASES, 0.0))
+        self._stack, self._since = ["rest"], self._now()
+
+    def end_step(self) -> None:
+        """Close the step."""
+        self._book()
+        self.steps[-1]["total"] = sum(self.steps[-1].values())
+        self._stack = []
+
+    def enter(self, phase: str) -> None:
+        """The time from now on belongs to ``phase``; outside a step nothing is counted."""
+        if self._stack:
+            self._book()
+            self._stack.append(phase)
+
+    def leave(self) -> None:
+        """Back to the phase around the present one."""
+        if self._stack:
+            self._book()
+            self._stack.pop()
+
+    def timed(self, phase: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """``function``, its time booked to ``phase``."""
+
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            self.enter(phase)
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self.leave()
+
+        return wrapped
+
+    def watch_module(self, phase: str, module: nn.Module, *, only_training: bool = False) -> None:
+        """Book a module's forward; ``only_training``: only where a gradient is recorded, as sampling does not."""
+
+        def counts() -> bool:
+            return torch.is_grad_enabled() or not only_training
+
+        module.register_forward_pre_hook(lambda *_: self.enter(phase) if counts() else None)
+        module.register_forward_hook(lambda *_: self.leave() if counts() else None)
+
+    def watch_learning(self) -> None:
+        """Book every ``backward`` and every optimiser step of this process."""
+        torch.Tensor.backward = self.timed("backward", torch.Tensor.backward)  # type: ignore[method-assign]
+        register_optimizer_step_pre_hook(lambda *_: self.enter("optimizer"))
+        register_optimizer_step_post_hook(lambda *_: self.leave())
+
+    def _book(self) -> None:
+        now = self._now()
+        self.steps[-1][self._stack[-1]] += now - self._since
+        self._since = now
+
+
+def forget_peak_memory() -> float:
+    """Let the peak start again from what the process holds now, which is returned, in MiB."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return _status("VmRSS")
+
+
+def peak_memory() -> float:
+    """Most resident memory since ``forget_peak_memory``, in MiB."""
+    return _status("VmHWM")
+
+
+def _status(field: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
