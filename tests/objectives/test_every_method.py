@@ -10,12 +10,11 @@ import torch
 from tests.objectives.oracle import make_chain, plan_loss
 from understudy.objectives import methods
 from understudy.objectives.context import PlanContext
-from understudy.objectives.methods import entries, objective_of
-from understudy.objectives.methods.catalogue import _CONSTRUCTORS
+from understudy.objectives.methods import METHODS, entries, objective_of
 from understudy.rollouts import Origin
 from understudy.tokens import Hidden, batch_of
 
-CONFIGS = list(_CONSTRUCTORS)
+CONFIGS = list(METHODS)
 
 
 def test_a_method_without_an_oracle_fails():

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from understudy.environments.episodes import Episode
-from understudy.objectives.objective import RolloutMix
+from understudy.objectives.writing import RolloutMix
 from understudy.protocols import Task
 from understudy.rollouts import FinishReason, Rollout
 from understudy.training.collecting import Collector, Write, Writer

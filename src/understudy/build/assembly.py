@@ -109,14 +109,14 @@ def _teacher_examinee(recipe: Recipe, taught: LoadedModel | None, scorers: Mappi
 def _check_roles(recipe: Recipe, objective: Objective, own: Own) -> None:
     """Refuse, before anything is loaded, a recipe that lacks a model its method needs."""
     method = recipe.objective.method
-    asked = objective.needs.scorers() | ({"teacher"} if objective.mix.teacher else frozenset())
+    asked = objective.needs.scorers() | ({"teacher"} if objective.writing.needs_teacher_text else frozenset())
     if "teacher" in asked and recipe.teacher is None and own.teacher is None:
         raise RecipeError(
             f"method {method!r} needs a teacher",
             expected="a section 'teacher'",
             remedy="Add teacher: {model: ...}, or choose a method that learns from data alone, such as sft.",
         )
-    if objective.mix.teacher and recipe.teacher is None:
+    if objective.writing.needs_teacher_text and recipe.teacher is None:
         raise RecipeError(f"method {method!r} needs a teacher that writes", expected="teacher.model, a local model")
     if "reference" in asked and recipe.reference is None:
         raise RecipeError(

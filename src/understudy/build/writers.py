@@ -8,7 +8,7 @@ from understudy.build.data import EnvironmentFactory
 from understudy.build.lessons import Lessons
 from understudy.environments.episodes import Episode, from_completions, play
 from understudy.evaluation.examination import Examinee
-from understudy.objectives.objective import RolloutMix
+from understudy.objectives.writing import RolloutMix
 from understudy.protocols import SamplingParams
 from understudy.recipe import Recipe
 from understudy.rollouts import Origin, Rollout

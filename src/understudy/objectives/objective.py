@@ -14,25 +14,9 @@ from understudy.objectives.needs import Needs, union
 from understudy.objectives.reductions import Reduced, Reduction, token_mean
 from understudy.objectives.row_losses import select
 from understudy.objectives.terms import Draft, Term
+from understudy.objectives.writing import RolloutMix, Writing
 from understudy.plans import Ids, Likelihood, LossPlan, LossTerm
 from understudy.tokens import TokenTable
-
-
-@dataclass(frozen=True)
-class RolloutMix:
-    """Who writes the completions of a step: shares of prompts, one keyed draw a prompt decides; they sum to 1."""
-
-    student: float = 1.0
-    teacher: float = 0.0
-    data: float = 0.0
-
-    def __post_init__(self) -> None:
-        shares = (self.student, self.teacher, self.data)
-        if min(shares) < 0 or abs(sum(shares) - 1) > 1e-9:
-            raise RecipeError("shares of a rollout mix", got=shares, expected="three shares >= 0 that sum to 1")
-
-
-ON_POLICY = RolloutMix()
 
 
 @dataclass(frozen=True)
@@ -40,14 +24,17 @@ class Objective:
     """What to minimise.
 
     Args:
-        terms: by name; names become metric names. mix: who writes the completions.
+        terms: by name; names become metric names. writing: who writes the completions, and how.
         reduction: for terms without their own. num_updates: optimiser steps a batch, split by group.
+        domain_weights: factor of every row of a domain, in every term; 1 where it is not named. Denominators count
+            rows, not weights, so that a domain of weight 0 still dilutes the others.
     """
 
     terms: Mapping[str, Term]
-    mix: RolloutMix = ON_POLICY
+    writing: Writing = field(default_factory=Writing)
     reduction: Reduction = field(default_factory=token_mean)
     num_updates: int = 1
+    domain_weights: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.num_updates < 1:
@@ -57,6 +44,11 @@ class Objective:
             raise RecipeError(
                 f"term {stale[0]!r} is linearised for one update", got=f"num_updates {self.num_updates}", expected=1
             )
+
+    @property
+    def mix(self) -> RolloutMix:
+        """Who writes the completions."""
+        return self.writing.mix
 
     @property
     def needs(self) -> Needs:
@@ -82,10 +74,17 @@ class Objective:
         for name, draft in drafts.items():
             reduction = self.terms[name].reduction or self.reduction
             reduced = Reduced(table=table, counted=counted, gate=draft.gate, context=context)
-            weights = reduction(reduced) * draft.scale.double()
+            weights = reduction(reduced) * draft.scale.double() * self._factors(table)
             terms.append(_term(name, draft, weights, counted))
             statistics |= _statistics(name, draft, counted, context)
         return LossPlan(terms, temperature=context.temperature, statistics=statistics)
+
+    def _factors(self, table: TokenTable) -> Tensor:
+        """[N] float64, the weight of each row's domain."""
+        if not self.domain_weights:
+            return torch.ones(table.num_tokens, dtype=torch.float64)
+        factors = [self.domain_weights.get(domain, 1.0) for domain in table.domains]
+        return torch.tensor(factors, dtype=torch.float64)[table["rollout"]]
 
 
 def split_by_group(table: TokenTable, num_parts: int) -> Tensor:

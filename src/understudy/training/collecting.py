@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from understudy.environments.episodes import Episode
-from understudy.objectives.objective import ON_POLICY, RolloutMix
+from understudy.objectives.writing import ON_POLICY, RolloutMix
 from understudy.protocols import Task
 from understudy.randomness import uniform
 from understudy.rollouts import Rollout

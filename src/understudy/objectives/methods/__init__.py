@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
-from understudy.objectives.methods.catalogue import MethodEntry, entries, objective_of
-from understudy.objectives.methods.config import MethodConfig
+from understudy.objectives.methods.catalogue import METHODS, AnyMethod, MethodEntry, entries, objective_of
+from understudy.objectives.methods.config import MethodConfig, Progress
 from understudy.objectives.methods.gkd import GKD
 from understudy.objectives.methods.opd import OPD
 from understudy.objectives.methods.seq_kd import SeqKD
 from understudy.objectives.methods.sft import SFT
 
-AnyMethod = Annotated[SFT | SeqKD | OPD | GKD, Field(discriminator="method")]
-
-__all__ = ["GKD", "OPD", "SFT", "AnyMethod", "MethodConfig", "MethodEntry", "SeqKD", "entries", "objective_of"]
+__all__ = [
+    "GKD",
+    "METHODS",
+    "OPD",
+    "SFT",
+    "AnyMethod",
+    "MethodConfig",
+    "MethodEntry",
+    "Progress",
+    "SeqKD",
+    "entries",
+    "objective_of",
+]

@@ -2,24 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import ClassVar, Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
+from understudy.objectives.objective import Objective
 from understudy.objectives.reductions import Reduction, ReductionName, reduction_named
+from understudy.objectives.terms import Term
+from understudy.objectives.writing import Writing
+
+Progress = Literal["reverse_kl", "forward_kl", "jsd", "data_nll", "teacher_text_nll", "reward"]
+"""What a method drives: a divergence between student and teacher on the student's own text, the negative
+log-likelihood of given text, all downwards; or the mean reward, upwards."""
 
 
 class MethodConfig(BaseModel):
     """Base of all methods' configurations.
 
     Args:
-        reduction: how tokens add up; ``token_mean`` divides by all response tokens of the step.
+        method: name in a recipe. reduction: how tokens add up; ``token_mean`` divides by all response tokens.
         num_updates: optimiser steps a batch of rollouts, split by group.
+        domain_weights: factor of every row of a domain (the name of its data set), in every term.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    progress: ClassVar[Progress] = "reverse_kl"
+
+    method: str
     reduction: ReductionName = "token_mean"
     num_updates: int = Field(default=1, ge=1)
+    domain_weights: Mapping[str, float] = Field(default_factory=dict)
 
     def reduce(self) -> Reduction:
         """The reduction that the recipe names."""
         return reduction_named(self.reduction)
+
+    def with_token_ids(self, id_of: Callable[[str], int]) -> MethodConfig:  # noqa: ARG002
+        """The same configuration with tokens that it names by their text replaced by ids of the tokenizer."""
+        return self
+
+    def objective(self, terms: Mapping[str, Term], *, writing: Writing | None = None) -> Objective:
+        """These terms under the fields that every method has."""
+        return Objective(
+            terms=terms,
+            writing=writing or Writing(),
+            reduction=self.reduce(),
+            num_updates=self.num_updates,
+            domain_weights=self.domain_weights,
+        )

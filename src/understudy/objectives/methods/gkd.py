@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from understudy.objectives.methods.config import MethodConfig
-from understudy.objectives.objective import Objective, RolloutMix
+from understudy.objectives.methods.config import MethodConfig, Progress
+from understudy.objectives.objective import Objective
 from understudy.objectives.terms import OnVocabulary, divergence
+from understudy.objectives.writing import RolloutMix, Writing
 from understudy.plans import Divergence
 
 
@@ -20,6 +21,7 @@ class GKD(MethodConfig):
         lmbda: share of prompts that the student completes itself; the rest take the data's completion.
     """
 
+    progress: ClassVar[Progress] = "jsd"
     method: Literal["gkd"] = "gkd"
     beta: float = Field(default=0.5, ge=0, le=1)
     lmbda: float = Field(default=0.5, ge=0, le=1)
@@ -32,9 +34,7 @@ def gkd(config: GKD) -> Objective:
 
     Source: Agarwal et al., arXiv:2306.13649, eq. 1 and algorithm 1.
     """
-    return Objective(
-        terms={"divergence": divergence(Divergence("jsd", beta=config.beta), support=OnVocabulary("teacher"))},
-        mix=RolloutMix(student=config.lmbda, data=1 - config.lmbda),
-        reduction=config.reduce(),
-        num_updates=config.num_updates,
+    return config.objective(
+        {"divergence": divergence(Divergence("jsd", beta=config.beta), support=OnVocabulary("teacher"))},
+        writing=Writing(RolloutMix(student=config.lmbda, data=1 - config.lmbda)),
     )

@@ -34,10 +34,5 @@ def opd(config: OPD) -> Objective:
 
     Source: Lu, Thinking Machines Lab, "On-Policy Distillation" (2025); tinker_cookbook/distillation/train_on_policy.py.
     """
-    return Objective(
-        terms={
-            "policy": policy_gradient(signal=teacher_log_ratio(), to_go=config.discount, coefficient=config.coefficient)
-        },
-        reduction=config.reduce(),
-        num_updates=config.num_updates,
-    )
+    policy = policy_gradient(signal=teacher_log_ratio(), to_go=config.discount, coefficient=config.coefficient)
+    return config.objective({"policy": policy})

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from understudy.objectives.gates import data_tokens
-from understudy.objectives.methods.config import MethodConfig
-from understudy.objectives.objective import Objective, RolloutMix
+from understudy.objectives.methods.config import MethodConfig, Progress
+from understudy.objectives.objective import Objective
 from understudy.objectives.terms import likelihood
+from understudy.objectives.writing import RolloutMix, Writing
 
 
 class SFT(MethodConfig):
     """Negative log-likelihood of the data's completions, the stop token included."""
 
+    progress: ClassVar[Progress] = "data_nll"
     method: Literal["sft"] = "sft"
 
 
@@ -21,9 +23,4 @@ def sft(config: SFT) -> Objective:
 
     Source: maximum likelihood; the baseline of every distillation paper.
     """
-    return Objective(
-        terms={"nll": likelihood(gate=data_tokens)},
-        mix=RolloutMix(student=0.0, data=1.0),
-        reduction=config.reduce(),
-        num_updates=config.num_updates,
-    )
+    return config.objective({"nll": likelihood(gate=data_tokens)}, writing=Writing(RolloutMix(student=0.0, data=1.0)))
