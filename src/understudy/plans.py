@@ -81,6 +81,8 @@ class Divergence:
         support: how K ids stand for the vocabulary; ignored with ``Full``.
         beta, alpha: parameters of ``jsd`` and of the skewed kinds.
         target_floor: target log-probs below it (nats; -inf above all) are raised to it, so that KL(S||T) stays finite.
+        student_power: the target becomes T * S^power over its sum on the entries, the S in it a constant (Veto).
+        log_ratio_clip: ``reverse`` only: log S - log T is cut to [-clip, clip]; beyond it only S has a gradient.
     """
 
     kind: Literal["forward", "reverse", "jsd", "skew_forward", "skew_reverse"]
@@ -89,6 +91,8 @@ class Divergence:
     beta: float = 0.5
     alpha: float = 0.1
     target_floor: float = -100.0
+    student_power: float = 0.0
+    log_ratio_clip: float = float("inf")
 
     def __post_init__(self) -> None:
         if self.support == "detached_log" and self.kind != "reverse":
@@ -97,6 +101,8 @@ class Divergence:
             raise ShapeError(
                 "divergence parameters", got=(self.beta, self.alpha), expected="beta in [0, 1], alpha in [0, 1)"
             )
+        if self.log_ratio_clip != float("inf") and (self.kind != "reverse" or self.support == "detached_log"):
+            raise ShapeError("log_ratio_clip", got=(self.kind, self.support), expected="a differentiated 'reverse'")
 
 
 RowLoss = Likelihood | ToTarget | Divergence

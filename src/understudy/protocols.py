@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
@@ -42,11 +42,13 @@ class SampleRequest:
         prompt_ids: [P] int64.
         key: number of the rollout; with (seed, step) it keys every draw of this completion.
         start_index: index of the completion's first draw in the key's stream (later turns of a rollout go on).
+        max_new_tokens: at most this many, where that is fewer than the parameters' ``max_completion_length``.
     """
 
     prompt_ids: Tensor
     key: int
     start_index: int = 0
+    max_new_tokens: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +104,7 @@ class Capabilities:
         sampled: log-prob of the token that stands there. top_k: most likely ids, at most this many (0 = none).
         at_ids: log-probs at ids the caller chooses, at most this many a row (0 = none).
         entropy: exact entropy. hidden: last hidden states with a head. text: it can write completions.
+        vocab_size: where it is known, a wish for more than so many ids is a wish for all of them.
     """
 
     sampled: bool = True
@@ -110,6 +113,11 @@ class Capabilities:
     entropy: bool = False
     hidden: bool = False
     text: bool = False
+    vocab_size: int | None = None
+
+    def width(self, k: int) -> int:
+        """How many ids a wish for the top ``k`` gives."""
+        return k if self.vocab_size is None else min(k, self.vocab_size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +131,7 @@ class ScoreRequest:
         top_k: how many of the most likely tokens to return; 0 for none.
         entropy: return exact entropies. hidden: return last hidden states.
         temperature: logits are divided by it before the softmax.
+        routes: one a context, the name of the scorer to ask where there are several; empty where nobody chose.
     """
 
     contexts: Sequence[Tensor]
@@ -133,6 +142,12 @@ class ScoreRequest:
     entropy: bool = False
     hidden: bool = False
     temperature: float = 1.0
+    routes: Sequence[str] = ()
+
+    def rows(self, rows: Tensor) -> ScoreRequest:
+        """The same of these rows ([M] int64) only."""
+        ids = None if self.ids is None else self.ids[rows]
+        return replace(self, context=self.context[rows], position=self.position[rows], ids=ids)
 
 
 @dataclass(frozen=True, eq=False)
@@ -282,7 +297,7 @@ class Observation:
         style: whether the next turn starts a fresh prompt or goes on in the same context.
         reward: of the action just taken. done: the episode is over, ``prompt`` is not shown.
         correct: whether the task was solved; None while undecided.
-        info: figures for the log.
+        info: figures for the log. Text under ``feedback`` at the end is kept in the rollout's ``extra``.
     """
 
     prompt: Prompt

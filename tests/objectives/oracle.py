@@ -42,13 +42,14 @@ class Chain:
     """Every sequence over ``vocabulary`` tokens of at most ``length`` (token 0 ends one), with tabular logits.
 
     Args:
-        logits: [P, V] of the student, one row a prefix. teacher: [P, V].
+        logits: [P, V] of the student, one row a prefix. teacher: [P, V]. reference: [P, V]; None: the student's.
     """
 
     vocabulary: int
     length: int
     logits: Tensor
     teacher: Tensor
+    reference: Tensor | None = None
 
     @property
     def prefixes(self) -> list[tuple[int, ...]]:
@@ -90,7 +91,8 @@ class Chain:
         """The table with every column that a scorer could give."""
         rows, table = self.state_rows(), batch.table
         student, teacher = self.logits.detach().log_softmax(1)[rows], self.teacher.log_softmax(1)[rows]
-        return fill(table, student=student, teacher=teacher, k=k, behaviour=student)
+        reference = None if self.reference is None else self.reference.log_softmax(1)[rows]
+        return fill(table, student=student, teacher=teacher, k=k, behaviour=student, reference=reference)
 
 
 def make_chain(seed: int, *, vocabulary: int = 3, length: int = 3) -> Chain:
@@ -117,8 +119,16 @@ def rollout_of(
     return Rollout(key=key, group=group, problem=str(key), turns=(turn,), finish_reason=FinishReason.STOP)
 
 
-def fill(table: TokenTable, *, student: Tensor, teacher: Tensor, behaviour: Tensor, k: int) -> TokenTable:
-    """Columns from dense log-probs [N, V] of student, teacher and the sampler."""
+def fill(
+    table: TokenTable,
+    *,
+    student: Tensor,
+    teacher: Tensor,
+    behaviour: Tensor,
+    k: int,
+    reference: Tensor | None = None,
+) -> TokenTable:
+    """Columns from dense log-probs [N, V] of student, teacher, the sampler, and the reference (else the student's)."""
 
     def at(logprobs: Tensor, ids: Tensor) -> Tensor:
         return logprobs.gather(1, ids)
@@ -130,6 +140,7 @@ def fill(table: TokenTable, *, student: Tensor, teacher: Tensor, behaviour: Tens
             student_logprob=at(student, token)[:, 0],
             teacher_logprob=at(teacher, token)[:, 0],
             behaviour_logprob=at(behaviour, token)[:, 0],
+            reference_logprob=at(student if reference is None else reference, token)[:, 0],
             student_entropy=-(student.exp() * student).sum(1),
             teacher_entropy=-(teacher.exp() * teacher).sum(1),
         )
@@ -137,20 +148,36 @@ def fill(table: TokenTable, *, student: Tensor, teacher: Tensor, behaviour: Tens
             teacher_top_k=Wide(teacher_top.indices, teacher_top.values),
             student_top_k=Wide(student_top.indices, student_top.values),
             teacher_at_student_top_k=Wide(student_top.indices, at(teacher, student_top.indices)),
+            student_at_teacher_top_k=Wide(teacher_top.indices, at(student, teacher_top.indices)),
         )
-        .with_hidden(teacher=Hidden(teacher, lambda states: states))
+        .with_hidden(teacher=Hidden(teacher, lambda states: states), student=Hidden(student, lambda states: states))
     )
 
 
+def graded(table: TokenTable) -> dict[str, Tensor]:
+    """The rollouts of a table in groups of two, each with its own reward; some solved their task."""
+    number = torch.arange(table.num_rollouts)
+    reward = (number * 7 % 5) / 4
+    return {**table.rollouts, "group": number // 2, "reward": reward, "correct": (reward > 0.5).float()}
+
+
 def expected_gradient(
-    objective: Objective, chain: Chain, *, origin: Origin, probability: Tensor, context: PlanContext | None = None
+    objective: Objective,
+    chain: Chain,
+    *,
+    origin: Origin,
+    probability: Tensor,
+    context: PlanContext | None = None,
+    k: int = 2,
 ) -> Tensor:
     """Gradient of the plan's loss in expectation over all sequences, each weighted by its probability.
+
+    Wide columns hold ``k`` ids.
 
     The objective must reduce by ``token_sum``, so that rows of one sequence do not depend on the others.
     """
     batch = chain.batch(origin)
-    table, rows = chain.filled(batch), chain.state_rows()
+    table, rows = chain.filled(batch, k=k), chain.state_rows()
     (plan,) = objective.plan(table, context or PlanContext())
     scale = probability.detach()[table["rollout"]]
     loss = plan_loss(plan, chain.logits[rows], targets={"teacher": chain.teacher[rows]}, scale=scale)

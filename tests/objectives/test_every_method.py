@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.objectives.oracle import make_chain, plan_loss
+from tests.objectives.oracle import fill, graded, make_chain, plan_loss
 from understudy.objectives import methods
 from understudy.objectives.context import PlanContext
 from understudy.objectives.methods import METHODS, entries, objective_of
 from understudy.rollouts import Origin
-from understudy.tokens import Hidden, batch_of
+from understudy.tokens import batch_of
 
 CONFIGS = list(METHODS)
 
@@ -34,7 +34,7 @@ def test_documentation_names_idea_source_and_needs(config):
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda c: c.__name__)
 def test_order_of_rollouts_does_not_change_the_gradient(config):
-    chain = make_chain(0)
+    chain = make_chain(0, length=4)
     writer = {"student": Origin.STUDENT, "teacher": Origin.TEACHER, "data": Origin.DATA}[
         next(e for e in entries() if e.name == config().method).writers[0]
     ]
@@ -47,7 +47,7 @@ def test_order_of_rollouts_does_not_change_the_gradient(config):
         permuted = type(table)(
             tokens={name: column[keep] for name, column in table.tokens.items()},
             turns=table.turns,
-            rollouts=table.rollouts,
+            rollouts=graded(table),
             wide={n: type(w)(w.ids[keep], w.logprobs[keep]) for n, w in table.wide.items()},
             hidden={n: type(h)(h.states[keep], h.project) for n, h in table.hidden.items()},
         )
@@ -61,9 +61,8 @@ def test_order_of_rollouts_does_not_change_the_gradient(config):
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda c: c.__name__)
 def test_a_batch_without_rows_plans_exactly_zero(config):
-    columns = {name: torch.zeros(0, dtype=torch.float64) for name in ("student_logprob", "teacher_logprob")}
-    empty = batch_of([], []).table.with_tokens(**columns)
-    empty = empty.with_hidden(teacher=Hidden(torch.zeros(0, 3), lambda states: states))
+    none = torch.zeros(0, 3, dtype=torch.float64)
+    empty = fill(batch_of([], []).table, student=none, teacher=none, behaviour=none, k=2)
     (plan,) = objective_of(config()).plan(empty, PlanContext())
     logits = torch.zeros(0, 3, requires_grad=True, dtype=torch.float64)
     assert plan_loss(plan, logits, targets={"teacher": torch.zeros(0, 3)}).item() == 0.0

@@ -18,14 +18,14 @@ from understudy.objectives.gates import (
     teacher_entropy_above,
     teacher_tokens,
     top_entropy,
-    trust_region,
 )
 from understudy.objectives.needs import Needs, requires
 from understudy.objectives.objective import Objective
 from understudy.objectives.reductions import sequence_mean_token_mean, token_mean
+from understudy.objectives.rewards import centred_by_group, group_advantage
 from understudy.objectives.schedules import cosine, linear
 from understudy.objectives.shapes import floor
-from understudy.objectives.signals import centred_by_group, group_advantage, teacher_log_ratio
+from understudy.objectives.signals import teacher_log_ratio
 from understudy.objectives.terms import (
     OnVocabulary,
     RewardPart,
@@ -36,6 +36,7 @@ from understudy.objectives.terms import (
     student_top_k,
     teacher_top_k,
 )
+from understudy.objectives.trust import trust_region
 from understudy.objectives.turns import turn_soft_or
 from understudy.plans import Divergence, Ratio
 from understudy.rollouts import Origin
@@ -77,7 +78,7 @@ def test_tropd_partitions_every_row_by_one_keyed_draw():
         l = probe.at_token(live)
         kept = (own & inside) * -log_ratio * l
         outliers = (own & ~inside) * forward_kl_on_top_k(probe, live)
-        return (kept + outliers - ~own * strength * l).sum() / count
+        return (kept + outliers - (~own).double() * strength * l).sum() / count
 
     (found,) = check_on_ranks(objective, probe)
     assert (found - probe.claimed(loss)).abs().max() < 1e-12
@@ -208,7 +209,7 @@ def test_atod_weighs_turns_of_fresh_prompts_and_mixes_the_reward_in():
 def test_a_group_counts_its_empty_rollout():
     rollouts = rollouts_of([[4], [], [3], [5]])
     probe = make_probe(rollouts)
-    objective = Objective({"policy": policy_gradient(signal=group_advantage(divide_by_std=False), ratio=Ratio("one"))})
+    objective = Objective({"policy": policy_gradient(signal=group_advantage(kind="centred"), ratio=Ratio("one"))})
     (plan,) = objective.plan(probe.table, CONTEXT)
     of_first = plan.terms[0].row_loss.advantage[plan.terms[0].rows < 4, 0]
     reward = rollouts[0].reward

@@ -193,6 +193,20 @@ def test_a_teacher_without_hidden_states_is_refused_for_gkd() -> None:
     check_needs(objective_of(SFT()), policy=poor, scorers={})
 
 
+def test_a_top_k_above_the_limit_is_refused_and_one_above_the_vocabulary_is_all_of_it() -> None:
+    needs = Needs(top_k={"teacher": 64})
+    limited = Capabilities(top_k=20)
+    with pytest.raises(CapabilityError, match=r"the top 64 tokens \(its limit: 20\) from the teacher"):
+        needs.check("teacher", limited)
+    batch, teacher = tiny_batch(), Listening(LocalScorer(loaded(1)))
+    assert VOCAB < 64
+    needs.check("teacher", teacher.capabilities)
+    table = with_scorer(batch.table, "teacher", teacher, scoring(batch, needs))
+    whole = table.wide_column("teacher_top_k")
+    assert whole.ids.sort(1).values.tolist() == [list(range(VOCAB))] * batch.table.num_tokens
+    assert torch.allclose(whole.logprobs.double().exp().sum(1), torch.ones(batch.table.num_tokens, dtype=torch.float64))
+
+
 def test_a_teacher_may_read_other_contexts_than_the_student() -> None:
     """A view that puts a hint in front: the scores are those of the longer contexts."""
     hint = torch.tensor([9, 8, 7])

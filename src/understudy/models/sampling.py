@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from understudy import randomness
-from understudy.errors import ContextLengthError, DataError, ModelError
+from understudy.errors import ContextLengthError, DataError, ModelError, RecipeError
 from understudy.models.sampling_distribution import check_params
 from understudy.models.sampling_wave import Wave, decode
 from understudy.protocols import Sample, SampleRequest, SamplingParams
@@ -109,6 +109,8 @@ def _check_prompt(request: SampleRequest, max_length: int) -> None:
             expected=f"fewer than the context of {max_length} tokens",
             remedy="Shorten the prompt, filter the data, or use a model with a longer context.",
         )
+    if request.max_new_tokens is not None and request.max_new_tokens < 1:
+        raise RecipeError("max_new_tokens is out of range", got=request.max_new_tokens, expected="at least 1")
 
 
 def _waves(requests: Sequence[SampleRequest], rows: int) -> Iterator[list[int]]:

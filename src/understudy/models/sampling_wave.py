@@ -33,7 +33,8 @@ class Wave:
         self.params, self.device = params, device
         self.prompts = [request.prompt_ids for request in requests]
         self.prompt_lengths = torch.tensor([prompt.numel() for prompt in self.prompts], device=device)
-        self.limits = (max_length - self.prompt_lengths).clamp(max=params.max_completion_length)
+        limits = [_limit(request, params) for request in requests]
+        self.limits = (max_length - self.prompt_lengths).minimum(torch.tensor(limits, device=device))
         self.num_steps = int(self.limits.max())
         count = len(requests)
         self.ids = torch.zeros(count, self.num_steps, dtype=torch.int64, device=device)
@@ -114,6 +115,11 @@ class Wave:
             )
             for row, (length, stopped) in enumerate(ends)
         ]
+
+
+def _limit(request: SampleRequest, params: SamplingParams) -> int:
+    longest = params.max_completion_length
+    return longest if request.max_new_tokens is None else min(longest, request.max_new_tokens)
 
 
 def decode(

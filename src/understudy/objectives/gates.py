@@ -10,6 +10,7 @@ from torch import Tensor
 from understudy.objectives.context import PlanContext, Slot
 from understudy.objectives.needs import Needs, needs_of, requires
 from understudy.objectives.signals import teacher_log_ratio
+from understudy.objectives.within import quantile_within
 from understudy.rollouts import Origin
 from understudy.tokens import TokenTable
 
@@ -60,24 +61,32 @@ teacher_tokens = chosen_by(Origin.TEACHER)
 data_tokens = chosen_by(Origin.DATA)
 every_token = Gate("every_token", requires()(lambda table, _: torch.ones(table.num_tokens, dtype=torch.bool)))
 
+solved = Gate(
+    "solved",
+    requires(needs=Needs(graded=frozenset({"correct"})))(
+        lambda table, _: (table.rollouts["correct"] == 1)[table["rollout"]]
+    ),
+)
+"""Rows of rollouts that solved their task; a rollout that nothing decided is not among them."""
 
-def trust_region() -> Gate:
-    """Trusted with probability min(pi_T / pi_S, 1) by one keyed draw a token; equal up to rounding is always trusted.
 
-    Source: TrOPD, arXiv:2606.01249, eq. 5; expectation: 1 - TV(S, T) (METHODS.md identity 9).
-    """
+def teacher_differs() -> Gate:
+    """Rows where teacher and student differ by more than rounding alone could (docs/design/004-rounding.md)."""
     log_ratio = teacher_log_ratio()
-
-    @requires(needs=needs_of(log_ratio))
-    def column(table: TokenTable, context: PlanContext) -> Tensor:
-        return context.uniform("trust_region", table) < log_ratio(table, context).double().clamp_max(0).exp()
-
-    return Gate("trusted", column)
+    return Gate(
+        "teacher_differs",
+        requires(needs=needs_of(log_ratio))(lambda table, context: log_ratio(table, context) != 0),
+    )
 
 
 def teacher_entropy_above(threshold: float) -> Gate:
     """Rows where the teacher's exact entropy exceeds ``threshold`` nats. Source: EOPD, arXiv:2603.07079, eq. 7."""
     return Gate("teacher_uncertain", requires("teacher_entropy")(lambda table, _: table["teacher_entropy"] > threshold))
+
+
+def teacher_entropy_below(threshold: float) -> Gate:
+    """Rows where the teacher is sure: its exact entropy is below ``threshold`` nats."""
+    return Gate("teacher_sure", requires("teacher_entropy")(lambda table, _: table["teacher_entropy"] < threshold))
 
 
 def top_entropy(share: float, *, among: Gate = student_tokens) -> Gate:
@@ -93,3 +102,23 @@ def top_entropy(share: float, *, among: Gate = student_tokens) -> Gate:
         return entropy >= threshold
 
     return Gate("top_entropy", column)
+
+
+def top_entropy_within(share: float, *, among: Gate = student_tokens) -> Gate:
+    """The ``share`` of each rollout's rows where the student's entropy is highest.
+
+    Source: Revisiting OPD, arXiv:2603.25562 (its published code draws the line sample by sample).
+    """
+
+    @requires("student_entropy", needs=needs_of(among))
+    def column(table: TokenTable, context: PlanContext) -> Tensor:
+        entropy, rollout, kept = table["student_entropy"], table["rollout"], among(table, context)
+        threshold = quantile_within(entropy[kept], 1 - share, rollout=rollout[kept], num_rollouts=table.num_rollouts)
+        return entropy >= threshold[rollout]
+
+    return Gate("top_entropy_within", column)
+
+
+def after_first(num_tokens: int) -> Gate:
+    """Rows past the first ``num_tokens`` scored tokens of their rollout."""
+    return Gate("after_first", requires()(lambda table, _: table["index_in_rollout"] >= num_tokens))

@@ -24,12 +24,14 @@ class Needs:
         at_ids: (scorer, wide column) pairs; the scorer's log-probs at that column's ids become
             ``<scorer>_at_<wide column>``.
         hidden: scorers whose last hidden states are needed (full-vocabulary terms).
+        graded: columns of the rollouts that a verifier or an environment must fill, ``reward`` or ``correct``.
     """
 
     columns: frozenset[str] = frozenset()
     top_k: Mapping[str, int] = field(default_factory=dict)
     at_ids: frozenset[tuple[str, str]] = frozenset()
     hidden: frozenset[str] = frozenset()
+    graded: frozenset[str] = frozenset()
 
     def __or__(self, other: Needs) -> Needs:
         return Needs(
@@ -39,6 +41,7 @@ class Needs:
             },
             at_ids=self.at_ids | other.at_ids,
             hidden=self.hidden | other.hidden,
+            graded=self.graded | other.graded,
         )
 
     def scorers(self) -> frozenset[str]:
@@ -56,7 +59,7 @@ class Needs:
             (self.has_column(scorer, "logprob") and not capabilities.sampled, "the sampled token's log-prob"),
             (self.has_column(scorer, "entropy") and not capabilities.entropy, "exact entropies"),
             (
-                self.top_k.get(scorer, 0) > capabilities.top_k,
+                capabilities.width(self.top_k.get(scorer, 0)) > capabilities.top_k,
                 f"the top {self.top_k.get(scorer, 0)} tokens (its limit: {capabilities.top_k})",
             ),
             (any(p[0] == scorer for p in self.at_ids) and not capabilities.at_ids, "log-probs at chosen ids"),
@@ -78,7 +81,7 @@ class Needs:
         """Short sorted names of everything needed, for tables."""
         wide = [f"{name}_top_{k}" for name, k in self.top_k.items()]
         wide += [f"{scorer}_at_{column}" for scorer, column in self.at_ids]
-        return sorted([*self.columns, *wide, *(f"{name}_full_vocabulary" for name in self.hidden)])
+        return sorted([*self.columns, *self.graded, *wide, *(f"{name}_full_vocabulary" for name in self.hidden)])
 
 
 def requires(*columns: str, needs: Needs | None = None) -> Callable[[_Function], _Function]:

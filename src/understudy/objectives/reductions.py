@@ -77,15 +77,66 @@ def sequence_mean_token_sum(*, denominator: Denominator = "all") -> Reduction:
     return weights
 
 
-ReductionName = Literal["token_mean", "token_sum", "sequence_mean_token_mean", "sequence_mean_token_sum"]
+def turn_mean_token_mean(*, denominator: Denominator = "all") -> Reduction:
+    """Mean over turns of the mean over tokens: a long turn weighs as much as a short one, a long episode more."""
+
+    def weights(reduced: Reduced) -> Tensor:
+        turn = reduced.table["turn"]
+        counts = _counts(reduced, denominator, turn, size=reduced.table.turns["rollout"].numel())
+        turns = reduced.context.world.sum((counts > 0).sum().double())
+        return reduced.counted.double() / (counts[turn].clamp_min(1) * turns.clamp_min(1))
+
+    return weights
+
+
+def sequence_mean_turn_mean_token_mean(*, denominator: Denominator = "all") -> Reduction:
+    """Mean over rollouts of the mean over turns of the mean over tokens: every rollout, then every turn, alike."""
+
+    def weights(reduced: Reduced) -> Tensor:
+        table, turn = reduced.table, reduced.table["turn"]
+        counts = _counts(reduced, denominator, turn, size=table.turns["rollout"].numel())
+        turns = torch.bincount(table.turns["rollout"][counts > 0], minlength=table.num_rollouts).double()
+        sequences = reduced.context.world.sum((turns > 0).sum().double())
+        size = counts[turn].clamp_min(1) * turns[table["rollout"]].clamp_min(1)
+        return reduced.counted.double() / (size * sequences.clamp_min(1))
+
+    return weights
+
+
+def divided_by(reduction: Reduction, constant: float) -> Reduction:
+    """The reduction over a constant, whatever the batch.
+
+    ``sequence_mean_token_sum`` over the longest completion is Dr. GRPO's. Source: Liu et al., arXiv:2503.20783.
+    """
+    return lambda reduced: reduction(reduced) / constant
+
+
+def _counts(reduced: Reduced, denominator: Denominator, part: Tensor, *, size: int) -> Tensor:
+    """[size] float64: how many of the denominator's rows each turn or rollout has."""
+    return torch.bincount(part[reduced.of(denominator)], minlength=size).double()
+
+
+ReductionName = Literal[
+    "token_mean",
+    "token_sum",
+    "turn_mean_token_mean",
+    "sequence_mean_token_mean",
+    "sequence_mean_token_sum",
+    "sequence_mean_turn_mean_token_mean",
+]
 
 
 def reduction_named(name: ReductionName, *, denominator: Denominator = "all") -> Reduction:
     """The reduction that a recipe names."""
-    if name == "token_mean":
-        return token_mean(denominator=denominator)
     if name == "token_sum":
         return token_sum()
-    if name == "sequence_mean_token_mean":
-        return sequence_mean_token_mean(denominator=denominator)
-    return sequence_mean_token_sum(denominator=denominator)
+    return _WITH_DENOMINATOR[name](denominator=denominator)
+
+
+_WITH_DENOMINATOR = {
+    "token_mean": token_mean,
+    "turn_mean_token_mean": turn_mean_token_mean,
+    "sequence_mean_token_mean": sequence_mean_token_mean,
+    "sequence_mean_token_sum": sequence_mean_token_sum,
+    "sequence_mean_turn_mean_token_mean": sequence_mean_turn_mean_token_mean,
+}

@@ -13,6 +13,9 @@ from torch import Tensor
 from understudy.errors import ShapeError
 from understudy.plans import Divergence, Likelihood, Ratio, RowLoss, ToTarget
 
+NO_MASS = -100.0
+"""Nats that stand for no mass: low enough to weigh nothing, finite so that nothing is NaN."""
+
 
 def evaluate(
     row_loss: RowLoss, live: Float[Tensor, "m k"], *, valid: Bool[Tensor, "m k"] | None = None
@@ -33,7 +36,7 @@ def evaluate(
 
 def evaluate_full(row_loss: Divergence, live: Float[Tensor, "m v"], target: Float[Tensor, "m v"]) -> Float[Tensor, "m"]:
     """A divergence over the whole vocabulary; both sides are log-softmax values in nats."""
-    return _divergence(row_loss, live, target.clamp_min(row_loss.target_floor))
+    return _divergence(row_loss, live, _powered(row_loss, live, target.clamp_min(row_loss.target_floor)))
 
 
 def select(row_loss: RowLoss, index: Int[Tensor, "s"]) -> RowLoss:
@@ -115,11 +118,10 @@ def divergence(
     """A divergence on K ids under the support's normalisation (identities 5 to 7 of the method notes)."""
     if row_loss.target is None:
         raise ShapeError("a divergence on ids has no target", expected="[M, K] target log-probs")
-    floor = row_loss.target_floor
-    target = row_loss.target.clamp_min(floor)
+    target = row_loss.target.clamp_min(row_loss.target_floor)
     if valid is not None:
-        target = target.masked_fill(~valid, floor)
-        live = live.masked_fill(~valid, floor)
+        target, live = target.masked_fill(~valid, NO_MASS), live.masked_fill(~valid, NO_MASS)
+    target = _powered(row_loss, live, target)
     if row_loss.support in ("renormalised", "target_renormalised"):
         target = target.log_softmax(1)
     if row_loss.support == "renormalised":
@@ -129,6 +131,13 @@ def divergence(
     if row_loss.support == "detached_log":
         return (live.exp() * (live.detach() - target)).sum(1)
     return _divergence(row_loss, live, target)
+
+
+def _powered(row_loss: Divergence, live: Float[Tensor, "m v"], target: Float[Tensor, "m v"]) -> Float[Tensor, "m v"]:
+    """log of T * S^power over its sum, no gradient through S; T itself for power 0."""
+    if row_loss.student_power == 0:
+        return target
+    return (target + row_loss.student_power * live.detach()).log_softmax(1)
 
 
 def _with_tail(logprobs: Float[Tensor, "m k"]) -> Float[Tensor, "m j"]:
@@ -143,7 +152,8 @@ def _divergence(row_loss: Divergence, live: Float[Tensor, "m v"], target: Float[
     if row_loss.kind == "forward" or (row_loss.kind == "jsd" and beta == 0):
         return _kl(target, live)
     if row_loss.kind == "reverse" or (row_loss.kind == "jsd" and beta == 1):
-        return _kl(live, target)
+        clip = row_loss.log_ratio_clip
+        return _kl(live, target) if clip == math.inf else (live.exp() * (live - target).clamp(-clip, clip)).sum(1)
     if row_loss.kind == "jsd":
         middle = _mixture(target, live, weight=beta)
         return beta * _kl(target, middle) + (1 - beta) * _kl(live, middle)

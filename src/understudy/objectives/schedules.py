@@ -26,6 +26,7 @@ def linear(start: float, end: float, *, over_steps: int | None = None) -> Schedu
     >>> linear(1.0, 0.0)(PlanContext(step=2, total_steps=5))
     0.5
     """
+    _refuse_negative(over_steps)
     return lambda context: start + (end - start) * _part(context, over_steps)
 
 
@@ -35,6 +36,7 @@ def cosine(start: float, end: float, *, over_steps: int | None = None) -> Schedu
     >>> round(cosine(1.0, 0.0)(PlanContext(step=1, total_steps=5)), 4)
     0.8536
     """
+    _refuse_negative(over_steps)
     return lambda context: end + (start - end) * (1 + math.cos(math.pi * _part(context, over_steps))) / 2
 
 
@@ -45,6 +47,9 @@ def as_schedule(value: float | Schedule) -> Schedule:
 
 def _part(context: PlanContext, over_steps: int | None) -> float:
     last = context.total_steps - 1 if over_steps is None else over_steps
-    if last < 0:
-        raise RecipeError("a schedule ends before it starts", got=f"over_steps {last}", expected="0 or more steps")
-    return min(context.step / last, 1.0) if last else 1.0
+    return min(context.step / last, 1.0) if last > 0 else 1.0
+
+
+def _refuse_negative(over_steps: int | None) -> None:
+    if over_steps is not None and over_steps < 0:
+        raise RecipeError("a schedule ends before it starts", got=f"over_steps {over_steps}", expected="0 or more steps")

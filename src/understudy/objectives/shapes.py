@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -18,3 +19,13 @@ def floor(lowest: float) -> Shape:
 def clip(bound: float) -> Shape:
     """Signal cut to [-bound, bound]."""
     return lambda signal: signal.clamp(-bound, bound)
+
+
+def power(exponent: float) -> Shape:
+    """(e^(exponent * signal) - 1) / exponent: of a log-ratio, (u^exponent - 1) / exponent; above -1 / exponent."""
+    return lambda signal: torch.expm1(exponent * signal) / exponent
+
+
+def at_most(highest: float) -> Shape:
+    """min(signal, highest)."""
+    return lambda signal: signal.clamp_max(highest)

@@ -1,4 +1,4 @@
-"""Signals: what the teacher, the reference, or the reward says of each token; always constants."""
+"""Signals: what the teacher or the reference says of each token; always constants."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from understudy.objectives.context import PlanContext, Slot
-from understudy.objectives.needs import requires
+from understudy.objectives.needs import needs_of, requires
 from understudy.tokens import TokenTable
 
 ROUNDING = 5e-5
@@ -33,38 +33,32 @@ def teacher_log_ratio(*, rounding: float = ROUNDING, teacher_floor: float = -100
     return signal
 
 
-def group_advantage(*, divide_by_std: bool = True, epsilon: float = 1e-6) -> Slot:
-    """GRPO's advantage of a rollout within its group, [N]: (reward - mean) / (std + epsilon), the same for its tokens.
+def logprob_of(scorer: str, *, floor: float = -100.0) -> Slot:
+    """The scorer's log-prob of the token that stands there, [N] nats; one below ``floor`` (-inf) is raised to it."""
+    column = f"{scorer}_logprob"
 
-    Statistics come from the rollout table, so empty rollouts count; an ungraded rollout counts as reward 0.
-
-    Args:
-        divide_by_std: false gives Dr. GRPO's centred reward.
-        epsilon: added to the unbiased standard deviation; a group of equal rewards gets exactly zero.
-
-    Source: Shao et al., arXiv:2402.03300, section 4.1.2.
-    """
-
-    @requires()
+    @requires(column)
     def signal(table: TokenTable, _: PlanContext) -> Tensor:
-        reward = table.rollouts["reward"].nan_to_num(0.0)
-        centred, deviation = centred_by_group(reward, table.rollouts["group"])
-        advantage = centred / (deviation + epsilon) if divide_by_std else centred
-        return advantage[table["rollout"]]
+        return table[column].clamp_min(floor)
 
     return signal
 
 
-def centred_by_group(
-    values: Float[Tensor, "r"], group: Int[Tensor, "r"]
-) -> tuple[Float[Tensor, "r"], Float[Tensor, "r"]]:
-    """Values minus their group's mean, and their group's unbiased standard deviation (0 for a group of one)."""
-    _, member = group.unique(return_inverse=True)
-    count = torch.bincount(member).to(values.dtype)
-    mean = torch.zeros_like(count).index_add_(0, member, values) / count
-    centred = values - mean[member]
-    variance = torch.zeros_like(count).index_add_(0, member, centred.square()) / (count - 1).clamp_min(1)
-    return centred, variance.sqrt()[member]
+def power_difference(exponent: float) -> Slot:
+    """(pi_T^exponent - pi_S^exponent) / exponent of the token, [N]; within 1 / exponent of 0, 0 where both are equal.
+
+    The log-ratio is its limit as the exponent goes to 0.
+
+    Source: PowerOPD, arXiv:2606.17199 (there without the division).
+    """
+    log_ratio, student = teacher_log_ratio(), logprob_of("student")
+
+    @requires(needs=needs_of(log_ratio, student))
+    def signal(table: TokenTable, context: PlanContext) -> Tensor:
+        own = (exponent * student(table, context)).exp()
+        return own * torch.expm1(exponent * log_ratio(table, context)) / exponent
+
+    return signal
 
 
 def discounted_to_go(

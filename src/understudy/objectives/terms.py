@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from understudy.errors import ShapeError
 from understudy.objectives.context import PlanContext, Slot
 from understudy.objectives.gates import Gate, every_token, student_tokens
 from understudy.objectives.needs import Needs, needs_of
@@ -19,7 +19,10 @@ from understudy.objectives.reductions import Reduction, token_sum
 from understudy.objectives.schedules import Schedule, as_schedule
 from understudy.objectives.shapes import Shape
 from understudy.objectives.signals import discounted_to_go
-from understudy.plans import Divergence, Full, Ids, Likelihood, Ratio, RowLoss
+from understudy.objectives.supports import OnIds, OnVocabulary
+from understudy.objectives.supports import student_top_k as student_top_k
+from understudy.objectives.supports import teacher_top_k as teacher_top_k
+from understudy.plans import Divergence, Full, Ids, Likelihood, Ratio, RowLoss, ToTarget
 from understudy.tokens import TokenTable
 
 
@@ -72,6 +75,7 @@ def policy_gradient(
     coefficient: float | Schedule = 1.0,
     reward: RewardPart | None = None,
     ratio: Ratio | None = None,
+    old: Literal["sampler", "student"] = "sampler",
     reduction: Reduction | None = None,
 ) -> Term:
     """-f(rho) A grad log pi_S, with A = coefficient * weight * shape(to_go(signal - baseline)) + reward.
@@ -80,7 +84,9 @@ def policy_gradient(
 
     Args:
         to_go: discount of the sum over later tokens; 0 is the token-level gradient.
-        ratio: f(rho) with the sampler's log-prob as denominator; None is the plain importance ratio.
+        ratio: f(rho); None is the plain importance ratio.
+        old: whose log-prob is rho's denominator: the ``sampler``'s, or the ``student``'s own when the step was planned,
+            which leaves what lies between the two to a weight (``sampler_ratio``).
     """
     ratio = Ratio("importance") if ratio is None else ratio
     schedule = as_schedule(coefficient)
@@ -99,16 +105,17 @@ def policy_gradient(
         advantage = schedule(context) * advantage
         if reward is not None:
             advantage = advantage + as_schedule(reward.coefficient)(context) * reward.advantage(table, context)
-        old = None if ratio.kind == "one" else table["behaviour_logprob"][:, None]
+        old_logprob = None if ratio.kind == "one" else table[_OLD[old]][:, None]
         return Draft(
             gate=own & gate(table, context),
             scale=torch.ones_like(advantage),
-            row_loss=Likelihood(advantage=advantage[:, None], ratio=ratio, old_logprob=old),
+            row_loss=Likelihood(advantage=advantage[:, None], ratio=ratio, old_logprob=old_logprob),
             support=_sampled(table),
         )
 
     reward_slot = reward.advantage if reward is not None else None
-    return Term(needs_of(signal, baseline, gate, weight, reward_slot), draft, reduction)
+    own_needs = Needs(columns=frozenset({"student_logprob"} if old == "student" else ()))
+    return Term(own_needs | needs_of(signal, baseline, gate, weight, reward_slot), draft, reduction)
 
 
 def likelihood(
@@ -132,6 +139,36 @@ def likelihood(
     return Term(needs_of(gate, weight), draft, reduction)
 
 
+def to_target(
+    *,
+    target: Slot,
+    kind: Literal["square", "huber", "k3"] = "square",
+    delta: float = 1.0,
+    gate: Gate = student_tokens,
+    weight: Slot | None = None,
+    coefficient: float | Schedule = 1.0,
+    reduction: Reduction | None = None,
+) -> Term:
+    """A directly differentiated function of d = live log-prob of the token - target.
+
+    In expectation over the student's own samples ``square`` has the gradient of KL(S||T), ``k3`` that of KL(T||S)
+    (METHODS.md identity 4), T the distribution whose log-prob is the target.
+
+    Args:
+        target: [N] nats, e.g. the teacher's or the reference's log-prob. kind, delta: see ``ToTarget``.
+    """
+
+    def draft(table: TokenTable, context: PlanContext) -> Draft:
+        return Draft(
+            gate=gate(table, context),
+            scale=_scale(table, context, weight, as_schedule(coefficient)),
+            row_loss=ToTarget(target=target(table, context)[:, None], kind=kind, delta=delta),
+            support=_sampled(table),
+        )
+
+    return Term(needs_of(target, gate, weight), draft, reduction)
+
+
 def divergence(
     divergence: Divergence,
     *,
@@ -140,13 +177,24 @@ def divergence(
     weight: Slot | None = None,
     coefficient: float | Schedule = 1.0,
     reduction: Reduction | None = None,
+    student_power: float | Schedule | None = None,
 ) -> Term:
-    """A directly differentiated divergence to a scorer's distribution, on K ids or the whole vocabulary."""
+    """A directly differentiated divergence to a scorer's distribution, on K ids or the whole vocabulary.
+
+    Args:
+        student_power: the divergence's exponent of the student in the target, as a function of the step.
+    """
 
     def draft(table: TokenTable, context: PlanContext) -> Draft:
-        row_loss, where = divergence, support.place(table)
+        row_loss = divergence
+        if student_power is not None:
+            row_loss = replace(row_loss, student_power=as_schedule(student_power)(context))
+        where: Ids | Full
         if isinstance(support, OnIds):
-            row_loss = replace(divergence, target=table.wide_column(support.target).logprobs)
+            candidates = support.candidates(table)
+            row_loss, where = replace(row_loss, target=candidates.target), candidates.support
+        else:
+            where = support.place(table)
         return Draft(
             gate=gate(table, context),
             scale=_scale(table, context, weight, as_schedule(coefficient)),
@@ -182,53 +230,7 @@ def linearised(
     return Term(own | needs | needs_of(gate), draft, token_sum(), fresh=True)
 
 
-@dataclass(frozen=True)
-class OnIds:
-    """A support of K ids: those of a wide column, with the target's log-probs from another one at the same ids.
-
-    Args:
-        ids: wide column whose ids are the support. target: wide column with the target's log-probs at them.
-        needs: what makes both exist.
-    """
-
-    ids: str
-    target: str
-    needs: Needs
-
-    def place(self, table: TokenTable) -> Ids:
-        """The support of all rows of the table."""
-        ids, target = table.wide_column(self.ids), table.wide_column(self.target)
-        if ids.ids.shape != target.logprobs.shape:
-            raise ShapeError(f"{self.target!r} is not taken at the ids of {self.ids!r}", got=tuple(target.ids.shape))
-        return Ids(ids.ids, ids.valid)
-
-
-@dataclass(frozen=True)
-class OnVocabulary:
-    """The whole shared vocabulary, the target made from a scorer's hidden states."""
-
-    scorer: str = "teacher"
-
-    @property
-    def needs(self) -> Needs:
-        """The scorer's hidden states."""
-        return Needs(hidden=frozenset({self.scorer}))
-
-    def place(self, table: TokenTable) -> Full:
-        """The support of all rows of the table."""
-        table.hidden_column(self.scorer)
-        return Full(self.scorer)
-
-
-def teacher_top_k(k: int, *, scorer: str = "teacher") -> OnIds:
-    """The scorer's K most likely ids."""
-    return OnIds(f"{scorer}_top_k", f"{scorer}_top_k", Needs(top_k={scorer: k}))
-
-
-def student_top_k(k: int, *, scorer: str = "teacher") -> OnIds:
-    """The student's K most likely ids at plan time, scored by the scorer."""
-    needs = Needs(top_k={"student": k}, at_ids=frozenset({(scorer, "student_top_k")}))
-    return OnIds("student_top_k", f"{scorer}_at_student_top_k", needs)
+_OLD = {"sampler": "behaviour_logprob", "student": "student_logprob"}
 
 
 def _sampled(table: TokenTable) -> Ids:
@@ -240,5 +242,5 @@ def _masked(column: Tensor, keep: Tensor) -> Tensor:
 
 
 def _scale(table: TokenTable, context: PlanContext, weight: Slot | None, schedule: Schedule) -> Tensor:
-    column = torch.ones(table.num_tokens) if weight is None else weight(table, context)
+    column = torch.ones(table.num_tokens, dtype=torch.float64) if weight is None else weight(table, context)
     return schedule(context) * column

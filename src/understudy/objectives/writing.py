@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from understudy.errors import RecipeError
+from understudy.objectives.context import PlanContext
 from understudy.objectives.schedules import Schedule
 
 
@@ -37,12 +38,23 @@ class TeacherPrefix:
     Args:
         share: l_max(step) as a share of ``max_completion_length``, from 1 down to 0 at the last step.
         length: ``full`` takes l_max tokens; ``uniform`` a keyed draw from 0 to l_max (our choice, not the paper's).
+        num_texts: teacher completions stored for a prompt; attempt i begins with number i modulo this. The paper does
+            not say how many: 1, shared by all attempts, is our choice.
 
     Source: TrOPD, arXiv:2606.01249; METHODS.md section 5.4.
     """
 
     share: Schedule
     length: Literal["full", "uniform"] = "full"
+    num_texts: int = 1
+
+    def __post_init__(self) -> None:
+        if self.num_texts < 1:
+            raise RecipeError("texts of a teacher prefix", got=self.num_texts, expected="1 or more")
+
+    def longest(self, context: PlanContext, *, max_completion_length: int) -> int:
+        """l_max(step) in tokens: the share of ``max_completion_length``, rounded, never more than all of it."""
+        return min(max_completion_length, max(0, round(self.share(context) * max_completion_length)))
 
 
 @dataclass(frozen=True)
@@ -50,6 +62,10 @@ class TurnWindow:
     """Rollouts end after so many turns: ``num_turns(step)``, at least 1. Source: TCOD-F2B, arXiv:2604.24005."""
 
     num_turns: Callable[[int], int]
+
+    def limit(self, step: int, *, max_turns: int) -> int:
+        """Turns that a rollout of ``step`` may have, at most ``max_turns`` and at least 1."""
+        return max(1, min(max_turns, self.num_turns(step)))
 
 
 @dataclass(frozen=True)
@@ -60,6 +76,10 @@ class ExpertReplay:
     """
 
     num_left: Callable[[int], int]
+
+    def num_replayed(self, step: int, *, num_turns: int) -> int:
+        """How many turns of a teacher episode of ``num_turns`` a rollout of ``step`` repeats."""
+        return max(0, num_turns - max(0, self.num_left(step)))
 
 
 @dataclass(frozen=True)
@@ -76,6 +96,14 @@ class Writing:
     prefix: TeacherPrefix | None = None
     turns: TurnWindow | ExpertReplay | None = None
     weights: Literal["live", "initial"] = "live"
+
+    def __post_init__(self) -> None:
+        if self.prefix is not None and isinstance(self.turns, ExpertReplay):
+            raise RecipeError("a teacher prefix and an expert replay both say how a rollout begins", expected="one")
+        if self.weights == "initial" and (self.prefix is not None or self.turns is not None):
+            raise RecipeError(
+                "completions of the initial weights are fixed", got="a prefix or turns that change with the step"
+            )
 
     @property
     def needs_teacher_text(self) -> bool:

@@ -20,7 +20,15 @@ DEFAULT_TOKEN_BUDGET = 8192
 
 def capabilities_of(vocab_size: int) -> Capabilities:
     """What a model in memory can give: everything, up to its vocabulary."""
-    return Capabilities(sampled=True, top_k=vocab_size, at_ids=vocab_size, entropy=True, hidden=True, text=True)
+    return Capabilities(
+        sampled=True,
+        top_k=vocab_size,
+        at_ids=vocab_size,
+        entropy=True,
+        hidden=True,
+        text=True,
+        vocab_size=vocab_size,
+    )
 
 
 class LocalScorer:

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from understudy.objectives.objective import Objective
-from understudy.objectives.reductions import Reduction, ReductionName, reduction_named
+from understudy.objectives.reductions import Denominator, Reduction, ReductionName, divided_by, reduction_named
 from understudy.objectives.terms import Term
 from understudy.objectives.writing import Writing
 
@@ -22,6 +22,7 @@ class MethodConfig(BaseModel):
 
     Args:
         method: name in a recipe. reduction: how tokens add up; ``token_mean`` divides by all response tokens.
+        reduction_constant: divides what the reduction gives, whatever the batch holds.
         num_updates: optimiser steps a batch of rollouts, split by group.
         domain_weights: factor of every row of a domain (the name of its data set), in every term.
     """
@@ -32,12 +33,13 @@ class MethodConfig(BaseModel):
 
     method: str
     reduction: ReductionName = "token_mean"
+    reduction_constant: float = Field(default=1.0, gt=0)
     num_updates: int = Field(default=1, ge=1)
     domain_weights: Mapping[str, float] = Field(default_factory=dict)
 
     def reduce(self) -> Reduction:
         """The reduction that the recipe names."""
-        return reduction_named(self.reduction)
+        return divided_by(reduction_named(self.reduction), self.reduction_constant)
 
     def with_token_ids(self, id_of: Callable[[str], int]) -> MethodConfig:  # noqa: ARG002
         """The same configuration with tokens that it names by their text replaced by ids of the tokenizer."""
@@ -52,3 +54,19 @@ class MethodConfig(BaseModel):
             num_updates=self.num_updates,
             domain_weights=self.domain_weights,
         )
+
+
+class GatedConfig(MethodConfig):
+    """Base of the configurations of methods that learn from some of the tokens only.
+
+    Args:
+        denominator: what the means divide by: ``all`` response tokens, so that the gradient shrinks with every token
+            left out, or the ``gated`` ones, those that are kept; ``token_sum`` divides by nothing.
+    """
+
+    denominator: Denominator = "all"
+
+    def reduce(self) -> Reduction:
+        """The reduction that the recipe names, over the denominator that it names."""
+        reduction = reduction_named(self.reduction, denominator=self.denominator)
+        return divided_by(reduction, self.reduction_constant)

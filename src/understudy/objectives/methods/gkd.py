@@ -8,7 +8,8 @@ from pydantic import Field
 
 from understudy.objectives.methods.config import MethodConfig, Progress
 from understudy.objectives.objective import Objective
-from understudy.objectives.terms import OnVocabulary, divergence
+from understudy.objectives.supports import OnVocabulary
+from understudy.objectives.terms import divergence
 from understudy.objectives.writing import RolloutMix, Writing
 from understudy.plans import Divergence
 
