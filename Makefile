@@ -13,7 +13,7 @@ BENCHED := $(BENCH)/installed-$(firstword $(shell { pwd; cat pyproject.toml cons
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench clean
+.PHONY: help setup demo test check bench docs wheel clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1: /p' Makefile | awk -F': ' '{ printf "  make %-7s %s\n", $$1, $$2 }'
@@ -35,6 +35,12 @@ check: $(INSTALLED)  ## lint, format, strict types, import layers
 
 bench: $(BENCHED)  ## time a training step against TRL's, half an hour; ARGS="--sizes S --rounds 1" is a look
 	$(BENCH)/bin/python -m benchmarks $(ARGS)
+
+docs: $(INSTALLED)  ## write docs/methods/reference from the methods' own words
+	$(RUN)understudy methods --markdown docs/methods/reference
+
+wheel: $(INSTALLED)  ## build dist/understudy-*.whl and try it in a fresh environment; ARGS=demo runs the demo from it
+	.ci/wheel $(ARGS)
 
 clean:  ## remove .venv, .venv-bench, caches and build products; runs/ stays
 	rm -rf $(VENV) $(BENCH) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache src/*.egg-info

@@ -153,9 +153,27 @@ def test_recipes_shown_in_the_readme_are_valid():
         assert recipe_from(yaml.safe_load(block)).objective.method in {"sft", "seq_kd", "opd", "gkd"}
 
 
-def test_the_readme_lists_the_methods_there_are():
+def test_the_readme_and_the_index_list_methods_there_are():
     listed = set(re.findall(r"^\| `(\w+)` \|", README, flags=re.MULTILINE))
-    assert listed == {entry.name for entry in entries()}
+    assert {"opd", "gkd", "sft"} <= listed <= {entry.name for entry in entries()}
+    index = (ROOT / "docs" / "methods" / "reference" / "README.md").read_text()
+    assert re.findall(r"^\| \[`(\w+)`\]", index, flags=re.MULTILINE) == [entry.name for entry in entries()]
+
+
+def test_the_list_of_recipes_names_every_one():
+    page = (ROOT / "docs" / "recipes.md").read_text()
+    rows = re.findall(r"^\| (`.*?`) \|", page, flags=re.MULTILINE)
+    listed = {name for row in rows for name in _spelled_out(row)}
+    assert listed == {path.stem for path in (ROOT / "recipes").glob("*.yaml")}
+
+
+def _spelled_out(row: str) -> list[str]:
+    """``a-{b,c}-d`` and the endings after it, as names."""
+    first, *endings = re.findall(r"`([^`]+)`", row)
+    names = [first, *(first[: first.rindex("-")] + ending for ending in endings)]
+    braces = re.search(r"\{(.*?)\}", first)
+    choices = braces.group(1).split(",") if braces else [""]
+    return [re.sub(r"\{.*?\}", choice, name) for name in names for choice in choices]
 
 
 def test_pages_that_the_code_cites_exist():

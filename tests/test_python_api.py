@@ -26,7 +26,8 @@ from understudy.objectives.context import PlanContext
 from understudy.objectives.needs import requires
 from understudy.objectives.objective import Objective
 from understudy.objectives.reductions import token_sum
-from understudy.objectives.signals import group_advantage, teacher_log_ratio
+from understudy.objectives.rewards import group_advantage
+from understudy.objectives.signals import teacher_log_ratio
 from understudy.objectives.terms import policy_gradient
 from understudy.protocols import Capabilities, Observation, Scorer, ScoreRequest, Scores, Task
 from understudy.tokens import TokenTable
@@ -166,15 +167,26 @@ def share_of(word: int, run: us.Run, step: int) -> float:
     return sum(int(id) == word for id in ids) / len(ids)
 
 
-def test_own_teacher_that_gives_too_little_is_refused_before_the_start(place: Workplace) -> None:
+@pytest.mark.parametrize(
+    ("objective", "missing"),
+    [
+        ("{method: gkd}", "last hidden states"),
+        ("{method: tropd, guidance: false}", r"the top 64 tokens \(its limit: 0\) from the teacher.*Use a teacher"),
+        ("{method: eopd}", "exact entropies and the top 16 tokens"),
+    ],
+)
+def test_own_teacher_that_gives_too_little_is_refused_before_the_start(
+    objective: str, missing: str, place: Workplace
+) -> None:
     place.write_recipe(teacher=None)
-    with pytest.raises(CapabilityError, match="last hidden states"):
-        train(place, "objective={method: gkd}", teacher=Prefers(7))
+    with pytest.raises(CapabilityError, match=missing):
+        train(place, f"objective={objective}", teacher=Prefers(7))
     assert not place.run.exists()
 
 
-def test_own_teacher_cannot_write(place: Workplace) -> None:
-    place.write_recipe(teacher=None, objective={"method": "seq_kd"})
+@pytest.mark.parametrize("method", ["seq_kd", "tropd"])
+def test_own_teacher_cannot_write(method: str, place: Workplace) -> None:
+    place.write_recipe(teacher=None, objective={"method": method})
     with pytest.raises(RecipeError, match="a teacher that writes"):
         train(place, teacher=Prefers(7))
     assert not place.run.exists()

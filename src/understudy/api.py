@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from understudy.build import (
     Assembly,
     Building,
     EnvironmentFactory,
+    Keeping,
     Own,
     assemble,
     exam_of,
@@ -23,18 +25,23 @@ from understudy.build import (
 )
 from understudy.engines.local import LocalScorer
 from understudy.errors import RunDirectoryError
-from understudy.evaluation.examination import Exam, Examinee, examine, figures_of
-from understudy.evaluation.suites import SuiteResult, read_suite_result, write_suite_result
-from understudy.evaluation.summary import suite_summary, summary, write_summary
+from understudy.evaluation.examination import Exam, examine
+from understudy.evaluation.suites import SuiteResult, write_suite_result
+from understudy.evaluation.summary import write_summary
+from understudy.examinations import examine_student, examine_teacher, summarise
 from understudy.models.chat import decode
 from understudy.objectives.objective import Objective
 from understudy.protocols import Scorer
+from understudy.publishing import Published, push
 from understudy.recipe import Engine, Recipe, Suite, differences, load_recipe, load_suite, recipe_from, to_yaml
 from understudy.recipe.yaml_text import parse_yaml
 from understudy.reports import write_report
+from understudy.reports.model_card import write_card
+from understudy.reports.secrets import values_without_secrets
+from understudy.reports.trackers import check_installed, tracking
 from understudy.testbed import suite_named
 from understudy.training import data_record, metric_lines
-from understudy.training.loop import Best, LoopSettings, Outcome
+from understudy.training.loop import Best, LoopSettings, Outcome, Report
 from understudy.training.loop import run as run_loop
 from understudy.training.progress import Display, display_on
 from understudy.training.run_directory import RunDirectory, open_run
@@ -63,6 +70,10 @@ class Run:
             return None
         return next((folder / name for name in ("model", "adapter") if (folder / name).is_dir()), None)
 
+    def push_to_hub(self, repo: str, *, private: bool = False, step: int | None = None) -> Published:
+        """Push the newest weights, or those of ``step``, to OWNER/NAME of the model hub; see ``publishing.push``."""
+        return push(self.path, repo, private=private, step=step)
+
 
 def train(
     recipe: Recipe | str | Path,
@@ -86,27 +97,31 @@ def train(
     """
     disable_progress_bar()  # transformers draws a bar at each save and load, across ours
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
+    check_installed(recipe.report_to)
     display = display or display_on(sys.stderr)
     with _opened(recipe, resume=resume) as directory:
         own = Own(objective=objective, environment=environment, teacher=teacher)
         assembly = _assembled(recipe, own, directory, display)
         data_record.keep(directory.path, assembly.lessons.record)
-        for notice in assembly.lessons.notices:
+        for notice in assembly.notices:
             display.notice(notice)
-        _examine_teacher(assembly, recipe, directory, display)
-        outcome = run_loop(
-            assembly.parts,
-            loop_settings(recipe, assembly.exams),
-            directory,
-            evaluate=partial(_examine_student, assembly, recipe, directory) if assembly.exams else None,
-            decode=partial(decode, assembly.student.tokenizer),
-            display=display,
-        )
+        examine_teacher(assembly, recipe, directory.path, display)
+        with _page_on_failure(directory, display), _trackers(recipe, directory, display) as reports:
+            outcome = run_loop(
+                assembly.parts,
+                loop_settings(recipe, assembly.exams),
+                directory,
+                evaluate=partial(examine_student, assembly, recipe, directory.path) if assembly.exams else None,
+                decode=partial(decode, assembly.student.tokenizer),
+                reports=reports,
+                describe=partial(_describe, own, directory, display),
+                display=display,
+            )
         content = None
         if outcome.signal is None:
             content = summarise(recipe, assembly.exams, directory.path, seconds=_seconds(directory, outcome))
             write_summary(content, directory.path / "summary.json")
-            report_or_tell(directory.path, display)
+        report_or_tell(directory.path, display)
     return Run(directory.path, recipe, outcome, content)
 
 
@@ -124,7 +139,8 @@ def report_or_tell(run: Path, display: Display) -> None:
     try:
         write_report(run)
     except Exception as error:
-        display.notice(f"The run is whole, but its report was not written: {error or type(error).__name__}")
+        why = error or type(error).__name__
+        display.notice(f"The run's folder has all it did, but its report was not written: {why}")
 
 
 def loop_settings(recipe: Recipe, exams: Sequence[Exam] = ()) -> LoopSettings:
@@ -143,22 +159,36 @@ def loop_settings(recipe: Recipe, exams: Sequence[Exam] = ()) -> LoopSettings:
     )
 
 
-def summarise(recipe: Recipe, exams: Sequence[Exam], path: Path, *, seconds: float) -> dict[str, object]:
-    """The content of ``summary.json`` from the evaluation files of a run."""
-    suites = {}
-    for exam in exams:
-        name = exam.suite.name
-        before, after, teacher = (_result(path, label, name) for label in (_label(0), _label(recipe.steps), "teacher"))
-        if after is not None:
-            suites[name] = suite_summary(after=after, before=before, teacher=teacher)
-    return summary(
-        name=recipe.name or "",
-        method=recipe.objective.method,
-        seed=recipe.seed,
-        steps=recipe.steps,
-        seconds=round(seconds, 3),
-        suites=suites,
-    )
+@contextmanager
+def _page_on_failure(directory: RunDirectory, display: Display) -> Iterator[None]:
+    """An error after some steps is where the curves are needed most."""
+    before = _written(directory.metrics)
+    try:
+        yield
+    except Exception:
+        if _written(directory.metrics) != before:
+            report_or_tell(directory.path, display)
+        raise
+
+
+def _written(file: Path) -> int | None:
+    return file.stat().st_mtime_ns if file.is_file() else None
+
+
+def _trackers(recipe: Recipe, directory: RunDirectory, display: Display) -> AbstractContextManager[Sequence[Report]]:
+    config = values_without_secrets(recipe.model_dump(mode="json"))
+    assert isinstance(config, dict)
+    name = recipe.name or directory.path.name
+    return tracking(recipe.report_to, path=directory.path, name=name, config=config, notice=display.notice)
+
+
+def _describe(own: Own, directory: RunDirectory, display: Display, checkpoint: Path, step: int) -> None:
+    """Write the card of a checkpoint's weights; one that cannot be written is told and costs nothing else."""
+    given = [field.name for field in fields(own) if getattr(own, field.name) is not None]
+    try:
+        write_card(directory.path, checkpoint, step=step, own=given)
+    except Exception as error:
+        display.notice(f"The weights of step {step} have no card: {error or type(error).__name__}")
 
 
 def _opened(recipe: Recipe, *, resume: bool) -> RunDirectory:
@@ -182,7 +212,7 @@ def _recipe_in(text: str, recipe: Recipe) -> Recipe:
 def _assembled(recipe: Recipe, own: Own, directory: RunDirectory, display: Display) -> Assembly:
     """The run's objects; a folder made for a recipe that cannot run is taken away again."""
     try:
-        return assemble(recipe, own, building=building_shown(display))
+        return assemble(recipe, own, building=building_shown(display), keeping=Keeping(directory.path, display))
     except BaseException:
         if not directory.resumed:
             directory.discard()
@@ -201,42 +231,6 @@ def building_shown(display: Display) -> Building:
         display.advance(1)
 
     return show
-
-
-def _examine_student(
-    assembly: Assembly, recipe: Recipe, directory: RunDirectory, step: int, progress: Callable[[int], None]
-) -> dict[str, float]:
-    figures: dict[str, float] = {}
-    for exam in assembly.exams:
-        result = examine(exam, assembly.student, seed=recipe.seed, progress=progress)
-        write_suite_result(result, result_file(directory.path, _label(step), exam.suite.name))
-        figures |= figures_of(result)
-    return figures
-
-
-def _examine_teacher(assembly: Assembly, recipe: Recipe, directory: RunDirectory, display: Display) -> None:
-    examinee: Examinee | None = assembly.teacher
-    if examinee is None or not recipe.evaluation.teacher:
-        return
-    for exam in assembly.exams:
-        if _result(directory.path, "teacher", exam.suite.name) is None:
-            display.phase(f"teacher on {exam.suite.name}", size=exam.num_attempts)
-            result = examine(exam, examinee, seed=recipe.seed, progress=display.advance)
-            write_suite_result(result, result_file(directory.path, "teacher", exam.suite.name))
-
-
-def result_file(path: Path, label: str, suite: str) -> Path:
-    """Where a run keeps a suite's result: ``label`` is ``step-NNNNNN`` or ``teacher``."""
-    return path / "evaluation" / f"{label}-{suite}.json"
-
-
-def _label(step: int) -> str:
-    return f"step-{step:06d}"
-
-
-def _result(path: Path, label: str, suite: str) -> SuiteResult | None:
-    file = result_file(path, label, suite)
-    return read_suite_result(file) if file.is_file() else None
 
 
 def _seconds(directory: RunDirectory, outcome: Outcome) -> float:

@@ -1,4 +1,4 @@
-"""The command line: ``understudy demo | train | evaluate | report | methods``.
+"""The command line: ``understudy demo | train | evaluate | report | methods | bench``.
 
 Heavy imports happen inside the commands, so that ``--help`` answers at once.
 """
@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from understudy.bench_cli import bench
 from understudy.errors import UnderstudyError
 
 app = typer.Typer(
@@ -27,6 +28,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(bench, name="bench")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs to read.")]
 
 
@@ -132,14 +134,38 @@ def report(
 
 
 @app.command()
-def methods(as_json: Json = False) -> None:
-    """List the methods, where each comes from, and what it needs."""
-    from understudy.objectives.methods import entries
+def push(
+    run: Annotated[Path, typer.Argument(help="Folder of a run, finished or not.")],
+    repo: Annotated[str, typer.Option(help="OWNER/NAME on the hub, made where there is none.")],
+    private: Annotated[bool, typer.Option("--private", help="A new repository is not public.")] = False,
+    checkpoint: Annotated[int | None, typer.Option(min=0, help="Its step; else the newest.")] = None,
+) -> None:
+    """Push a run's weights, card, recipe and summary to the model hub; HF_TOKEN or a login says who."""
+    from understudy.publishing import push as pushed
 
-    if as_json:
-        _print(json.dumps([asdict(entry) for entry in entries()]))
-        return
-    _print_table([["method", "needs", "source"], *([e.name, ", ".join(e.needs), e.source] for e in entries())])
+    done = pushed(run, repo, private=private, step=checkpoint)
+    _print(f"The weights of step {done.step} are at {done.url}")
+
+
+@app.command()
+def methods(
+    name: Annotated[str | None, typer.Argument(help="Show the page of this one.")] = None,
+    as_json: Json = False,
+    markdown: Annotated[Path | None, typer.Option(help="Write the page of every method into this folder.")] = None,
+) -> None:
+    """List the methods, where each comes from, and what it needs; or tell all of one."""
+    from understudy.objectives.methods import entries
+    from understudy.reports.method_pages import entry_of, page_of, write_pages
+
+    listed = entries() if name is None else [entry_of(name)]
+    if markdown is not None:
+        _print(f"{len(write_pages(markdown))} pages in {markdown}")
+    elif as_json:
+        _print(json.dumps([asdict(entry) for entry in listed]))
+    elif name is not None:
+        _print(page_of(name).rstrip())
+    else:
+        _print_table([["method", "needs", "source"], *([e.name, ", ".join(e.needs), e.source] for e in listed)])
 
 
 def main() -> None:
@@ -176,6 +202,7 @@ def _show_preview(recipe: object, *, as_json: bool) -> None:
     rows = [
         ["method", plan.method],
         ["written by", ", ".join(plan.writers)],
+        *(list(line) for line in plan.writing.lines()),
         ["needs", ", ".join(plan.needs) or "nothing"],
         ["steps", f"{plan.steps}, each {plan.rollouts_per_step} rollouts and {plan.updates_per_step} update(s)"],
         ["learning rate", f"{rates} at the first, middle and last update"],
@@ -184,6 +211,7 @@ def _show_preview(recipe: object, *, as_json: bool) -> None:
         *([f"memory: {what}", f"{size / 2**20:,.1f} MiB"] for what, size in plan.memory_bytes.items()),
         ["memory: total", _total(plan.memory_bytes)],
         ["to fetch", ", ".join(plan.fetches) or "nothing"],
+        *(["notice", notice] for notice in plan.notices),
     ]
     _print_table(rows, heading=False)
 

@@ -10,11 +10,14 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from understudy.build.models import optimizer_of
+from understudy.build.teachers import teacher_notices
+from understudy.build.writing_preview import WritingPreview, preview_writing
 from understudy.engines.local import learning_rate_at
 from understudy.objectives.context import PlanContext
 from understudy.objectives.methods import objective_of
 from understudy.objectives.needs import Needs
 from understudy.objectives.objective import Objective
+from understudy.objectives.writing import ExpertReplay
 from understudy.recipe import Recipe
 from understudy.rollouts import FinishReason, Origin, Rollout, Turn, contexts_of
 from understudy.testbed import is_testbed, model_config
@@ -28,8 +31,10 @@ class ModelPreview:
     """What is known of a model before it is loaded.
 
     Args:
-        role: student, teacher or reference. model: as the recipe names it. where: on disk, built here, or to fetch.
-        num_parameters: None while its configuration is not on this machine. config: its configuration.
+        role: student, reference, teacher, or ``teacher/NAME`` of several. model: as the recipe names it.
+        where: on disk, built here, to fetch, or whose weights it shares.
+        num_parameters: None while its configuration is not on this machine, and for shared weights.
+        config: its configuration. dtype: of its weights.
     """
 
     role: str
@@ -37,6 +42,7 @@ class ModelPreview:
     where: str
     num_parameters: int | None
     config: Any = None
+    dtype: str = "float32"
 
 
 @dataclass(frozen=True)
@@ -44,15 +50,16 @@ class Preview:
     """The answer of ``understudy train --dry-run``.
 
     Args:
-        method: its name. needs: columns of scorers. writers: who writes completions. terms: of the loss.
+        method: its name. needs: columns of scorers. writers: who writes completions. writing: how they come about.
         rollouts_per_step, updates_per_step, steps: counts. learning_rates: at the first, middle and last update.
         planned_rows: of a synthetic batch, by term. memory_bytes: estimated, by purpose; empty when unknown.
-        fetches: what is not on this machine. models: by role.
+        fetches: what is not on this machine. models: by role. notices: what the user should know of the teacher.
     """
 
     method: str
     needs: list[str]
     writers: list[str]
+    writing: WritingPreview
     steps: int
     rollouts_per_step: int
     updates_per_step: int
@@ -61,6 +68,7 @@ class Preview:
     memory_bytes: dict[str, int]
     fetches: list[str]
     models: list[ModelPreview]
+    notices: list[str]
 
     def to_json(self) -> dict[str, object]:
         """Everything but the configurations of the models."""
@@ -72,13 +80,15 @@ class Preview:
 
 def preview(recipe: Recipe) -> Preview:
     """Plan a synthetic batch with the recipe's objective and estimate what the run takes; nothing is loaded."""
-    objective = objective_of(recipe.objective)
+    # No tokenizer is loaded: tokens that the method names by their text are none of the synthetic batch's.
+    objective = objective_of(recipe.objective.with_token_ids(lambda _: -1))
     updates = recipe.steps * objective.num_updates
     models, optimizer = _models(recipe), optimizer_of(recipe, objective.num_updates)
     return Preview(
         method=recipe.objective.method,
         needs=objective.needs.describe(),
         writers=[who for who in ("student", "teacher", "data") if getattr(objective.mix, who) > 0],
+        writing=preview_writing(recipe, objective.writing),
         steps=recipe.steps,
         rollouts_per_step=recipe.rollout.prompts_per_step * recipe.rollout.num_generations,
         updates_per_step=objective.num_updates,
@@ -90,6 +100,7 @@ def preview(recipe: Recipe) -> Preview:
         memory_bytes=estimate_memory(recipe, models),
         fetches=[model.model for model in models if model.where == "to fetch"] + _data_to_fetch(recipe),
         models=models,
+        notices=teacher_notices(recipe),
     )
 
 
@@ -110,8 +121,9 @@ def estimate_memory(recipe: Recipe, models: list[ModelPreview]) -> dict[str, int
         "student weights": 4 * count,
         "student gradients": 4 * trained,
         "optimizer": 8 * trained,
+        **_kept_weights(recipe, trained),
         **{
-            f"{model.role} weights": BYTES[_dtype_of(recipe, model.role)] * model.num_parameters
+            f"{model.role} weights": BYTES[model.dtype] * model.num_parameters
             for model in models
             if model.role != "student" and model.num_parameters is not None
         },
@@ -133,34 +145,48 @@ def _head_dim(config: Any) -> int:
     return getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
 
 
-def _dtype_of(recipe: Recipe, role: str) -> str:
-    section = recipe.teacher if role == "teacher" else recipe.reference
-    return section.dtype if section is not None else "float32"
+def _kept_weights(recipe: Recipe, trained: int) -> dict[str, int]:
+    """Copies of the student's weights; adapters that are switched off are its start."""
+    copies = {}
+    if recipe.student.ema_decay is not None:
+        copies["student's average"] = 4 * trained
+    needs_start = recipe.keeps_initial or objective_of(recipe.objective).writing.weights == "initial"
+    if needs_start and recipe.student.lora is None:
+        copies["student's start"] = 4 * trained
+    return copies
 
 
 def _models(recipe: Recipe) -> list[ModelPreview]:
-    named = [("student", recipe.student.model, recipe.student.trust_remote_code)]
-    if recipe.teacher is not None:
-        named.append(("teacher", recipe.teacher.model, recipe.teacher.trust_remote_code))
-    if recipe.reference is not None and recipe.reference.model != "initial":
-        named.append(("reference", recipe.reference.model, recipe.reference.trust_remote_code))
-    return [_model(role, name, trust) for role, name, trust in named]
+    found = [_model("student", recipe.student.model, recipe.student.trust_remote_code)]
+    seen: dict[object, str] = {}
+    for role, teacher in recipe.teachers.items():
+        if teacher.is_self:
+            found.append(ModelPreview(role, teacher.model, f"the student's {teacher.resolved_weights} weights", None))
+        elif teacher.weights_key in seen:
+            found.append(ModelPreview(role, teacher.model, f"the weights of {seen[teacher.weights_key]}", None))
+        else:
+            seen[teacher.weights_key] = role
+            found.append(_model(role, teacher.model, teacher.trust_remote_code, dtype=teacher.dtype))
+    reference = recipe.reference
+    if reference is not None and reference.model != "initial":
+        found.append(_model("reference", reference.model, reference.trust_remote_code, dtype=reference.dtype))
+    return found
 
 
-def _model(role: str, name: str, trust_remote_code: bool) -> ModelPreview:
+def _model(role: str, name: str, trust_remote_code: bool, *, dtype: str = "float32") -> ModelPreview:
     if is_testbed(name):
-        return _described(role, name, "built here", model_config(name))
+        return _described(role, name, "built here", model_config(name), dtype)
     try:
         config = AutoConfig.from_pretrained(name, local_files_only=True, trust_remote_code=trust_remote_code)
     except (OSError, ValueError):
-        return ModelPreview(role, name, "to fetch", None)
-    return _described(role, name, "on disk", config)
+        return ModelPreview(role, name, "to fetch", None, dtype=dtype)
+    return _described(role, name, "on disk", config, dtype)
 
 
-def _described(role: str, name: str, where: str, config: Any) -> ModelPreview:
+def _described(role: str, name: str, where: str, config: Any, dtype: str) -> ModelPreview:
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)
-    return ModelPreview(role, name, where, sum(p.numel() for p in model.parameters()), config)
+    return ModelPreview(role, name, where, sum(p.numel() for p in model.parameters()), config, dtype)
 
 
 def _data_to_fetch(recipe: Recipe) -> list[str]:
@@ -179,25 +205,34 @@ def _planned_rows(objective: Objective, recipe: Recipe) -> dict[str, int]:
 
 
 def synthetic_table(objective: Objective, *, num_rollouts: int = 8, length: int = 16) -> TokenTable:
-    """A random batch with every column the objective needs, its tokens written by the mix's writers in turn."""
-    mix = objective.mix
+    """A random batch with every column the objective needs, its tokens written by the mix's writers in turn.
+
+    Where a teacher begins the student's rollouts, it wrote their first half.
+    """
+    mix, writing = objective.mix, objective.writing
+    is_begun = writing.prefix is not None or isinstance(writing.turns, ExpertReplay)
     origins = [
         origin
         for origin, share in ((Origin.STUDENT, mix.student), (Origin.TEACHER, mix.teacher), (Origin.DATA, mix.data))
         if share > 0
     ]
-    rollouts = [_synthetic_rollout(n, origins[n % len(origins)], length) for n in range(num_rollouts)]
+    who = [origins[n % len(origins)] for n in range(num_rollouts)]
+    rollouts = [
+        _synthetic_rollout(n, origin, length, num_given=length // 2 if is_begun and origin == Origin.STUDENT else 0)
+        for n, origin in enumerate(who)
+    ]
     table = batch_of(rollouts, contexts_of(rollouts)).table
     return _with_needed_columns(table, objective.needs)
 
 
-def _synthetic_rollout(number: int, origin: Origin, length: int) -> Rollout:
+def _synthetic_rollout(number: int, origin: Origin, length: int, *, num_given: int = 0) -> Rollout:
     ids = torch.arange(length)
+    given = ids < num_given
     turn = Turn(
         prompt_ids=torch.zeros(4, dtype=torch.int64),
         completion_ids=ids,
-        origin=torch.full_like(ids, origin),
-        behaviour_logprob=torch.full((length,), -1.0),
+        origin=torch.where(given, Origin.TEACHER, origin),
+        behaviour_logprob=torch.full((length,), -1.0).masked_fill(given, float("nan")),
         weight_version=torch.zeros_like(ids),
         finish_reason=FinishReason.STOP,
     )

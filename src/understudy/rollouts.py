@@ -44,6 +44,8 @@ class Turn:
         weight_version: [C] int64, version of the student's weights that sampled; -1 where none did.
         finish_reason: why the completion ended.
         reward: the environment's reward for this turn.
+        shown: what the environment showed, text or chat messages, of which ``prompt_ids`` were made (with what came
+            before, where the context goes on); None where nobody knows.
     """
 
     prompt_ids: Tensor
@@ -53,6 +55,7 @@ class Turn:
     weight_version: Tensor
     finish_reason: FinishReason
     reward: float = 0.0
+    shown: str | Sequence[Mapping[str, object]] | None = None
 
     def __post_init__(self) -> None:
         lengths = {
@@ -77,6 +80,8 @@ class Rollout:
         finish_reason: why it ended.
         domain: name of the data set or task family, for routing and per-domain metrics.
         extra: the data set's other columns, untouched.
+        parsed: whether an answer could be read in it; None when nothing looked for one.
+        num_given: tokens at its beginning that a teacher had written beforehand; None when nobody was to give any.
     """
 
     key: int
@@ -88,6 +93,8 @@ class Rollout:
     correct: bool | None = None
     domain: str = ""
     extra: Mapping[str, object] = field(default_factory=dict)
+    parsed: bool | None = None
+    num_given: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

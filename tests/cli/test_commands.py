@@ -47,6 +47,18 @@ def test_methods_as_a_table(understudy: Understudy) -> None:
     assert any(line.startswith("opd") and "teacher_logprob" in line for line in lines)
 
 
+def test_the_page_of_one_method(understudy: Understudy) -> None:
+    assert understudy("methods", "opd").out.startswith("# opd\n")
+    (method,) = json.loads(understudy("methods", "opd", "--json").out)
+    assert method["name"] == "opd" and {"name": "discount", "default": 0.0}.items() <= method["fields"][1].items()
+    assert_is_refused(understudy("methods", "opp", "--json"), "got 'opp'", "Did you mean opd?")
+
+
+def test_the_pages_of_all_methods(tmp_path: Path, understudy: Understudy) -> None:
+    assert understudy("methods", "--markdown", tmp_path / "pages").code == 0
+    assert (tmp_path / "pages" / "opd.md").read_text().endswith(understudy("methods", "opd").out)
+
+
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["train", "--help"], ["evaluate", "-h"], ["demo", "-h"]])
 def test_help(arguments: list[str], understudy: Understudy) -> None:
     shown = understudy(*arguments)

@@ -193,6 +193,20 @@ MISTAKES = {
     "misspelt key": (given("optimizer.learning_rat=0.1"), ["'learning_rat'", "Did you mean optimizer.learning_rate?"]),
     "misspelt section": (given("optimiser.learning_rate=0.1"), ["'optimiser'", "Did you mean optimizer?"]),
     "misspelt method": (given("objective.method=odp"), ["'odp'", "Did you mean opd?"]),
+    "another misspelt method": (given("objective.method=reopod"), ["'reopod'", "Did you mean reopold?"]),
+    "lambda without a reference": (
+        given("objective={method: gopd, lambda: 1.1}"),
+        ["'gopd'", "needs a reference", "Add reference: initial."],
+    ),
+    "lambda of no extrapolation": (
+        given("objective={method: exopd, lambda: 1}"),
+        ["objective.lambda", "greater than 1"],
+    ),
+    "guidance that ends before it starts": (
+        given("objective={method: tropd, guidance_steps: 0}"),
+        ["objective.guidance_steps", "got 0", "at least 1"],
+    ),
+    "guidance without a teacher": (given("teacher=null", "objective={method: tropd}"), ["'tropd'", "needs a teacher"]),
     "no YAML": (no_yaml, ["tiny.yaml, line", "not valid YAML"]),
     "no override": (given("steps"), ["'steps'", "key.sub=value"]),
     "no teacher": (no_teacher, ["'opd'", "needs a teacher", "Add teacher"]),

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Understudy
 from understudy import testbed
+from understudy.objectives.methods import objective_of
+from understudy.recipe import load_recipe
+from understudy.recipe.teachers import RoutedTeachers
 from understudy.testbed.models import Architecture, Schooling
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +28,40 @@ def test_every_recipe_passes_a_dry_run_without_models_or_data(
     ended = understudy("train", recipe, "--dry-run", "--json")
     assert ended.code == 0, ended.err
     plan = json.loads(ended.out)
-    assert plan["method"] == "opd" and plan["planned_rows"] and not list(tmp_path.iterdir())
+    assert plan["method"] == load_recipe(recipe).objective.method
+    assert sum(plan["planned_rows"].values()) > 0 and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_has_the_models_and_judges_that_its_method_needs(recipe: Path) -> None:
+    loaded = load_recipe(recipe)
+    objective = objective_of(loaded.objective)
+    asked = objective.needs.scorers()
+    if objective.writing.needs_teacher_text:
+        asked |= {"teacher"}
+    assert not {role for role in asked & {"teacher", "reference"} if getattr(loaded, role) is None}
+    judged = loaded.environment.kind != "single_turn" or all(part.verifier.kind != "none" for part in loaded.data.parts)
+    assert judged or not objective.needs.graded
+    if isinstance(loaded.teacher, RoutedTeachers):
+        assert set(loaded.teacher.routes) == {part.name for part in loaded.data.mixture}
+
+
+def test_the_recipes_of_the_papers_are_all_there() -> None:
+    worlds, sizes = ("alfworld", "webshop", "search"), ("0.6b", "1.7b", "4b")
+    agents = {f"atod-{world}-{size}" for world in worlds for size in sizes}
+    agents |= {f"teacher-grpo-{world}-{size}" for world in worlds for size in ("4b", "30b-a3b")}
+    papers = "afterquery-qwen afterquery-nemotron tropd-math tropd-multidomain tropd-qwen3-sft nemotron-sft "
+    papers += "nemotron-rlvr exopd-merge exopd-strong-to-weak revisiting-math revisiting-multitask"
+    assert agents | set(papers.split()) <= {recipe.stem for recipe in RECIPES}
+
+
+def test_a_recipe_that_learns_from_a_run_names_one_that_leaves_it() -> None:
+    """Teacher and student of later stages are checkpoints of earlier recipes, at their last step."""
+    steps = {recipe.stem: load_recipe(recipe).steps for recipe in RECIPES}
+    for recipe in RECIPES:
+        for run, step in re.findall(r"runs/([\w.-]+)/checkpoints/step-(\d+)/model", recipe.read_text()):
+            stage = run if run in steps else run.rsplit("-", 1)[0]
+            assert int(step) == steps[stage], f"{recipe.stem}: {run} ends at step {steps[stage]}"
 
 
 def test_gsm8k_names_its_models_and_data_once(understudy: Understudy) -> None:

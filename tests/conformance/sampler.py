@@ -10,7 +10,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from understudy.errors import ContextLengthError
+from understudy.errors import ContextLengthError, RecipeError
 from understudy.protocols import Sample, Sampler, SampleRequest, SamplingParams
 from understudy.rollouts import FinishReason
 
@@ -125,6 +125,21 @@ class SamplerSuite:
         params = replace(PARAMS, stop_ids=frozenset(), max_completion_length=4)
         for sample in subject.sampler.sample(self.requests(subject), params, seed=0, step=0):
             assert (sample.completion_ids.numel(), sample.finish_reason) == (4, FinishReason.LENGTH)
+
+    def test_a_request_may_have_a_limit_of_its_own(self, subject: SamplerSubject) -> None:
+        """It cuts what would be drawn without it, and changes nothing for the others."""
+        params = replace(PARAMS, stop_ids=frozenset(), max_completion_length=6)
+        requests = self.requests(subject)
+        whole = subject.sampler.sample(requests, params, seed=0, step=0)
+        limits = [1, None, 3, 6, 99, 2, None, 5, 4]
+        limited = [replace(one, max_new_tokens=most) for one, most in zip(requests, limits, strict=True)]
+        for sample, full, most in zip(
+            subject.sampler.sample(limited, params, seed=0, step=0), whole, limits, strict=True
+        ):
+            assert sample.completion_ids.tolist() == full.completion_ids[:most].tolist()
+            assert sample.finish_reason == FinishReason.LENGTH
+        with pytest.raises(RecipeError, match="max_new_tokens"):
+            subject.sampler.sample([replace(requests[0], max_new_tokens=0)], params, seed=0, step=0)
 
     def test_the_context_ends_a_completion(self, subject: SamplerSubject) -> None:
         room = [3, 6, 1, 5, 2, 40]

@@ -120,6 +120,7 @@ class ScorerSuite:
             context=count - 1 - request.context[rows],
             position=request.position[rows],
             ids=None if request.ids is None else request.ids[rows],
+            routes=request.routes[::-1],
         )
         close(scorer.score(turned).sampled, scorer.score(request).sampled[rows], self.tolerance)
 

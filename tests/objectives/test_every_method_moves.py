@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.objectives.tabular_run import TabularRun, distance, make_world
+from tests.objectives.tabular_run import TabularRun, distance
+from tests.objectives.tabular_texts import make_world
 from understudy.objectives.methods import METHODS, objective_of
 from understudy.objectives.methods.config import MethodConfig
 

@@ -1,4 +1,4 @@
-"""Laws of the sampled-token and gated methods: nothing to learn from is exactly zero, no mass is no NaN, ranks agree."""
+"""Laws of the sampled-token and gated methods: nothing to learn from is zero, no mass is no NaN, ranks agree."""
 
 from __future__ import annotations
 
@@ -80,9 +80,7 @@ def test_ranks_agree_on_every_update_also_where_the_teacher_gives_no_mass(name):
     top, chosen = table.wide_column("teacher_top_k"), table.wide_column("teacher_at_student_top_k")
     none = torch.zeros(table.num_tokens, dtype=torch.bool)
     none[::3] = True
-    columns = {
-        n: torch.where(none, -torch.inf, table[n].double()) for n in ("teacher_logprob", "reference_logprob")
-    }
+    columns = {n: torch.where(none, -torch.inf, table[n].double()) for n in ("teacher_logprob", "reference_logprob")}
     last = torch.arange(TOP_K)[None] >= TOP_K - 2
     wide = {
         "teacher_top_k": replace(top, logprobs=top.logprobs.masked_fill(none[:, None] & last, -torch.inf)),

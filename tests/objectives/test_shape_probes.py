@@ -26,15 +26,13 @@ from understudy.objectives.rewards import centred_by_group, group_advantage
 from understudy.objectives.schedules import cosine, linear
 from understudy.objectives.shapes import floor
 from understudy.objectives.signals import teacher_log_ratio
+from understudy.objectives.supports import OnVocabulary, student_top_k, teacher_top_k
 from understudy.objectives.terms import (
-    OnVocabulary,
     RewardPart,
     divergence,
     likelihood,
     linearised,
     policy_gradient,
-    student_top_k,
-    teacher_top_k,
 )
 from understudy.objectives.trust import trust_region
 from understudy.objectives.turns import turn_soft_or

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from tests.objectives.largest_tensor import LargestTensor
 from tests.objectives.probes import make_probe, rollouts_of
 from understudy.errors import MissingColumnError, ShapeError
 from understudy.objectives.needs import Needs
@@ -89,19 +89,6 @@ def test_a_column_that_is_missing_or_taken_elsewhere_is_refused():
 def test_entries_that_do_not_count_are_in_no_set():
     own = Candidates(torch.tensor([[4, 2, 4]]), target=torch.zeros(1, 3), valid=torch.tensor([[True, False, False]]))
     assert contains(own, torch.tensor([[4, 2, 0]])).tolist() == [[True, False, False]]
-
-
-class LargestTensor(TorchDispatchMode):
-    """The number of values of the largest tensor that any operation gives."""
-
-    values = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        result = function(*args, **(kwargs or {}))
-        for tensor in result if isinstance(result, tuple) else (result,):
-            if isinstance(tensor, torch.Tensor):
-                self.values = max(self.values, tensor.numel())
-        return result
 
 
 @pytest.mark.parametrize("combine", [union, intersection, symmetric_difference])

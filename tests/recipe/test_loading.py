@@ -218,12 +218,39 @@ def test_any_value_in_any_section_is_taken_or_refused_by_name(key: str, value: o
         assert key in str(error)
 
 
+def test_a_field_that_python_cannot_name_is_written_and_read_as_in_the_paper(path: Path) -> None:
+    path.write_text(MINIMAL.replace("{method: opd}", "{method: gopd, lambda: 0.5}"))
+    recipe, other = load_recipe(path), load_recipe(path, ["objective.lambda=1.1"])
+    assert [recipe.objective.lambda_, other.objective.lambda_] == [0.5, 1.1]  # type: ignore[attr-defined]
+    assert differences(recipe, other) == ["objective.lambda: 0.5 -> 1.1"]
+    copy = path.with_name("resolved.yaml")
+    copy.write_text(to_yaml(other))
+    assert "  lambda: 1.1\n" in copy.read_text() and "lambda_" not in copy.read_text()
+    assert load_recipe(copy, ["name=first-run"]) == other
+    assert "Did you mean objective.lambda?" in refused(path, "objective.lamda=1")
+
+
+@pytest.mark.parametrize("value", [".inf", ".nan", "-1"])
+def test_a_number_of_a_method_is_finite_and_in_its_range(path: Path, value: str) -> None:
+    message = refused(path, f"objective={{method: gopd, lambda: {value}}}")
+    assert "objective.lambda" in message and "at least 0" in message
+
+
+def test_an_infinite_threshold_is_written_and_read(path: Path) -> None:
+    recipe = load_recipe(path, ["objective={method: eopd, tau: .inf}"])
+    copy = path.with_name("resolved.yaml")
+    copy.write_text(to_yaml(recipe))
+    assert load_recipe(copy) == recipe
+    assert recipe.objective.tau == float("inf")  # type: ignore[attr-defined]
+
+
 def test_differences_name_field_and_both_values(path: Path) -> None:
     old = load_recipe(path)
     new = load_recipe(path, ["optimizer.learning_rate=0.5", "evaluation.suites.1.num_samples=8", "teacher=null"])
     assert differences(old, old) == []
     assert differences(old, new) == [
-        "teacher: {'model': 'big', 'dtype': 'float32', 'trust_remote_code': False} -> null",
+        "teacher: {'model': 'big', 'dtype': 'float32', 'trust_remote_code': False, 'weights': None, 'view': [], "
+        "'cache': False} -> null",
         "optimizer.learning_rate: 0.0001 -> 0.5",
         "evaluation.suites.1.num_samples: 4 -> 8",
     ]

@@ -76,9 +76,25 @@ def test_who_else_wrote_is_told() -> None:
     mixed = saved(0, kl=(1.0, 1.0), origin=(Origin.TEACHER, Origin.STUDENT))
     given = saved(1, kl=(0.0,), origin=(Origin.DATA,))
     views = {view.problem: view for view in microscope([chosen_of([mixed, given])], None).steps[0].rollouts}
-    assert views["p0"].facts[-1] == "partly written by the teacher"
+    assert views["p0"].facts[-1] == "begun by the teacher: 1 token"
     assert views["p1"].facts[-1] == "written by the data"
     assert [span.count("other") for span in views["p0"].turns[0].tokens.split("</i>")][:2] == [1, 0]
+
+
+def test_turns_that_a_teacher_replayed_and_prefixes_are_told_apart_from_the_rest() -> None:
+    def fact_of(*origins: Sequence[Origin]) -> str:
+        turns = [
+            SavedTurn((1,), tuple(range(len(who))), tuple(map(int, who)), None, None, {}, "stop") for who in origins
+        ]
+        rollout = SavedRollout(0, 0, "p", "", 1.0, None, "stop", tuple(turns))
+        return microscope([chosen_of([rollout])], None).steps[0].rollouts[0].facts[-1]
+
+    student, teacher, data = Origin.STUDENT, Origin.TEACHER, Origin.DATA
+    assert fact_of([teacher, teacher], [teacher], [student]) == "begun by the teacher: 2 turns"
+    assert fact_of([teacher], [teacher, teacher, student]) == "begun by the teacher: 1 turn and 2 tokens"
+    assert fact_of([teacher, teacher]) == "written by the teacher"
+    assert fact_of([student, teacher]) == "partly written by the teacher"
+    assert fact_of([data, student]) == "partly written by the data"
 
 
 def test_long_completions_are_cut_and_say_so() -> None:

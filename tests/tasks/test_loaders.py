@@ -8,6 +8,7 @@ import pytest
 from understudy.errors import DataError, RecipeError
 from understudy.recipe import Data, Suite
 from understudy.tasks import Row, data_fingerprint, gold_completion, load_tasks, tasks_from
+from understudy.tasks.loaders import loaded_from
 
 ROWS = [{"question": f"{n}+{n}?", "answer": str(2 * n), "level": n} for n in range(5)]
 
@@ -60,6 +61,25 @@ def test_the_prompt_column_is_text_or_messages() -> None:
     messages = [{"role": "user", "content": "2+2?"}]
     tasks = tasks_from(rows_of({"prompt": "1+1?"}, {"prompt": messages}), data())
     assert [task.prompt for task in tasks] == ["1+1?", messages]
+
+
+def test_chat_makes_text_a_users_message() -> None:
+    messages = [{"role": "system", "content": "s"}, {"role": "user", "content": "2+2?"}]
+    said = [{"role": "user", "content": "1+1?"}]
+    tasks = tasks_from(rows_of({"prompt": "1+1?"}, {"prompt": messages}), data(chat=True))
+    assert [task.prompt for task in tasks] == [said, messages]
+    (task,) = tasks_from(rows_of({"question": "1+1"}), data(chat=True, prompt="{question}?"))
+    assert task.prompt == said
+
+
+def test_conversations_are_messages_by_other_names() -> None:
+    turns = [("system", "s"), ("human", "u"), ("gpt", "a")]
+    row = {"conversations": [{"from": speaker, "value": text} for speaker, text in turns]}
+    (task,) = tasks_from(rows_of(row), data())
+    assert task.prompt == [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]
+    assert gold_completion(data(), task) == "a"
+    with pytest.raises(DataError, match=r"'conversations', message 1 has no known role.*'robot'"):
+        tasks_from(rows_of({"conversations": [{"from": "robot", "value": "x"}]}), data())
 
 
 def test_messages_that_end_with_the_assistant_hold_the_gold_completion() -> None:
@@ -128,6 +148,13 @@ def test_bad_messages_are_named(messages: object, said: str) -> None:
     with pytest.raises(DataError) as caught:
         tasks_from(rows_of({"messages": messages}), data())
     assert "line 1" in str(caught.value) and said in str(caught.value)
+
+
+def test_rows_without_messages_are_dropped_and_counted() -> None:
+    said = [{"role": "user", "content": "u"}]
+    loaded = loaded_from(rows_of({"messages": []}, {"messages": said}, {"messages": None}), data(missing="drop"))
+    assert [task.prompt for task in loaded.tasks] == [said]
+    assert loaded.dropped == {"without 'messages'": 2}
 
 
 def test_a_bad_template_names_its_field() -> None:

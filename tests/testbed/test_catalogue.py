@@ -14,12 +14,14 @@ from understudy.errors import DataError, ModelError, UserMistakeError
 from understudy.models.load import load_model
 from understudy.models.tokenizers import check_same_tokenizer
 from understudy.tasks import gold_completion, verifier_from
-from understudy.testbed.catalogue import SCHOOLINGS, VERIFIER, model_folder
+from understudy.testbed.datasets import VERIFIER
 from understudy.testbed.models import STUDENT, TEACHER, Architecture, Schooling
 from understudy.testbed.multiplication import MAX_COMPLETION_TOKENS, Problem, answer_in, carried_solution
+from understudy.testbed.roster import SCHOOLINGS
 from understudy.testbed.schooling import lessons, new_model, school
 from understudy.testbed.subjects import SUBJECTS
 from understudy.testbed.tokenizer import build_tokenizer
+from understudy.testbed.workshop import model_folder
 
 TINY = Architecture(layers=1, width=16, heads=2, kv_heads=1, head_width=8, mlp_width=16)
 BRIEF = Schooling(TINY, foreign_share=0.5, steps=3, batch_size=4, warmup_steps=1)
@@ -161,7 +163,7 @@ def test_unknown_names_are_the_users_mistake() -> None:
     with pytest.raises(DataError, match="no such testbed data set"):
         testbed.tasks("testbed/nothing")
     with pytest.raises(DataError, match="no split"):
-        testbed.tasks(testbed.DATASET, "validation")
+        testbed.tasks(testbed.DATASET, "dev")
     with pytest.raises(UserMistakeError, match="no built-in suite"):
         testbed.suite_named("multiplication-eager")
 

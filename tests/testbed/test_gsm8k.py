@@ -14,9 +14,10 @@ from understudy.errors import DataError
 from understudy.models.load import load_model
 from understudy.models.tokenizers import check_same_tokenizer
 from understudy.testbed import gsm8k
-from understudy.testbed.catalogue import SCHOOLINGS, model_folder
 from understudy.testbed.models import Architecture, Schooling
+from understudy.testbed.roster import SCHOOLINGS
 from understudy.testbed.schooling import lessons
+from understudy.testbed.workshop import model_folder
 
 TINY = Architecture(layers=1, width=16, heads=2, kv_heads=1, head_width=8, mlp_width=16)
 BRIEF = Schooling(TINY, foreign_share=0.5, steps=2, batch_size=3, warmup_steps=1, subject="gsm8k")

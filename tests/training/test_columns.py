@@ -18,7 +18,8 @@ from understudy.errors import CapabilityError
 from understudy.objectives.methods import GKD, OPD, SFT, objective_of
 from understudy.objectives.needs import Needs
 from understudy.objectives.objective import Objective
-from understudy.objectives.terms import divergence, student_top_k
+from understudy.objectives.supports import student_top_k
+from understudy.objectives.terms import divergence
 from understudy.plans import Divergence
 from understudy.protocols import Capabilities, SamplingParams, ScoreRequest, Scores, View, Viewed
 from understudy.rollouts import Context, Origin

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,7 @@ def test_figures_of_a_step_by_hand() -> None:
         "completions/min_length": 0,
         "completions/max_length": 3,
         "completions/clipped_ratio": 1 / 5,
+        "rollouts/mean_turns": 4 / 5,
         "rollouts/failed": 1,
         "reward": 0.5,  # the student's graded rollouts: 0 and the failed one
         "accuracy": 0.5,
@@ -83,6 +85,10 @@ def test_figures_of_a_step_by_hand() -> None:
         "kl/reverse_k1": (0 - 1 + 2 + 30) / 4,
         "kl/reverse_k1/x": 1 / 3,
         "kl/reverse_k1/y": 30,
+        "kl/k3/x": (k3(0) + k3(1) + k3(-2)) / 3,
+        "kl/k3/y": k3(-20),
+        "tokens/share/x": 3 / 4,
+        "tokens/share/y": 1 / 4,
         "kl/k3": (k3(0) + k3(1) + k3(-2) + k3(-20)) / 4,  # the ratio of -30 is cut to -20
         "entropy": 1.5,
         "entropy/sampled": (1 + 2 + 3 + 1) / 4,
@@ -92,6 +98,27 @@ def test_figures_of_a_step_by_hand() -> None:
         "time/sample": 1.5,
     }
     assert figures == pytest.approx(expected)
+
+
+def test_what_a_teacher_began_and_what_could_not_be_read_by_hand() -> None:
+    rollouts = [
+        replace(rollout(0, [T, T, S], domain=""), num_given=2, parsed=True),
+        replace(rollout(1, [T, T], domain=""), num_given=2, parsed=False),  # the teacher's alone
+        replace(rollout(2, [S, S], domain=""), num_given=0, parsed=False),
+        replace(rollout(3, [], domain=""), num_given=0, parsed=None),
+        replace(rollout(4, [S], domain=""), parsed=False),
+        rollout(5, [T, T, T], domain=""),  # nobody was to begin it
+    ]
+    rollouts[4] = replace(rollouts[4], turns=rollouts[4].turns * 2)
+    figures = figures_of(result_of(batch_of(rollouts, contexts_of(rollouts)), rollouts))
+    assert figures["prefix/share"] == pytest.approx(4 / 7)
+    assert figures["prefix/mean_length"] == 1.0
+    assert figures["prefix/only"] == 1.0
+    assert figures["rollouts/mean_turns"] == 1.0  # 1 + 1 + 1 + 0 + 2 + 1 of six
+    assert figures["parse_failure_rate"] == pytest.approx(2 / 3)  # of rollouts 0, 2 and 4
+    plain = [rollout(0, [S], domain=""), rollout(1, [T], domain="")]
+    names = figures_of(result_of(batch_of(plain, contexts_of(plain)), plain))
+    assert not any(name.startswith("prefix/") for name in names) and "parse_failure_rate" not in names
 
 
 def test_masses_and_agreement_by_hand() -> None:

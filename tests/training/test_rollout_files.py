@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -20,7 +21,9 @@ from understudy.training.step import StepResult
 NAN = float("nan")
 
 
-def turn(prompt: list[int], completion: list[int], origin: list[Origin], *, reward: float = 0.0) -> Turn:
+def turn(
+    prompt: list[int], completion: list[int], origin: list[Origin], *, reward: float = 0.0, shown: Any = None
+) -> Turn:
     own = torch.tensor([who == Origin.STUDENT for who in origin], dtype=torch.bool)
     logprobs = torch.rand(len(completion)).log()
     return Turn(
@@ -31,6 +34,7 @@ def turn(prompt: list[int], completion: list[int], origin: list[Origin], *, rewa
         weight_version=torch.where(own, 5, -1),
         finish_reason=FinishReason.STOP,
         reward=reward,
+        shown=shown,
     )
 
 
@@ -47,10 +51,13 @@ ROLLOUTS = [
         correct=True,
         domain="maths",
         extra={"answer": "ü", "steps": [1, 2.5], "none": None},
+        parsed=False,
+        num_given=2,
     ),
     Rollout(0, 1, "p/2", (), FinishReason.FAILED),
     Rollout(1, 0, "p/3", (turn([9], [], []), turn([9, 9], [8, 8], [S, S])), FinishReason.LENGTH, correct=False),
-    Rollout(2, 0, "p/4", (turn([], [6, 7], [S, S]),), FinishReason.STOP, reward=0.0),
+    Rollout(2, 0, "p/4", (turn([], [6, 7], [S, S], shown=[{"role": "user"}]),), FinishReason.STOP, reward=0.0),
+    Rollout(3, 0, "p/5", (turn([1], [6, 7], [T, S], shown="\ud800"),), FinishReason.STOP, parsed=True, num_given=1),
 ]
 
 
@@ -62,9 +69,10 @@ def assert_equal_tensors(found: Tensor, expected: Tensor) -> None:
 def assert_equal(found: Rollout, expected: Rollout) -> None:
     for name in ("key", "group", "problem", "finish_reason", "reward", "correct", "domain", "extra"):
         assert getattr(found, name) == getattr(expected, name), name
+    assert (found.parsed, found.num_given) == (expected.parsed, expected.num_given)
     assert len(found.turns) == len(expected.turns)
     for one, other in zip(found.turns, expected.turns, strict=True):
-        assert (one.finish_reason, one.reward) == (other.finish_reason, other.reward)
+        assert (one.finish_reason, one.reward, one.shown) == (other.finish_reason, other.reward, other.shown)
         for name in ("prompt_ids", "completion_ids", "origin", "behaviour_logprob", "weight_version"):
             assert_equal_tensors(getattr(one, name), getattr(other, name))
 
@@ -96,10 +104,10 @@ def test_figures_stand_beside_their_tokens(tmp_path: Path) -> None:
     file = tmp_path / "step.parquet"
     rollout_files.write(file, result(), decode=lambda ids: "".join(chr(97 + int(i)) for i in ids))
     rows = pq.read_table(file).to_pylist()
-    assert [row["turn"] for row in rows] == [0, 1, None, 0, 1, 0]
+    assert [row["turn"] for row in rows] == [0, 1, None, 0, 1, 0, 0]
     # Scored rows in order: turn (0,0) has two (its middle token is the environment's), (0,1) one, (2,1) two,
     # and the last turn one: no model predicts the first token of a context without a prompt.
-    expected = [[-1, NAN, -2], [-3], None, [], [-4, -5], [NAN, -6]]
+    expected = [[-1, NAN, -2], [-3], None, [], [-4, -5], [NAN, -6], [-7, -8]]
     for row, values in zip(rows, expected, strict=True):
         if values is None:
             assert row["teacher_logprob"] is None
@@ -118,3 +126,23 @@ def test_a_file_that_is_none_of_ours(tmp_path: Path) -> None:
     file.write_text("nonsense")
     with pytest.raises(DataError, match="holds no rollouts"):
         rollout_files.read(file)
+
+
+def test_rollouts_without_a_step_are_kept_with_what_is_said_of_them(tmp_path: Path) -> None:
+    file = tmp_path / "written" / "000000.parquet"
+    rollout_files.write_plain(file, ROLLOUTS, about={"writer": "ü"})
+    for one, other in zip(rollout_files.read(file), ROLLOUTS, strict=True):
+        assert_equal(one, other)
+    assert rollout_files.read_about(file) == {"writer": "ü"}
+    assert [entry.name for entry in file.parent.iterdir()] == ["000000.parquet"]
+    with pytest.raises(DataError, match="holds no rollouts"):
+        rollout_files.read_about(tmp_path / "none.parquet")
+
+
+def test_files_of_an_earlier_version_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "step.parquet"
+    rollout_files.write_plain(file, ROLLOUTS, about={})
+    pq.write_table(pq.read_table(file).drop_columns(["parsed", "num_given", "shown"]), file)
+    found = rollout_files.read(file)
+    assert [rollout.parsed for rollout in found] == [None] * len(ROLLOUTS)
+    assert_equal(found[2], ROLLOUTS[2])

@@ -15,7 +15,8 @@ from understudy.engines.local import LocalPolicy, OptimizerConfig
 from understudy.errors import ShapeError
 from understudy.models.sampling import LocalSampler
 from understudy.objectives.objective import Objective
-from understudy.objectives.terms import divergence, student_top_k
+from understudy.objectives.supports import student_top_k
+from understudy.objectives.terms import divergence
 from understudy.plans import Divergence
 from understudy.protocols import SamplingParams, ScoreRequest, View, Viewed
 from understudy.rollouts import Context, Rollout

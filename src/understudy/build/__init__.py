@@ -3,11 +3,13 @@
 from understudy.build.assembly import Assembly, Own, assemble
 from understudy.build.data import EnvironmentFactory, exam_of, suites_of, tasks_of
 from understudy.build.models import Building, examinee_of, model_named, sampler_of
+from understudy.build.writers import Keeping
 
 __all__ = [
     "Assembly",
     "Building",
     "EnvironmentFactory",
+    "Keeping",
     "Own",
     "assemble",
     "exam_of",

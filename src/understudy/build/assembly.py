@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from understudy.build.data import EnvironmentFactory, check_lengths, check_teacher_reads, exam_of, suites_of
 from understudy.build.lessons import Lessons, lessons_of
-from understudy.build.models import Building, examinee_of, load_pair, policy_of, sampler_of, scorers_of, set_threads
-from understudy.build.writers import writers_of
-from understudy.engines.local import LocalPolicy
+from understudy.build.models import (
+    Building,
+    examinee_of,
+    load_models,
+    policy_of,
+    reference_scorer,
+    sampler_of,
+    set_threads,
+)
+from understudy.build.teachers import Teaching, check_are_routed, teaching_of, with_teacher
+from understudy.build.worlds import check_graded, world_of
+from understudy.build.writers import Cast, Keeping, writers_of
+from understudy.build.writing_checks import check_writing, writing_notices
+from understudy.engines.local import InitialSampler, LocalPolicy
 from understudy.errors import RecipeError
 from understudy.evaluation.examination import Exam, Examinee
 from understudy.models.load import LoadedModel
+from understudy.models.tokenizers import token_id
 from understudy.objectives.methods import objective_of
 from understudy.objectives.objective import Objective
 from understudy.protocols import Scorer
@@ -43,7 +55,7 @@ class Assembly:
     Args:
         parts: of every step. policy: the student. exams: the recipe's suites, in order.
         student: the examinee. teacher: the examinee; None where the teacher is no model in this process.
-        lessons: what is trained on.
+        lessons: what is trained on. notices: what the user should know before it begins.
     """
 
     parts: Parts
@@ -52,13 +64,17 @@ class Assembly:
     student: Examinee
     teacher: Examinee | None
     lessons: Lessons
+    notices: Sequence[str] = ()
 
 
-def assemble(recipe: Recipe, own: Own | None = None, *, building: Building | None = None) -> Assembly:
+def assemble(
+    recipe: Recipe, own: Own | None = None, *, building: Building | None = None, keeping: Keeping | None = None
+) -> Assembly:
     """Load the data and models that the recipe names, check that they fit, and wire the run.
 
     Args:
         own: what the caller brings instead. building: told of testbed models that are made now.
+        keeping: where completions that are made once are kept; None keeps them in memory.
     Raises:
         UserMistakeError: anything named is missing, broken, or does not fit the rest.
     """
@@ -66,58 +82,91 @@ def assemble(recipe: Recipe, own: Own | None = None, *, building: Building | Non
     set_threads(recipe.engine)
     objective = own.objective or objective_of(recipe.objective)
     _check_roles(recipe, objective, own)
+    world = own.environment or world_of(recipe.environment)
+    check_graded(recipe.objective.method, objective, recipe.data.parts, world=world)
     lessons = lessons_of(recipe)
     if objective.mix.data:
         for task in lessons.tasks:
             lessons.gold_completion(task)
-    exams = [exam_of(suite, recipe, own.environment) for suite in suites_of(recipe)]
-    loaded, taught = load_pair(recipe, with_teacher=own.teacher is None, building=building)
-    if own.environment is None:
-        longest = check_lengths(recipe, loaded, lessons.tasks)
-        for exam in exams:
-            check_lengths(recipe, loaded, exam.tasks)
-        if taught is not None:
-            check_teacher_reads(recipe, loaded, taught, longest_prompt=longest)
+    if objective.writing.needs_teacher_text and recipe.data.has_teacher_text:
+        for task in lessons.tasks:
+            lessons.teacher_text(task)
+    exams = [exam_of(suite, recipe, world) for suite in suites_of(recipe)]
+    check_are_routed(lessons.tasks, recipe.teacher if own.teacher is None else None)
+    wants_teacher = own.teacher is None or objective.writing.needs_teacher_text
+    loaded, taught = load_models(recipe, with_teacher=wants_teacher, building=building)
+    if world is None:
+        _check_prompts_fit(recipe, lessons, exams, loaded=loaded, taught=taught)
+    if own.objective is None:
+        objective = objective_of(recipe.objective.with_token_ids(partial(token_id, loaded.known_tokenizer)))
     policy = policy_of(recipe, loaded, objective)
     sampler = sampler_of(policy.model, loaded, recipe.engine, recipe.student.dtype)
-    scorers = scorers_of(recipe, policy, taught, building)
-    if own.teacher is not None:
-        scorers["teacher"] = own.teacher
+    teaching = teaching_of(recipe, lessons, policy, taught) if own.teacher is None else Teaching(own.teacher)
+    named = {"teacher": teaching.scorer, "reference": reference_scorer(recipe, policy, building)}
+    scorers = {name: scorer for name, scorer in named.items() if scorer is not None}
     student = examinee_of(loaded, sampler, recipe.student.chat_template_kwargs, scorer=policy)
     teacher = _teacher_examinee(recipe, taught, scorers)
-    exams = [replace(exam, teacher=scorers.get("teacher")) for exam in exams]
+    exams = [with_teacher(exam, teaching) for exam in exams]
     check_needs(objective, policy=policy, scorers=scorers)
-    write = writers_of(recipe, objective.mix, lessons, student=student, teacher=teacher, environment=own.environment)
+    cast = Cast(
+        student=student,
+        teacher=teacher,
+        environment=world or lessons.environment(),
+        teacher_fingerprint=taught["teacher"].fingerprint if "teacher" in taught else "",
+        initial=_initial_sampler(recipe, objective, policy),
+    )
+    write = writers_of(recipe, objective.writing, lessons, cast, keeping=keeping)
     parts = Parts(
         collect=_collector(recipe, objective, lessons, write),
         policy=policy,
         objective=objective,
         scorers=scorers,
+        views=teaching.views,
+        route=teaching.route,
         announce=partial(sampler.load_weights, None),
-        settings=_step_settings(recipe),
+        settings=_step_settings(recipe, lessons),
     )
-    return Assembly(parts, policy, exams, student, teacher, lessons)
+    notices = [*lessons.notices, *writing_notices(recipe, objective.writing), *teaching.notices]
+    return Assembly(parts, policy, exams, student, teacher, lessons, notices)
 
 
-def _teacher_examinee(recipe: Recipe, taught: LoadedModel | None, scorers: Mapping[str, Scorer]) -> Examinee | None:
-    if taught is None:
+def _check_prompts_fit(
+    recipe: Recipe, lessons: Lessons, exams: Sequence[Exam], *, loaded: LoadedModel, taught: Mapping[str, LoadedModel]
+) -> None:
+    longest = check_lengths(recipe, loaded, lessons.tasks)
+    for exam in exams:
+        check_lengths(recipe, loaded, exam.tasks)
+    for name, model in taught.items():
+        check_teacher_reads(recipe, loaded, model, longest_prompt=longest, name=name)
+
+
+def _initial_sampler(recipe: Recipe, objective: Objective, policy: LocalPolicy) -> InitialSampler | None:
+    if objective.writing.weights != "initial":
         return None
-    sampler = sampler_of(taught.model, taught, recipe.engine)
-    return examinee_of(taught, sampler, recipe.student.chat_template_kwargs, scorer=scorers["teacher"])
+    return InitialSampler(policy, sampler_of(policy.model, policy.loaded, recipe.engine, recipe.student.dtype))
+
+
+def _teacher_examinee(
+    recipe: Recipe, taught: Mapping[str, LoadedModel], scorers: Mapping[str, Scorer]
+) -> Examinee | None:
+    model = taught.get("teacher")
+    if model is None:
+        return None
+    sampler = sampler_of(model.model, model, recipe.engine)
+    return examinee_of(model, sampler, recipe.student.chat_template_kwargs, scorer=scorers["teacher"])
 
 
 def _check_roles(recipe: Recipe, objective: Objective, own: Own) -> None:
     """Refuse, before anything is loaded, a recipe that lacks a model its method needs."""
     method = recipe.objective.method
-    asked = objective.needs.scorers() | ({"teacher"} if objective.writing.needs_teacher_text else frozenset())
+    asked = objective.needs.scorers()
     if "teacher" in asked and recipe.teacher is None and own.teacher is None:
         raise RecipeError(
             f"method {method!r} needs a teacher",
             expected="a section 'teacher'",
             remedy="Add teacher: {model: ...}, or choose a method that learns from data alone, such as sft.",
         )
-    if objective.writing.needs_teacher_text and recipe.teacher is None:
-        raise RecipeError(f"method {method!r} needs a teacher that writes", expected="teacher.model, a local model")
+    check_writing(recipe, objective.writing)
     if "reference" in asked and recipe.reference is None:
         raise RecipeError(
             f"method {method!r} needs a reference", expected="a section 'reference'", remedy="Add reference: initial."
@@ -133,14 +182,16 @@ def _collector(recipe: Recipe, objective: Objective, lessons: Lessons, write: di
         write=write,
         mix=objective.mix,
         order=lessons.order,
+        from_data=frozenset({"data", "teacher"} if recipe.data.has_teacher_text else {"data"}),
     )
 
 
-def _step_settings(recipe: Recipe) -> StepSettings:
+def _step_settings(recipe: Recipe, lessons: Lessons) -> StepSettings:
     rollout = recipe.rollout
     return StepSettings(
         seed=recipe.seed,
         total_steps=recipe.steps,
         temperature=rollout.temperature,
         trust=Trust(exact=rollout.top_p == 1 and rollout.top_k == 0),
+        domains=sorted({task.domain for task in lessons.tasks}),
     )

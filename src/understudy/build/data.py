@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
+from understudy.build.worlds import EnvironmentFactory, world_of
 from understudy.errors import ContextLengthError, DataError
 from understudy.evaluation.examination import Exam
 from understudy.models.chat import encode_prompt
 from understudy.models.load import LoadedModel
-from understudy.protocols import Environment, Task
+from understudy.protocols import Task
 from understudy.recipe import Recipe, Source, Suite
 from understudy.tasks import Loaded, gold_completion, load, verifier_from
 from understudy.testbed import is_testbed, suite_named
 from understudy.testbed import tasks as testbed_tasks
-
-EnvironmentFactory = Callable[[], Environment]
 
 
 def tasks_of(source: Source) -> list[Task]:
@@ -36,11 +35,14 @@ def suites_of(recipe: Recipe) -> list[Suite]:
 
 
 def exam_of(suite: Suite, recipe: Recipe | None = None, environment: EnvironmentFactory | None = None) -> Exam:
-    """A suite with its problems and verifier; a run's own environment and limits where it has them.
+    """A suite with its problems and verifier; the run's environment and limits where the suite has none of its own.
 
     Raises:
         DataError: the problems cannot be read, or nothing grades them.
     """
+    environment = environment if suite.environment is None else world_of(suite.environment)
+    max_turns = 1 if recipe is None else recipe.rollout.max_turns
+    max_turns = max_turns if suite.environment is None else suite.environment.num_turns
     tasks, verifier = tasks_of(suite), verifier_from(suite.verifier, suite.answer)
     if verifier is None and environment is None and suite.kind == "accuracy":
         raise DataError(
@@ -50,14 +52,14 @@ def exam_of(suite: Suite, recipe: Recipe | None = None, environment: Environment
         )
     completions = [gold_completion(suite, task) for task in tasks] if suite.kind == "nll" else []
     if recipe is None:
-        return Exam(suite, tasks, verifier, completions=completions)
+        return Exam(suite, tasks, verifier, environment=environment, max_turns=max_turns, completions=completions)
     return Exam(
         suite,
         tasks,
         verifier,
         environment=environment,
         max_completion_length=recipe.rollout.max_completion_length,
-        max_turns=recipe.rollout.max_turns,
+        max_turns=max_turns,
         completions=completions,
     )
 
@@ -84,8 +86,10 @@ def check_lengths(recipe: Recipe, student: LoadedModel, tasks: Sequence[Task]) -
     return longest
 
 
-def check_teacher_reads(recipe: Recipe, student: LoadedModel, teacher: LoadedModel, *, longest_prompt: int) -> None:
-    """The teacher must be able to read whatever the student may write to one prompt.
+def check_teacher_reads(
+    recipe: Recipe, student: LoadedModel, teacher: LoadedModel, *, longest_prompt: int, name: str = "teacher"
+) -> None:
+    """The teacher of that name must be able to read whatever the student may write to one prompt.
 
     Raises:
         ContextLengthError: its context is shorter than that.
@@ -93,7 +97,7 @@ def check_teacher_reads(recipe: Recipe, student: LoadedModel, teacher: LoadedMod
     needed = min(student.max_length, longest_prompt + recipe.rollout.max_completion_length)
     if teacher.max_length < needed:
         raise ContextLengthError(
-            "the teacher's context is shorter than a prompt with its completion",
+            f"the {name}'s context is shorter than a prompt with its completion",
             got=f"{teacher.max_length} tokens",
             expected=f"at least {needed}",
             remedy="Lower rollout.max_completion_length, shorten prompts, or take a teacher with a longer context.",

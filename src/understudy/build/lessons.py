@@ -11,7 +11,7 @@ from understudy.environments.single_turn import SingleTurn
 from understudy.errors import RecipeError
 from understudy.protocols import Task
 from understudy.recipe import Part, Recipe, Source
-from understudy.tasks import Loaded, data_fingerprint, domain_of, gold_completion, verifier_from
+from understudy.tasks import Loaded, data_fingerprint, domain_of, gold_completion, teacher_text, verifier_from
 from understudy.testbed import is_testbed
 from understudy.training.order import Order, mixture, one_set, quotas_of
 
@@ -39,6 +39,10 @@ class Lessons:
     def gold_completion(self, task: Task) -> str:
         """What the data says a student should have said; raises DataError where it says nothing."""
         return gold_completion(self.source_of(task), task)
+
+    def teacher_text(self, task: Task) -> str:
+        """What the data says a teacher wrote; raises DataError where it says nothing."""
+        return teacher_text(self.source_of(task), task)
 
     def environment(self) -> EnvironmentFactory:
         """Makes the world of one attempt: one turn, judged as the task's data set is."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import torch
 
 from understudy.engines.local import LocalPolicy, LocalScorer, OptimizerConfig
-from understudy.errors import RecipeError
+from understudy.errors import RecipeError, TokenizerMismatchError
 from understudy.evaluation.examination import Examinee
 from understudy.models.adapters import LoraConfig
 from understudy.models.load import LoadedModel, load_model
@@ -80,16 +80,19 @@ def examinee_of(
     return Examinee(sampler, loaded.known_tokenizer, loaded.stop_ids, loaded.max_length, kwargs or {}, scorer=scorer)
 
 
-def load_pair(
+def load_models(
     recipe: Recipe, *, with_teacher: bool, building: Building | None
-) -> tuple[LoadedModel, LoadedModel | None]:
-    """The student and, where it is a local model, the teacher, both cut to the vocabulary they share.
+) -> tuple[LoadedModel, dict[str, LoadedModel]]:
+    """The student and its teachers by ``Recipe.teachers``, all cut to the vocabulary that they all share.
+
+    A model that several teachers name is loaded once; the student as its own teacher is not loaded again.
 
     Raises:
-        ModelError: one is no model. TokenizerMismatchError: they read text differently.
+        ModelError: one is no model. TokenizerMismatchError: one reads text in another way than the student.
     """
     section = recipe.student
-    names = [section.model, *([recipe.teacher.model] if recipe.teacher is not None and with_teacher else [])]
+    teachers = {name: one for name, one in recipe.teachers.items() if with_teacher and not one.is_self}
+    names = dict.fromkeys([section.model, *(one.model for one in teachers.values())])
     resolve_models([name for name in names if is_testbed(name)], building)  # side by side where they are missing
     student = model_named(
         section.model,
@@ -98,16 +101,30 @@ def load_pair(
         tokenizer=section.tokenizer,
         building=building,
     )
-    if recipe.teacher is None or not with_teacher:
-        return student, None
-    teacher = model_named(
-        recipe.teacher.model,
-        recipe.engine,
-        dtype=recipe.teacher.dtype,
-        trust_remote_code=recipe.teacher.trust_remote_code,
-        building=building,
-    )
-    return share_vocabulary(student, teacher)
+    loaded: dict[object, LoadedModel] = {}
+    for one in teachers.values():
+        if one.weights_key not in loaded:
+            loaded[one.weights_key] = model_named(
+                one.model,
+                recipe.engine,
+                dtype=one.dtype,
+                trust_remote_code=one.trust_remote_code,
+                building=building,
+            )
+    return sharing_vocabulary(student, {name: loaded[one.weights_key] for name, one in teachers.items()})
+
+
+def sharing_vocabulary(
+    student: LoadedModel, teachers: Mapping[str, LoadedModel]
+) -> tuple[LoadedModel, dict[str, LoadedModel]]:
+    """All models cut to the smallest vocabulary among them; raises TokenizerMismatchError, naming the teacher."""
+    for name, teacher in teachers.items():
+        try:
+            student, _ = share_vocabulary(student, teacher)
+        except TokenizerMismatchError as error:
+            error.what = error.what.replace("teacher", f"{name} ({teacher.name})") if len(teachers) > 1 else error.what
+            raise
+    return student, {name: share_vocabulary(student, teacher)[1] for name, teacher in teachers.items()}
 
 
 def optimizer_of(recipe: Recipe, num_updates: int) -> OptimizerConfig:
@@ -145,32 +162,26 @@ def policy_of(recipe: Recipe, loaded: LoadedModel, objective: Objective) -> Loca
         token_budget=recipe.engine.micro_batch_tokens,
         chunk_rows=recipe.engine.head_chunk_rows,
         ema_decay=recipe.student.ema_decay,
-        keep_initial=recipe.reference is not None and recipe.reference.model == "initial",
+        keep_initial=recipe.keeps_initial or objective.writing.weights == "initial",
         seed=recipe.seed,
     )
 
 
-def scorers_of(
-    recipe: Recipe, policy: LocalPolicy, teacher: LoadedModel | None, building: Building | None
-) -> dict[str, Scorer]:
-    """The recipe's teacher and reference, by these names."""
-    scorers: dict[str, Scorer] = {}
-    if teacher is not None:
-        scorers["teacher"] = _local_scorer(teacher, recipe.engine)
+def reference_scorer(recipe: Recipe, policy: LocalPolicy, building: Building | None) -> Scorer | None:
+    """The recipe's reference; None where there is none."""
     section = recipe.reference
-    if section is not None and section.model == "initial":
-        scorers["reference"] = policy.scorer("initial")
-    elif section is not None:
-        reference = model_named(
-            section.model,
-            recipe.engine,
-            dtype=section.dtype,
-            trust_remote_code=section.trust_remote_code,
-            building=building,
-        )
-        scorers["reference"] = _local_scorer(share_vocabulary(policy.loaded, reference)[1], recipe.engine)
-    return scorers
+    if section is None or section.model == "initial":
+        return None if section is None else policy.scorer("initial")
+    reference = model_named(
+        section.model,
+        recipe.engine,
+        dtype=section.dtype,
+        trust_remote_code=section.trust_remote_code,
+        building=building,
+    )
+    return local_scorer(share_vocabulary(policy.loaded, reference)[1], recipe.engine)
 
 
-def _local_scorer(loaded: LoadedModel, engine: Engine) -> LocalScorer:
+def local_scorer(loaded: LoadedModel, engine: Engine) -> LocalScorer:
+    """A frozen model in this process as a scorer."""
     return LocalScorer(loaded, token_budget=engine.micro_batch_tokens, chunk_rows=engine.head_chunk_rows)

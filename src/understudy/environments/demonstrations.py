@@ -1,4 +1,4 @@
-"""Rollouts that the data wrote: gold completions in the form in which a student's own are kept."""
+"""Rollouts that the data holds: gold or teacher completions in the form in which a student's own are kept."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ def from_completions(
     stop_id: int | None = None,
     max_length: int | None = None,
     chat_template_kwargs: Mapping[str, object] | None = None,
+    author: Origin = Origin.DATA,
 ) -> list[Rollout]:
-    """One rollout of origin DATA a task, ungraded: its prompt and its written completion, ended by ``stop_id``.
+    """One rollout of ``author`` a task, ungraded: its prompt and its written completion, ended by ``stop_id``.
 
     Args:
         tasks: the problems, with keys and groups. completions: the text to each.
         tokenizer: of the student. stop_id: closes every completion; None: the tokenizer's EOS.
         max_length: the student's context; a longer completion is cut there, loses its stop and ends with LENGTH.
-        chat_template_kwargs: passed to the chat template.
+        chat_template_kwargs: passed to the chat template. author: DATA, or TEACHER where a teacher wrote the text.
     Raises:
         ShapeError: as many completions as tasks are needed. ContextLengthError: a prompt fills the context.
         DataError: a prompt cannot be encoded, or no id is known that closes a completion.
@@ -52,6 +53,7 @@ def from_completions(
                 stop_id=stop_id,
                 max_length=max_length,
                 chat_template_kwargs=chat_template_kwargs,
+                author=author,
             ),
         )
         for episode, completion in zip(tasks, completions, strict=True)
@@ -66,6 +68,7 @@ def _turn(
     stop_id: int,
     max_length: int | None,
     chat_template_kwargs: Mapping[str, object] | None,
+    author: Origin,
 ) -> Turn:
     prompt_ids = encode_prompt(tokenizer, episode.task.prompt, chat_template_kwargs=chat_template_kwargs)
     whole = encode_completion(tokenizer, completion, stop_id=stop_id)
@@ -81,10 +84,11 @@ def _turn(
     return Turn(
         prompt_ids=prompt_ids,
         completion_ids=ids,
-        origin=torch.full_like(ids, Origin.DATA),
+        origin=torch.full_like(ids, author),
         behaviour_logprob=torch.full(ids.shape, float("nan")),
         weight_version=torch.full_like(ids, -1),
         finish_reason=FinishReason.STOP if ids.numel() == whole.numel() else FinishReason.LENGTH,
+        shown=episode.task.prompt,
     )
 
 

@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerBase
 from understudy import randomness
 from understudy.environments.demonstrations import from_completions
 from understudy.environments.episode import Episode
+from understudy.environments.openings import NOTHING, Written, fitted, rest_of, turn_of
 from understudy.errors import EnvironmentFailedError, UserMistakeError
 from understudy.models import chat
 from understudy.protocols import Environment, Observation, Sample, Sampler, SampleRequest, SamplingParams
@@ -34,13 +35,16 @@ class _Play:
     observation: Observation = field(default_factory=lambda: Observation(prompt=""))
     turns: list[Turn] = field(default_factory=list)
     prompt_ids: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64))
+    given: Written = NOTHING
+    num_given: int = 0
+    to_come: Sequence[Written] = ()
     finish_reason: FinishReason | None = None
     error: str | None = None
 
-    @property
-    def num_drawn(self) -> int:
-        """Draws of the key's stream used so far."""
-        return sum(turn.completion_ids.numel() for turn in self.turns)
+    def request(self, params: SamplingParams) -> SampleRequest:
+        """For what the speaker is to say next."""
+        start = sum(turn.completion_ids.numel() for turn in self.turns)
+        return rest_of(self.prompt_ids, self.given, params, key=self.episode.key, start_index=start)
 
 
 def play(
@@ -66,6 +70,10 @@ def play(
     out of turns ends with ENVIRONMENT; otherwise it ends as its last completion did, or with LENGTH when the context
     had no room for another turn.
 
+    Where an episode has an opening, its completions begin with it: those tokens are TEACHER's, without a behaviour
+    log-prob, and the speaker writes the rest within ``params.max_completion_length``, or nothing where the opening
+    has an end or leaves no room.
+
     Args:
         tasks: what to play. environment_factory: makes one environment an episode.
         sampler: who speaks. params: how. tokenizer: of the speaker.
@@ -82,15 +90,15 @@ def play(
     for _ in range(max_turns):
         for one in _running(plays):
             _encode(one, tokenizer, chat_template_kwargs, max_length)
-        speaking = _running(plays)
-        if not speaking:
+            _begin(one, params, max_length)
+        running = _running(plays)
+        if not running:
             break
-        requests = [SampleRequest(one.prompt_ids, one.episode.key, one.num_drawn) for one in speaking]
-        samples = sampler.sample(requests, params, seed=seed, step=step, progress=progress)
-        actions = [_take(*pair, tokenizer, author) for pair in zip(speaking, samples, strict=True)]
-        for one, action in zip(speaking, actions, strict=True):
+        samples = _spoken(running, sampler, params, seed=seed, step=step, progress=progress)
+        actions = [_take(*pair, tokenizer, author) for pair in zip(running, samples, strict=True)]
+        for one, action in zip(running, actions, strict=True):
             _prepare(one, action)
-        for one, action in zip(speaking, actions, strict=True):
+        for one, action in zip(running, actions, strict=True):
             _answer(one, action)
     return [_rollout(one) for one in plays]
 
@@ -99,9 +107,32 @@ def _running(plays: Sequence[_Play]) -> list[_Play]:
     return [one for one in plays if one.finish_reason is None]
 
 
+def _spoken(
+    plays: Sequence[_Play],
+    sampler: Sampler,
+    params: SamplingParams,
+    *,
+    seed: int,
+    step: int,
+    progress: Callable[[int], None] | None,
+) -> list[Sample | None]:
+    """What the speaker says in each, all together; None where what was given had an end of its own."""
+    speaking = [number for number, one in enumerate(plays) if one.given.finish_reason is None]
+    spoken: list[Sample | None] = [None] * len(plays)
+    if progress and len(speaking) < len(plays):
+        progress(len(plays) - len(speaking))
+    if speaking:
+        requests = [plays[number].request(params) for number in speaking]
+        samples = sampler.sample(requests, params, seed=seed, step=step, progress=progress)
+        for number, sample in zip(speaking, samples, strict=True):
+            spoken[number] = sample
+    return spoken
+
+
 def _opened(episode: Episode, factory: Callable[[], Environment], *, seed: int, step: int) -> _Play:
-    one = _Play(episode)
-    words = randomness.bits(seed=seed, step=step, purpose="environment", rollout=episode.group, index=0)
+    one = _Play(episode, to_come=episode.opening or ())
+    step, world = (step, episode.group) if episode.world is None else (0, episode.world)
+    words = randomness.bits(seed=seed, step=step, purpose="environment", rollout=world, index=0)
 
     def reset() -> Observation:
         one.environment = factory()
@@ -158,21 +189,22 @@ def _encode(
         one.finish_reason = FinishReason.LENGTH
 
 
-def _take(one: _Play, sample: Sample, tokenizer: PreTrainedTokenizerBase, author: Origin) -> str:
+def _begin(one: _Play, params: SamplingParams, max_length: int | None) -> None:
+    """Take up what is given of the next completion; what does not fit its room ends it, and what was to come."""
+    given, room = (*one.to_come, NOTHING)[0], params.max_completion_length
+    if max_length is not None:
+        room = min(room, max_length - one.prompt_ids.numel())
+    # A prompt that leaves no room at all is the sampler's to refuse.
+    one.given = fitted(given, room) if given.ids.numel() and room > 0 else NOTHING
+    one.to_come = one.to_come[1:] if one.given is given else ()
+
+
+def _take(one: _Play, sample: Sample | None, tokenizer: PreTrainedTokenizerBase, author: Origin) -> str:
     """Add the turn; what it says, as text."""
-    ids = sample.completion_ids
-    own = author == Origin.STUDENT
-    one.turns.append(
-        Turn(
-            prompt_ids=one.prompt_ids,
-            completion_ids=ids,
-            origin=torch.full_like(ids, author),
-            behaviour_logprob=sample.logprobs if own else torch.full_like(sample.logprobs, math.nan),
-            weight_version=sample.weight_version if own else torch.full_like(ids, -1),
-            finish_reason=sample.finish_reason,
-        )
-    )
-    return chat.decode(tokenizer, ids)
+    turn = turn_of(one.prompt_ids, one.given, sample, author=author)
+    one.turns.append(replace(turn, shown=one.observation.prompt))
+    one.num_given += one.given.ids.numel()
+    return chat.decode(tokenizer, one.turns[-1].completion_ids)
 
 
 def _prepare(one: _Play, action: str) -> None:
@@ -195,8 +227,17 @@ def _answer(one: _Play, action: str) -> None:
         one.finish_reason = last.finish_reason if one.observation.done else None
 
 
+def _extra(one: _Play) -> Mapping[str, object]:
+    """The task's columns, with what the environment said of the attempt at its end."""
+    columns, feedback = one.episode.task.columns, one.observation.info.get("feedback")
+    if one.error is not None:
+        return {**columns, "environment_error": one.error}
+    return {**columns, "feedback": feedback} if isinstance(feedback, str) else columns
+
+
 def _rollout(one: _Play) -> Rollout:
     task, failed = one.episode.task, one.finish_reason == FinishReason.FAILED
+    info = one.observation.info
     reward = sum(turn.reward for turn in one.turns)
     return Rollout(
         key=one.episode.key,
@@ -207,5 +248,7 @@ def _rollout(one: _Play) -> Rollout:
         reward=None if failed or math.isnan(reward) else reward,
         correct=None if failed else one.observation.correct,
         domain=task.domain,
-        extra=task.columns if one.error is None else {**task.columns, "environment_error": one.error},
+        extra=_extra(one),
+        parsed=None if failed or "parsed" not in info else info["parsed"] is not None,
+        num_given=None if one.episode.opening is None else one.num_given,
     )

@@ -32,6 +32,7 @@ class Exam:
         environment: makes the world of one attempt; None takes one turn judged by ``verifier``.
         max_completion_length: where the suite names none. max_turns: of an attempt.
         completions: one gold completion a problem, for kind ``nll``. teacher: for kind ``reverse_kl``.
+        route: which of several teachers answers for an attempt; None for its domain's.
     """
 
     suite: Suite
@@ -42,6 +43,7 @@ class Exam:
     max_turns: int = 1
     completions: Sequence[str] = ()
     teacher: Scorer | None = None
+    route: Callable[[Rollout], str] | None = None
 
     @property
     def num_attempts(self) -> int:
@@ -79,7 +81,8 @@ def examine(exam: Exam, examinee: Examinee, *, seed: int, progress: Progress | N
         attempts = [task for task in exam.tasks for _ in range(suite.num_samples)]
         rollouts = _play(exam, examinee, attempts, seed=keyed, progress=progress)
         student, teacher = _known(examinee.scorer, suite), _known(exam.teacher, suite)
-        return reverse_kl_result(suite.name, rollouts, student, teacher)
+        routes = [exam.route(rollout) if exam.route else rollout.domain for rollout in rollouts]
+        return reverse_kl_result(suite.name, rollouts, student, teacher, routes=routes)
 
     def parses(text: str, columns: Mapping[str, object]) -> bool:
         return exam.verifier is not None and exam.verifier(text, columns).parsed is not None

@@ -18,20 +18,30 @@ def nll_result(name: str, rollouts: Sequence[Rollout], scorer: Scorer) -> SuiteR
     return _result(name, rollouts, [-column for column in _by_rollout(rollouts, scorer)])
 
 
-def reverse_kl_result(name: str, rollouts: Sequence[Rollout], student: Scorer, teacher: Scorer) -> SuiteResult:
+def reverse_kl_result(
+    name: str, rollouts: Sequence[Rollout], student: Scorer, teacher: Scorer, *, routes: Sequence[str] = ()
+) -> SuiteResult:
     """Mean log pi_S - log pi_T a token of each fresh answer, nats: the k1 estimate of KL(S||T). Lower is better.
 
     Both sides are scored by full-vocabulary softmaxes at temperature 1, whatever the sampler kept.
+
+    Args:
+        routes: one a rollout, for a teacher that stands for several.
     """
-    ours, theirs = _by_rollout(rollouts, student), _by_rollout(rollouts, teacher)
+    ours, theirs = _by_rollout(rollouts, student), _by_rollout(rollouts, teacher, routes)
     return _result(name, rollouts, [a - b for a, b in zip(ours, theirs, strict=True)])
 
 
-def _by_rollout(rollouts: Sequence[Rollout], scorer: Scorer) -> list[Tensor]:
+def _by_rollout(rollouts: Sequence[Rollout], scorer: Scorer, routes: Sequence[str] = ()) -> list[Tensor]:
     """Log-probs of each rollout's scored tokens, float64."""
     contexts = contexts_of(rollouts)
     table = batch_of(rollouts, contexts).table
-    request = ScoreRequest([context.ids for context in contexts], table["context"], table["position"])
+    request = ScoreRequest(
+        contexts=[context.ids for context in contexts],
+        context=table["context"],
+        position=table["position"],
+        routes=[routes[context.rollout] for context in contexts] if routes else (),
+    )
     logprobs = scorer.score(request).sampled.double()
     return list(logprobs.split(torch.bincount(table["rollout"], minlength=len(rollouts)).tolist()))
 

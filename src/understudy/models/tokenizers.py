@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from transformers import PreTrainedTokenizerBase
 
-from understudy.errors import TokenizerMismatchError
+from understudy.errors import RecipeError, TokenizerMismatchError
 
 if TYPE_CHECKING:
     from understudy.models.load import LoadedModel
@@ -41,6 +41,23 @@ def check_same_tokenizer(student: LoadedModel, teacher: LoadedModel) -> None:
             expected="the same id for the same token in both",
             remedy="Choose a teacher of the student's family.",
         )
+
+
+def token_id(tokenizer: PreTrainedTokenizerBase, text: str) -> int:
+    """The id of the one token that ``text`` is, special or not.
+
+    Raises:
+        RecipeError: the tokenizer reads it as none, as several, or as its unknown token.
+    """
+    ids = tokenizer.encode(text, add_special_tokens=False)
+    if len(ids) != 1 or ids[0] == getattr(tokenizer, "unk_token_id", None):
+        raise RecipeError(
+            f"objective names {text!r}, which is not one token of the student's tokenizer",
+            got=f"ids {ids}",
+            expected="a text that is one token",
+            remedy="Write its id instead, or another text.",
+        )
+    return int(ids[0])
 
 
 def share_vocabulary(student: LoadedModel, teacher: LoadedModel) -> tuple[LoadedModel, LoadedModel]:

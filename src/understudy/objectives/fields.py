@@ -41,7 +41,6 @@ def fields_of(config: type[BaseModel]) -> list[FieldEntry]:
     The constant field ``method`` is left out.
     """
     meanings = meanings_of(config)
-    defaults = config.model_construct().model_dump(mode="json", warnings=False)
     fields = {name: field for name, field in named_fields(config).items() if name != "method"}
     common = _configurations(config)[-1].model_fields
     return [
@@ -63,7 +62,7 @@ def named_fields(config: type[BaseModel]) -> Mapping[str, FieldInfo]:
 
 def notes_of(config: type[BaseModel]) -> str:
     """What the docstrings of a configuration and its bases say between their first paragraph and their ``Args``."""
-    paragraphs = []
+    paragraphs: list[str] = []
     for base in _configurations(config)[:-1]:
         paragraphs += re.split(r"^Args:$", _docstring(base), flags=re.MULTILINE)[0].strip().split("\n\n")[1:]
     return "\n\n".join(paragraphs)
@@ -99,11 +98,6 @@ def type_in_words(field: FieldInfo) -> str:
 def _configurations(config: type[BaseModel]) -> list[type[BaseModel]]:
     """The configuration and its bases, the one that all share last."""
     return [base for base in config.__mro__ if issubclass(base, BaseModel) and base is not BaseModel]
-
-
-def _by_recipe_name(config: type[BaseModel]) -> dict[str, FieldInfo]:
-    """The fields by their names in a recipe: ``lambda``, where Python has to say ``lambda_``."""
-    return {field.alias or name: field for name, field in config.model_fields.items()}
 
 
 def _docstring(config: type[BaseModel]) -> str:

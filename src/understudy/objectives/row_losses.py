@@ -118,19 +118,23 @@ def divergence(
     """A divergence on K ids under the support's normalisation (identities 5 to 7 of the method notes)."""
     if row_loss.target is None:
         raise ShapeError("a divergence on ids has no target", expected="[M, K] target log-probs")
-    target = row_loss.target.clamp_min(row_loss.target_floor)
-    if valid is not None:
-        target, live = target.masked_fill(~valid, NO_MASS), live.masked_fill(~valid, NO_MASS)
+    target, live = _counted(row_loss.target.clamp_min(row_loss.target_floor), valid), _counted(live, valid)
     target = _powered(row_loss, live, target)
     if row_loss.support in ("renormalised", "target_renormalised"):
         target = target.log_softmax(1)
     if row_loss.support == "renormalised":
         live = live.log_softmax(1)
+    target, live = _counted(target, valid), _counted(live, valid)  # a row of none was made uniform: nothing again
     if row_loss.support == "tail":
         target, live = _with_tail(target), _with_tail(live)
     if row_loss.support == "detached_log":
         return (live.exp() * (live.detach() - target)).sum(1)
     return _divergence(row_loss, live, target)
+
+
+def _counted(logprobs: Float[Tensor, "m k"], valid: Bool[Tensor, "m k"] | None) -> Float[Tensor, "m k"]:
+    """No mass at entries that do not count."""
+    return logprobs if valid is None else logprobs.masked_fill(~valid, NO_MASS)
 
 
 def _powered(row_loss: Divergence, live: Float[Tensor, "m v"], target: Float[Tensor, "m v"]) -> Float[Tensor, "m v"]:

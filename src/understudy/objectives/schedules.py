@@ -52,4 +52,6 @@ def _part(context: PlanContext, over_steps: int | None) -> float:
 
 def _refuse_negative(over_steps: int | None) -> None:
     if over_steps is not None and over_steps < 0:
-        raise RecipeError("a schedule ends before it starts", got=f"over_steps {over_steps}", expected="0 or more steps")
+        raise RecipeError(
+            "a schedule ends before it starts", got=f"over_steps {over_steps}", expected="0 or more steps"
+        )

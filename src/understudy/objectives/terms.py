@@ -20,8 +20,6 @@ from understudy.objectives.schedules import Schedule, as_schedule
 from understudy.objectives.shapes import Shape
 from understudy.objectives.signals import discounted_to_go
 from understudy.objectives.supports import OnIds, OnVocabulary
-from understudy.objectives.supports import student_top_k as student_top_k
-from understudy.objectives.supports import teacher_top_k as teacher_top_k
 from understudy.plans import Divergence, Full, Ids, Likelihood, Ratio, RowLoss, ToTarget
 from understudy.tokens import TokenTable
 

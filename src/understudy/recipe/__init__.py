@@ -1,32 +1,41 @@
 """The recipe of a run: frozen records read from YAML, checked before anything else happens."""
 
-from understudy.recipe.data import Data, Part, Source, Suite
+from understudy.recipe.data import Data, Lesson, Part, Source, Suite
+from understudy.recipe.environment import EnvironmentConfig
 from understudy.recipe.loading import differences, load_recipe, load_suite, recipe_from, to_yaml
-from understudy.recipe.models import Lora, Reference, Student, Teacher
+from understudy.recipe.models import Lora, Reference, Student
 from understudy.recipe.recipe import ObjectiveConfig, Recipe
 from understudy.recipe.run import Checkpoint, Engine, Evaluation, Optimizer, RolloutConfig
+from understudy.recipe.teachers import AnyTeacher, MixedTeachers, RoutedTeachers, Teacher, View, views_of
 from understudy.recipe.verifier import Verifier
 
 __all__ = [
+    "AnyTeacher",
     "Checkpoint",
     "Data",
     "Engine",
+    "EnvironmentConfig",
     "Evaluation",
+    "Lesson",
     "Lora",
+    "MixedTeachers",
     "ObjectiveConfig",
     "Optimizer",
     "Part",
     "Recipe",
     "Reference",
     "RolloutConfig",
+    "RoutedTeachers",
     "Source",
     "Student",
     "Suite",
     "Teacher",
     "Verifier",
+    "View",
     "differences",
     "load_recipe",
     "load_suite",
     "recipe_from",
     "to_yaml",
+    "views_of",
 ]

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from understudy.recipe.environment import EnvironmentField
 from understudy.recipe.section import FolderName, Number, Section, Text, Whole
 from understudy.recipe.verifier import Verifier, VerifierField
 
@@ -19,7 +20,9 @@ class Source(Section):
     Args:
         dataset: path of a json, jsonl, parquet or csv file, a name of the ``datasets`` hub, or ``testbed/...``.
         config, split: of a hub data set; a file has neither.
-        prompt: template over the columns, ``"{question}"``; null takes column ``prompt`` or ``messages``.
+        prompt: template over the columns, ``"{question}"``; null takes column ``prompt``, ``messages`` or
+            ``conversations``.
+        chat: a prompt that is text becomes a user's message, and the student's chat template does the rest.
         answer: column of the gold answer; null takes ``answer`` where there is one.
         verifier: how completions are judged.
         filter: only rows in which each of these columns has this value, or one of these values.
@@ -27,13 +30,14 @@ class Source(Section):
             ``error``, or is left out and counted: ``drop``.
         limit: only the first so many rows that are kept.
         completion: template of the gold completion, for methods and suites that read it; null takes column
-            ``completion``, or the last message where ``messages`` ends with the assistant.
+            ``completion``, or the last message where ``messages`` or ``conversations`` end with the assistant.
     """
 
     dataset: Text
     config: Text | None = None
     split: Text = "train"
     prompt: Text | None = None
+    chat: bool = False
     answer: Text | None = None
     verifier: VerifierField = Verifier()
     filter: dict[Text, Scalar | tuple[Scalar, ...]] = Field(default_factory=dict)
@@ -42,7 +46,18 @@ class Source(Section):
     completion: Text | None = None
 
 
-class Part(Source):
+class Lesson(Source):
+    """A set of problems to train on.
+
+    Args:
+        teacher_text: column of a completion that a teacher wrote, for methods that learn from its text: it stands for
+            what ``teacher.model`` would write.
+    """
+
+    teacher_text: Text | None = None
+
+
+class Part(Lesson):
     """One data set of a mixture, with its own prompt form and its own verifier.
 
     Args:
@@ -54,7 +69,7 @@ class Part(Source):
     weight: Number = Field(default=1.0, gt=0)
 
 
-class Data(Source):
+class Data(Lesson):
     """The problems a run trains on: one data set, or a mixture of several.
 
     Args:
@@ -67,9 +82,14 @@ class Data(Source):
     shuffle: bool = True
 
     @property
-    def parts(self) -> tuple[Source, ...]:
+    def parts(self) -> tuple[Lesson, ...]:
         """The data sets, in order: those of the mixture, or this one."""
         return self.mixture or (self,)
+
+    @property
+    def has_teacher_text(self) -> bool:
+        """Whether the data holds what a teacher wrote."""
+        return all(part.teacher_text is not None for part in self.parts)
 
     @model_validator(mode="after")
     def _is_one_or_a_mixture(self) -> Data:
@@ -77,6 +97,8 @@ class Data(Source):
             if self.dataset is None:
                 raise ValueError("data has neither dataset nor mixture")
             return self
+        if len({part.teacher_text is None for part in self.mixture}) > 1:
+            raise ValueError("some parts of data.mixture have teacher_text and others have none")
         own = set(type(self).model_fields) - {"mixture", "shuffle"}
         beside = sorted(name for name in own if getattr(self, name) != type(self)._default_of(name))
         if beside:
@@ -97,6 +119,7 @@ class Suite(Source):
             fresh answers; ``nll`` takes mean -log pi_S a token over the gold completions. Of these, lower is better.
         temperature: 0 is greedy. top_p: nucleus mass kept.
         max_completion_length: in tokens; null takes the rollout's.
+        environment: the world of an attempt; null takes the run's.
     """
 
     name: FolderName
@@ -106,6 +129,7 @@ class Suite(Source):
     temperature: Number = Field(default=1.0, ge=0, le=10)
     top_p: Number = Field(default=1.0, gt=0, le=1)
     max_completion_length: Whole | None = Field(default=None, ge=1)
+    environment: EnvironmentField | None = None
 
     @property
     def better(self) -> Literal["higher", "lower"]:

@@ -1,4 +1,4 @@
-"""Which models take part: the student that learns, the teacher that marks, the reference that anchors."""
+"""The student that learns and the reference that anchors it."""
 
 from __future__ import annotations
 
@@ -48,14 +48,6 @@ class Student(Section):
     trust_remote_code: bool = False
     ema_decay: Number | None = Field(default=None, ge=0, lt=1)
     chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
-
-
-class Teacher(Section):
-    """The model that marks the student's tokens; fields as in ``Student``."""
-
-    model: Text
-    dtype: Dtype = "float32"
-    trust_remote_code: bool = False
 
 
 class Reference(Section):

@@ -9,18 +9,25 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from understudy.objectives.fields import named_fields
+
 Path = Sequence[str | int]
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:
-    """The choice most like ``word``, or None when none is alike.
+    """The choice most like ``word``, letters in another order before other letters; None when none is alike.
 
-    >>> nearest("learning_rat", ["learning_rate", "eps"])
-    'learning_rate'
+    >>> nearest("learning_rat", ["learning_rate", "eps"]), nearest("odp", ["opd", "sod"])
+    ('learning_rate', 'opd')
     """
     by_lower = {choice.lower(): choice for choice in choices}
-    found = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
-    return by_lower[found[0]] if found else None
+    found = difflib.get_close_matches(word.lower(), by_lower, n=5, cutoff=0.6)
+
+    def likeness(choice: str) -> tuple[float, bool]:
+        ratio = difflib.SequenceMatcher(None, choice, word.lower()).ratio()
+        return ratio, sorted(choice) == sorted(word.lower())
+
+    return by_lower[max(found, key=likeness)] if found else None
 
 
 def dotted(path: Path) -> str:
@@ -30,7 +37,7 @@ def dotted(path: Path) -> str:
 
 def keys_at(model: type[BaseModel], path: Path, raw: object) -> list[str]:
     """Names of the fields of the section at ``path``; ``raw`` tells apart sections that share a place by ``method``."""
-    return list(dict.fromkeys(name for found in _sections_at(model, path, raw) for name in found.model_fields))
+    return list(dict.fromkeys(name for found in _sections_at(model, path, raw) for name in named_fields(found)))
 
 
 def field_at(model: type[BaseModel], path: Path, raw: object) -> FieldInfo | None:
@@ -38,8 +45,8 @@ def field_at(model: type[BaseModel], path: Path, raw: object) -> FieldInfo | Non
     if not path:
         return None
     for section in _sections_at(model, path[:-1], raw):
-        if path[-1] in section.model_fields:
-            return section.model_fields[str(path[-1])]
+        if path[-1] in named_fields(section):
+            return named_fields(section)[str(path[-1])]
     return None
 
 
@@ -66,17 +73,25 @@ def methods_in(annotation: Any) -> list[str]:
 
 
 def _sections_at(model: type[BaseModel], path: Path, raw: object) -> list[type[BaseModel]]:
-    sections = [model]
+    sections, is_name = [model], False
     for part in path:
         raw = child(raw, part)
-        if isinstance(part, int):
+        if isinstance(part, int) or is_name:
+            is_name = False
             continue
-        fields = [section.model_fields[part] for section in sections if part in section.model_fields]
-        sections = [inner for field in fields for inner in _sections_in(field.annotation)]
-        method = raw.get("method") if isinstance(raw, dict) else None
-        chosen = [section for section in sections if method in _methods_of(section)]
-        sections = chosen or sections
+        fields = [named_fields(section)[part] for section in sections if part in named_fields(section)]
+        sections = _meant([inner for field in fields for inner in _sections_in(field.annotation)], raw)
+        is_name = any(get_origin(field.annotation) is dict for field in fields)
     return sections
+
+
+def _meant(sections: list[type[BaseModel]], raw: object) -> list[type[BaseModel]]:
+    """The sections of one place that ``raw`` means: by its method, or the last one that needs a field it has."""
+    if not isinstance(raw, dict) or len(sections) < 2:
+        return sections
+    by_method = [section for section in sections if raw.get("method") in _methods_of(section)]
+    needed = [(s, {name for name, field in named_fields(s).items() if field.is_required()}) for s in sections]
+    return by_method or [section for section, names in needed if names & set(raw)][-1:] or sections
 
 
 def _sections_in(annotation: Any) -> list[type[BaseModel]]:

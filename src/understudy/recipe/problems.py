@@ -11,9 +11,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from understudy.errors import RecipeError
+from understudy.objectives.fields import bounds_in_words
 from understudy.recipe.outline import child, dotted, field_at, has_child, keys_at, methods_in, nearest
 
-_BOUNDS = {"gt": "greater than", "ge": "at least", "lt": "less than", "le": "at most"}
 _KINDS = {
     "string_type": "a string",
     "string_too_short": "a string that is not empty",
@@ -132,23 +132,12 @@ def _expected(detail: ErrorDetails, path: Sequence[str | int], model: type[BaseM
         return str(detail["ctx"]["error"])
     if kind in ("model_type", "model_attributes_type"):
         return f"a section with {', '.join(keys_at(model, path, raw))}"
-    bounds = _bounds(field_at(model, path, raw))
+    bounds = bounds_in_words(field_at(model, path, raw))
     if kind in _KINDS:
         return f"{_KINDS[kind]}, {bounds}" if bounds else _KINDS[kind]
     return bounds or message.removeprefix("Input should be ").removeprefix("Input should ").removeprefix(
         "Value error, "
     )
-
-
-def _bounds(field: Any) -> str:
-    """``greater than 0 and at most 10``, from the field's constraints."""
-    found = [
-        f"{words} {getattr(part, name)}"
-        for name, words in _BOUNDS.items()
-        for part in (field.metadata if field else ())
-        if getattr(part, name, None) is not None
-    ]
-    return " and ".join(found)
 
 
 def _short(value: object) -> str:

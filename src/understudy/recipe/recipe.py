@@ -8,9 +8,12 @@ from pydantic import Field, model_validator
 
 from understudy.objectives.methods import AnyMethod
 from understudy.recipe.data import Data
-from understudy.recipe.models import ReferenceField, Student, Teacher
+from understudy.recipe.environment import EnvironmentConfig, EnvironmentField
+from understudy.recipe.models import ReferenceField, Student
 from understudy.recipe.run import Checkpoint, Engine, Evaluation, Optimizer, RolloutConfig
 from understudy.recipe.section import FolderName, Section, Text, Whole
+from understudy.recipe.teachers import Teacher, TeacherField, views_of
+from understudy.recipe.trackers import TrackerNames
 
 ObjectiveConfig = AnyMethod
 """The config of a method, told apart by its field ``method``."""
@@ -21,17 +24,20 @@ class Recipe(Section):
 
     Args:
         name: the run's folder is ``output/name``; null takes the recipe file's stem. seed: of every random draw.
-        student, teacher, reference: the models. data: what is trained on. rollout: how the student is sampled.
+        student, teacher, reference: the models. data: what is trained on. environment: the world of an attempt.
+        rollout: how the student is sampled.
         objective: the method, by its field ``method``. optimizer: AdamW. steps: optimiser rounds.
         evaluation, checkpoint, engine: see there. output: folder of all runs.
+        report_to: trackers that are told the figures as well: tensorboard, wandb, trackio.
     """
 
     name: FolderName | None = None
     seed: Whole = Field(default=0, ge=0, lt=2**63)
     student: Student
-    teacher: Teacher | None = None
+    teacher: TeacherField | None = None
     reference: ReferenceField | None = None
     data: Data
+    environment: EnvironmentField = EnvironmentConfig()
     rollout: RolloutConfig = RolloutConfig()
     objective: ObjectiveConfig
     optimizer: Optimizer = Optimizer()
@@ -40,11 +46,40 @@ class Recipe(Section):
     checkpoint: Checkpoint = Checkpoint()
     engine: Engine = Engine()
     output: Text = "runs"
+    report_to: TrackerNames = ()
 
     @property
     def run_directory(self) -> Path:
         """Folder of the run."""
         return Path(self.output) / (self.name or "unnamed")
+
+    @property
+    def teachers(self) -> dict[str, Teacher]:
+        """Every model behind the section ``teacher``, by its name in messages and tables."""
+        return {} if self.teacher is None else self.teacher.members
+
+    @property
+    def keeps_initial(self) -> bool:
+        """Whether a scorer asks for the student's weights as they were before step 0."""
+        anchored = self.reference is not None and self.reference.model == "initial"
+        return anchored or any(one.weights == "initial" for one in self.teachers.values())
+
+    @model_validator(mode="after")
+    def _teachers_have_what_they_need(self) -> Recipe:
+        if self.student.ema_decay is None and any(one.weights == "ema" for one in self.teachers.values()):
+            raise ValueError("a teacher with weights 'ema' needs an average: set student.ema_decay, such as 0.999")
+        if self.rollout.num_generations < 2 and any(view.kind == "peers" for view in views_of(self.teacher)):
+            raise ValueError("a view of kind 'peers' needs a group: set rollout.num_generations to at least 2")
+        return self
+
+    @model_validator(mode="after")
+    def _episodes_have_room(self) -> Recipe:
+        if self.environment.num_turns > 1 and self.rollout.max_turns == 1:
+            raise ValueError(
+                f"environment {self.environment.kind} takes up to {self.environment.num_turns} turns, but "
+                "rollout.max_turns is 1: every episode would end after its first"
+            )
+        return self
 
     @model_validator(mode="after")
     def _best_is_a_suite(self) -> Recipe:

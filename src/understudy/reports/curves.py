@@ -50,6 +50,10 @@ PLANS = (
         },
     ),
     ChartPlan("Truncated completions", "share", {"completions/clipped_ratio": "cut by the limit"}, form="share"),
+    ChartPlan(
+        "Begun by the teacher", "share of tokens", {"prefix/share": "written beforehand"}, form="share", wanted=False
+    ),
+    ChartPlan("Answers not read", "share", {"parse_failure_rate": "no answer found"}, form="share", wanted=False),
     ChartPlan("Gates", "share of tokens in each term", {}, prefix="gate/", form="share"),
     ChartPlan("Loss", "mean over the updates of a step", {"loss": "loss"}, prefix="loss/", wanted=False),
     ChartPlan(

@@ -28,8 +28,8 @@ def facts_of(run: RunRecord) -> dict[str, str]:
     facts = {
         "Method": summary.get("method") or run.setting("objective", "method"),
         "Student": _model(run.setting("student")),
-        "Teacher": _model(run.setting("teacher")),
-        "Data": run.setting("data", "dataset"),
+        "Teacher": _teacher(run.setting("teacher")),
+        "Data": ", ".join(run.datasets),
         "Steps": _steps(run),
         "Time": duration(_seconds(run)),
         "Seed": seed,
@@ -58,6 +58,15 @@ def _model(section: object) -> str:
         return ""
     rank = as_mapping(model.get("lora")).get("rank")
     return f"{name}, LoRA of rank {rank}" if rank is not None else str(name)
+
+
+def _teacher(section: object) -> str:
+    """One model, several by route, or a mixture."""
+    teacher = as_mapping(section)
+    routes, parts = as_mapping(teacher.get("routes")), teacher.get("mixture")
+    if isinstance(parts, list):
+        return " + ".join(f"{as_mapping(part).get('weight')} × {_model(part)}" for part in parts)
+    return ", ".join(f"{name}: {_model(one)}" for name, one in routes.items()) or _model(section)
 
 
 def _steps(run: RunRecord) -> str:

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from markupsafe import Markup
 
@@ -96,7 +97,8 @@ def _rollout(
     ]
     others = _others(rollout)
     if others:
-        facts.append(f"{'partly ' if _has_own(rollout) else ''}written by {' and '.join(others)}")
+        whose = f"{'partly ' if _has_own(rollout) else ''}written by {' and '.join(others)}"
+        facts.append(_beginning(rollout) or whose)
     return RolloutView(
         anchor=f"step-{rollout.step}-rollout-{rollout.index}",
         problem=rollout.problem,
@@ -113,6 +115,17 @@ def _others(rollout: SavedRollout) -> list[str]:
     """Who besides the student chose tokens of the rollout."""
     origins = sorted({origin for turn in rollout.turns for origin in turn.origin} - {Origin.STUDENT})
     return [f"the {_name(origin)}" for origin in origins]
+
+
+def _beginning(rollout: SavedRollout) -> str:
+    """What a teacher wrote of a rollout before the student's first token; nothing where the student wrote none."""
+    if not _has_own(rollout):
+        return ""
+    turns = list(takewhile(lambda turn: set(turn.origin) == {Origin.TEACHER}, rollout.turns))
+    tokens = list(takewhile(lambda origin: origin == Origin.TEACHER, rollout.turns[len(turns)].origin))
+    parts = [count(len(turns), "turn")] if turns else []
+    parts += [count(len(tokens), "token")] if tokens else []
+    return f"begun by the teacher: {' and '.join(parts)}" if parts else ""
 
 
 def _has_own(rollout: SavedRollout) -> bool:

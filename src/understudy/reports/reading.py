@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +41,19 @@ class RunRecord:
         named = (self.summary or {}).get("name") or self.recipe.get("name")
         return str(named or self.path.resolve().name)
 
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """Names of all models in the recipe's section ``teacher``, whether it is one, a route or a mixture."""
+        return tuple(dict.fromkeys(_models_in(self.setting("teacher"))))
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """Names of the data sets that are trained on."""
+        data = as_mapping(self.setting("data"))
+        mixture = data.get("mixture")
+        names = [as_mapping(part).get("dataset") for part in (data, *(mixture if isinstance(mixture, list) else ()))]
+        return tuple(dict.fromkeys(str(name) for name in names if name))
+
     def setting(self, *keys: str) -> object:
         """A field of the recipe, such as ``setting("student", "model")``; None where it has none."""
         value: object = self.recipe
@@ -74,6 +87,15 @@ def read_run(path: Path) -> RunRecord:
         summary=summary,
         notes=tuple(notes),
     )
+
+
+def _models_in(section: object) -> Iterator[str]:
+    inner = list(section) if isinstance(section, list) else list(as_mapping(section).values())
+    name = as_mapping(section).get("model")
+    if isinstance(name, str):
+        yield name
+    for part in inner:
+        yield from _models_in(part)
 
 
 def _text(path: Path, notes: list[str]) -> str:

@@ -1,7 +1,7 @@
 """Problems and how their answers are judged."""
 
 from understudy.tasks.loaders import Loaded, load, load_tasks, loaded_from, tasks_from
-from understudy.tasks.prompts import gold_completion
+from understudy.tasks.prompts import gold_completion, teacher_text
 from understudy.tasks.rows import Row, is_file_name
 from understudy.tasks.sources import data_fingerprint, domain_of, read_rows
 from understudy.tasks.templates import Template, parse_template
@@ -24,5 +24,6 @@ __all__ = [
     "parse_template",
     "read_rows",
     "tasks_from",
+    "teacher_text",
     "verifier_from",
 ]

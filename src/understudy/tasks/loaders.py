@@ -13,7 +13,7 @@ from understudy.errors import DataError, UserMistakeError
 from understudy.protocols import Prompt, Task
 from understudy.recipe import Source
 from understudy.tasks.filters import row_filter, values_found
-from understudy.tasks.prompts import completion_reader, prompt_reader
+from understudy.tasks.prompts import completion_reader, prompt_reader, teacher_text_reader
 from understudy.tasks.rows import Row
 from understudy.tasks.sources import domain_of, read_rows
 from understudy.tasks.templates import MissingValueError, missing_column
@@ -113,7 +113,7 @@ def _checker(source: Source) -> Callable[[Mapping[str, object]], Callable[[], ob
     """
     verify = verifier_from(source.verifier, source.answer)
     begin: Any = getattr(verify, "check", None)
-    read_completion = completion_reader(source)
+    read_completion, read_teacher = completion_reader(source), teacher_text_reader(source)
 
     def check(columns: Mapping[str, object]) -> Callable[[], object]:
         if source.answer is not None and source.answer not in columns:
@@ -121,6 +121,7 @@ def _checker(source: Source) -> Callable[[Mapping[str, object]], Callable[[], ob
         if source.answer is not None and columns[source.answer] is None and verify is not None:
             golds_of(columns, source.answer)  # also for a verifier that would not look
         read_completion(columns)
+        read_teacher(columns)
         if begin is not None:
             return begin(columns)
         if verify is not None:

@@ -6,33 +6,34 @@ from collections.abc import Callable, Mapping, Sequence
 
 from understudy.errors import DataError
 from understudy.protocols import Message, Prompt, Task
-from understudy.recipe import Part, Source, Suite
-from understudy.tasks.templates import MissingValueError, missing_column, parse_template
+from understudy.recipe import Lesson, Part, Source, Suite
+from understudy.tasks.templates import MissingValueError, missing_column, parse_template, text_of
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
+SPEAKERS = {"human": "user", "gpt": "assistant"}
+"""What a column ``conversations``, a list of {from: ..., value: ...} as ShareGPT wrote it, calls the roles."""
 
 Columns = Mapping[str, object]
 
 
 def prompt_reader(source: Source) -> Callable[[Columns], Prompt]:
-    """A function from a row's columns to its prompt: template, column ``prompt``, or ``messages``.
+    """A function from a row's columns to its prompt: template, column ``prompt``, ``messages`` or ``conversations``.
 
-    An answer of the assistant at the end of ``messages`` is the gold completion, not part of the prompt.
+    An answer of the assistant at the end of messages is the gold completion, not part of the prompt. With ``chat``
+    text becomes one message of a user.
 
     Raises:
         RecipeError: the template cannot be read.
     """
-    if source.prompt is None:
-        return _prompt_column
-    template = parse_template(source.prompt, field=_field(source, "prompt"))
-    return lambda columns: _usable(template.render(columns), "the prompt", template.columns[0])
+    read = _prompt_column if source.prompt is None else _template_reader(source.prompt, source)
+    return (lambda columns: _said(read(columns))) if source.chat else read
 
 
 def completion_reader(data: Source) -> Callable[[Columns], str | None]:
     """A function from a row's columns to its gold completion; None where the row has none.
 
     It reads the template ``data.completion``; without one, column ``completion`` (text, or a message list whose last
-    message counts), or else an assistant's message at the end of ``messages``.
+    message counts), or else an assistant's message at the end of ``messages`` or ``conversations``.
 
     Raises:
         RecipeError: the template cannot be read.
@@ -60,8 +61,37 @@ def gold_completion(source: Source, task: Task) -> str:
     return text
 
 
+def _template_reader(text: str, source: Source) -> Callable[[Columns], Prompt]:
+    template = parse_template(text, field=_field(source, "prompt"))
+    return lambda columns: _usable(template.render(columns), "the prompt", template.columns[0])
+
+
+def _said(prompt: Prompt) -> Prompt:
+    return [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+
+
+def teacher_text_reader(source: Source) -> Callable[[Columns], str | None]:
+    """A function from a row's columns to what a teacher wrote; None where the recipe names no column of it."""
+    name = source.teacher_text if isinstance(source, Lesson) else None
+    if name is None:
+        return lambda _: None
+    return lambda columns: _usable(text_of(columns, name), f"column {name!r}", name)
+
+
+def teacher_text(source: Source, task: Task) -> str:
+    """What a teacher wrote to a task, for methods that learn from its text.
+
+    Raises:
+        DataError: the task's row has nothing there, or the recipe names no column.
+    """
+    text = teacher_text_reader(source)(task.columns)
+    if text is None:
+        raise DataError(f"data set {source.dataset} names no text of a teacher", expected="teacher_text: COLUMN")
+    return text
+
+
 def _prompt_column(columns: Columns) -> Prompt:
-    name = "prompt" if "prompt" in columns else "messages"
+    name = next((name for name in ("prompt", "messages", "conversations") if name in columns), "prompt")
     if name not in columns:
         error = missing_column("prompt", columns)
         error.remedy = error.remedy or "Set data.prompt to a template such as '{question}'."
@@ -72,7 +102,7 @@ def _prompt_column(columns: Columns) -> Prompt:
     if value is None:
         raise MissingValueError(f"column {name!r} holds no prompt", column=name, got="None")
     messages = _messages(value, name)
-    if name == "messages" and messages[-1]["role"] == "assistant":
+    if name != "prompt" and messages[-1]["role"] == "assistant":
         messages = messages[:-1]
     if not messages:
         raise DataError(f"column {name!r} holds no message before the assistant's")
@@ -83,8 +113,8 @@ def _completion_column(columns: Columns) -> str | None:
     value = columns.get("completion")
     if isinstance(value, str):
         return value
-    name = "completion" if value is not None else "messages"
-    if columns.get(name) is None:
+    name = next((name for name in ("completion", "messages", "conversations") if columns.get(name) is not None), "")
+    if not name:
         return None
     last = _messages(columns[name], name)[-1]
     content = last.get("content")
@@ -93,8 +123,12 @@ def _completion_column(columns: Columns) -> str | None:
 
 def _messages(value: object, name: str) -> Sequence[Message]:
     expected = "a list of {role: ..., content: ...}"
-    if not isinstance(value, list | tuple) or not value:
+    if not isinstance(value, list | tuple):
         raise DataError(f"column {name!r} is no message list", got=repr(value)[:80], expected=expected)
+    if not value:
+        raise MissingValueError(f"column {name!r} is no message list", column=name, got="[]", expected=expected)
+    if name == "conversations":
+        value = [_spoken(turn) for turn in value]
     for number, message in enumerate(value, start=1):
         where = f"column {name!r}, message {number}"
         if not isinstance(message, Mapping) or not isinstance(message.get("role"), str):
@@ -104,6 +138,13 @@ def _messages(value: object, name: str) -> Sequence[Message]:
         if not isinstance(message.get("content"), str) and not message.get("tool_calls"):
             raise DataError(f"{where} has no text", got=repr(message.get("content"))[:80], expected="content: text")
     return list(value)
+
+
+def _spoken(turn: object) -> object:
+    """A message from {from: ..., value: ...}; anything else is left for the messages' own checks."""
+    if not isinstance(turn, Mapping) or "from" not in turn:
+        return turn
+    return {"role": SPEAKERS.get(str(turn["from"]), turn["from"]), "content": turn.get("value")}
 
 
 def _usable(text: str, what: str, column: str) -> str:

@@ -75,6 +75,23 @@ GSM8K_STUDENT = replace(
     GSM8K_TEACHER, architecture=Architecture(layers=2), foreign_share=1.0, foreign_from=450, steps=600, seed=2
 )
 
+REMEMBER_DIGIT_TEACHER = Schooling(
+    Architecture(layers=2, width=32, heads=2, kv_heads=1, head_width=16, mlp_width=64),
+    foreign_share=0.0,
+    steps=140,
+    batch_size=32,
+    learning_rate=1e-2,
+    seed=1,
+    subject="remember-digit",
+)
+REMEMBER_DIGIT_STUDENT = replace(
+    REMEMBER_DIGIT_TEACHER,
+    architecture=replace(REMEMBER_DIGIT_TEACHER.architecture, layers=1),
+    foreign_share=0.5,
+    foreign_from=70,
+    seed=2,
+)
+
 
 def config_of(
     architecture: Architecture,

@@ -34,7 +34,7 @@ def school(schooling: Schooling, *, name: str, progress: Progress | None = None)
     Args:
         schooling: architecture, data and optimiser. name: of the model, for ``progress``.
     """
-    with _one_thread():
+    with one_thread():
         return _school(schooling, name=name, progress=progress)
 
 
@@ -92,7 +92,7 @@ def lessons(schooling: Schooling, step: int, stream: Iterator[Lesson], *, tokeni
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Products this small gain little from a second thread, and on a busy machine waiting for it costs tenfold."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerFast
 
-from understudy.protocols import Task
-from understudy.testbed import gsm8k, multiplication, tokenizer
+from understudy.testbed import gsm8k, remembering, tokenizer, two_tasks, wordy
 from understudy.testbed.lesson import Lesson
 
 
@@ -29,19 +28,13 @@ class Subject:
     definition: Callable[[], Sequence[object]]
 
 
-def _products(seed: int) -> Iterator[Lesson]:
-    for problem in multiplication.draw_problems("train", seed=seed):
-        manners = multiplication.carried_solution(problem), multiplication.foreign_solution(problem)
-        yield Lesson(Task(problem.name, problem.prompt), *manners)
-
-
 MULTIPLICATION_VERSION = 1
 """Raised when the same schooling would give other weights: the task, the tokenizer's making or ``school`` changed."""
 
 SUBJECTS: Mapping[str, Subject] = {
     "multiplication": Subject(
         build_tokenizer=tokenizer.build_tokenizer,
-        lessons=_products,
+        lessons=two_tasks.products,
         vocab_size=len(tokenizer.SPECIALS) + len(tokenizer.CHARACTERS),
         context_tokens=tokenizer.CONTEXT_TOKENS,
         definition=lambda: [tokenizer.SPECIALS, tokenizer.CHARACTERS, MULTIPLICATION_VERSION],
@@ -52,6 +45,34 @@ SUBJECTS: Mapping[str, Subject] = {
         vocab_size=gsm8k.VOCAB_SIZE,
         context_tokens=gsm8k.CONTEXT_TOKENS,
         definition=gsm8k.definition,
+    ),
+    "remember-digit": Subject(
+        build_tokenizer=remembering.build_tokenizer,
+        lessons=remembering.lessons,
+        vocab_size=remembering.VOCAB_SIZE,
+        context_tokens=remembering.CONTEXT_TOKENS,
+        definition=remembering.definition,
+    ),
+    "two-tasks": Subject(
+        build_tokenizer=tokenizer.build_tokenizer,
+        lessons=two_tasks.lessons,
+        vocab_size=len(tokenizer.SPECIALS) + len(tokenizer.CHARACTERS),
+        context_tokens=tokenizer.CONTEXT_TOKENS,
+        definition=lambda: ["two-tasks", tokenizer.SPECIALS, tokenizer.CHARACTERS, two_tasks.VERSION],
+    ),
+    "two-tasks-untidy": Subject(
+        build_tokenizer=tokenizer.build_tokenizer,
+        lessons=two_tasks.untidy_lessons,
+        vocab_size=len(tokenizer.SPECIALS) + len(tokenizer.CHARACTERS),
+        context_tokens=tokenizer.CONTEXT_TOKENS,
+        definition=lambda: ["two-tasks-untidy", tokenizer.SPECIALS, tokenizer.CHARACTERS, two_tasks.VERSION],
+    ),
+    "wordy-two-tasks": Subject(
+        build_tokenizer=wordy.build_tokenizer,
+        lessons=two_tasks.wordy_lessons,
+        vocab_size=wordy.VOCAB_SIZE,
+        context_tokens=wordy.CONTEXT_TOKENS,
+        definition=wordy.definition,
     ),
 }
 """By the name that a ``Schooling`` gives."""

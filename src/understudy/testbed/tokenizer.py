@@ -12,13 +12,18 @@ CONTEXT_TOKENS = 128
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
-    """A character-level tokenizer that opens every text with ``<bos>`` and maps other characters to ``<unk>``.
+    """The character-level tokenizer of multiplication and what shares its models.
 
     >>> tokenizer = build_tokenizer()
     >>> tokenizer.decode(tokenizer("12*3:")["input_ids"], skip_special_tokens=True)
     '12*3:'
     """
-    vocabulary = {symbol: index for index, symbol in enumerate((*SPECIALS, *CHARACTERS))}
+    return character_tokenizer(CHARACTERS, context_tokens=CONTEXT_TOKENS)
+
+
+def character_tokenizer(characters: str, *, context_tokens: int) -> PreTrainedTokenizerFast:
+    """A character-level tokenizer that opens every text with ``<bos>`` and maps other characters to ``<unk>``."""
+    vocabulary = {symbol: index for index, symbol in enumerate((*SPECIALS, *characters))}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
     tokenizer.decoder = decoders.Fuse()
@@ -32,5 +37,5 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
         pad_token=PAD,
         unk_token=UNKNOWN,
         clean_up_tokenization_spaces=False,
-        model_max_length=CONTEXT_TOKENS,
+        model_max_length=context_tokens,
     )

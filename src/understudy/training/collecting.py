@@ -26,9 +26,10 @@ class Collector:
 
     Args:
         tasks: the training set. seed: of the run. prompts_per_step: problems a step.
-        num_generations: attempts at each; a gold completion is taken once.
+        num_generations: attempts at each; a completion that stands in the data is taken once.
         write: a function for each writer in use. mix: their shares. shuffle: a new order each epoch.
         order: of each epoch, for a mixture; None takes every task once an epoch.
+        from_data: the writers whose completions stand in the data.
     """
 
     tasks: Sequence[Task]
@@ -39,6 +40,7 @@ class Collector:
     mix: RolloutMix = ON_POLICY
     shuffle: bool = True
     order: Order | None = None
+    from_data: frozenset[Writer] = frozenset({"data"})
 
     def __post_init__(self) -> None:
         if self.order is None:
@@ -50,10 +52,10 @@ class Collector:
         by_writer: dict[Writer, list[Episode]] = {}
         for group, task in enumerate(self.tasks_of(step)):
             writer = self.writer_of(step, group)
-            attempts = 1 if writer == "data" else self.num_generations
+            attempts = 1 if writer in self.from_data else self.num_generations
             first = group * self.num_generations
             assigned = by_writer.setdefault(writer, [])
-            assigned.extend(Episode(task, first + attempt, group) for attempt in range(attempts))
+            assigned.extend(Episode(task, first + attempt, group, attempt) for attempt in range(attempts))
         rollouts = [r for writer, assigned in by_writer.items() for r in self.write[writer](assigned, step, progress)]
         return sorted(rollouts, key=lambda rollout: rollout.key)
 

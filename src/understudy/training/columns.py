@@ -104,10 +104,11 @@ def with_scorer(table: TokenTable, name: str, scorer: Scorer, scoring: Scoring) 
         context=reading.context,
         position=reading.position,
         ids=_joined_ids(table, columns),
-        top_k=needs.top_k.get(name, 0),
+        top_k=scorer.capabilities.width(needs.top_k.get(name, 0)),
         entropy=needs.has_column(name, "entropy"),
         hidden=name in needs.hidden,
         temperature=scoring.temperature,
+        routes=reading.routes,
     )
     return _written(table, name, scorer.score(request), columns=columns)
 
@@ -124,6 +125,7 @@ def with_late_ids(table: TokenTable, scorers: Mapping[str, Scorer], scoring: Sco
                 position=reading.position,
                 ids=_joined_ids(table, columns),
                 temperature=scoring.temperature,
+                routes=reading.routes,
             )
             table = _with_wide_scores(table, name, scorer.score(request), columns=columns)
     return table
@@ -143,6 +145,7 @@ def _rescored(policy: Policy, rows: Tensor, scoring: Scoring) -> Tensor:
             context=reading.context[rows],
             position=reading.position[rows],
             temperature=scoring.temperature,
+            routes=reading.routes,
         )
     ).sampled
 

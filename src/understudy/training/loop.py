@@ -13,10 +13,10 @@ from understudy.training.interruption import Stop, listening
 from understudy.training.progress import Display, Silent
 from understudy.training.rollout_files import Decode
 from understudy.training.run_directory import RunDirectory
-from understudy.training.session import Best, Evaluate, LoopSettings, Report, Session
+from understudy.training.session import Best, Describe, Evaluate, LoopSettings, Report, Session
 from understudy.training.step import Parts
 
-__all__ = ["Best", "Evaluate", "LoopSettings", "Outcome", "Report", "run"]
+__all__ = ["Best", "Describe", "Evaluate", "LoopSettings", "Outcome", "Report", "run"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ def run(
     evaluate: Evaluate | None = None,
     decode: Decode | None = None,
     reports: Sequence[Report] = (),
+    describe: Describe | None = None,
     display: Display | None = None,
 ) -> Outcome:
     """Train to ``parts.settings.total_steps``, from the last whole checkpoint of ``directory`` if there is one.
@@ -56,7 +57,8 @@ def run(
 
     Args:
         evaluate: examines the student before, during and after. decode: completion ids to text, for rollout files.
-        reports: told every line of figures. display: shown the progress.
+        reports: told every line of figures. describe: writes pages beside a checkpoint's weights.
+        display: shown the progress.
     Raises:
         CapabilityError: before step 0, a scorer cannot give what the objective needs.
         CheckpointError: none can be read, or one cannot be written.
@@ -74,6 +76,7 @@ def run(
         reports=reports,
         display=display,
         stop=stop,
+        describe=describe,
     )
     started = time.perf_counter()
     with listening(stop):

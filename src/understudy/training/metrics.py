@@ -13,19 +13,24 @@ from torch import Tensor
 
 from understudy.rollouts import FinishReason, Origin, Rollout
 from understudy.tokens import TokenTable
+from understudy.training.divergence_metrics import divergence_figures, domain_figures
 from understudy.training.step import StepResult
-
-_LARGEST_RATIO = 20.0
-"""Log ratios are cut to this in ``kl/k3`` only, where one wild token would drown the rest."""
+from understudy.world import SingleProcess, World
 
 
-def figures_of(result: StepResult) -> dict[str, float]:
-    """All figures of one step; a figure that nothing tells is absent."""
+def figures_of(result: StepResult, *, world: World | None = None, domains: Sequence[str] = ()) -> dict[str, float]:
+    """All figures of one step; a figure that nothing tells is absent.
+
+    Args:
+        world, domains: see ``domain_figures``; the other figures are of this rank's rollouts.
+    """
     table = result.batch.table
     return {
         **update_figures(result),
         **rollout_figures(table, result.rollouts),
+        **prefix_figures(result.rollouts),
         **divergence_figures(table),
+        **domain_figures(table, world=world or SingleProcess(), domains=domains),
         **surprisal_figures(table),
         **distribution_figures(table),
         **_unaligned(result),
@@ -59,9 +64,9 @@ def update_figures(result: StepResult) -> dict[str, float]:
 
 
 def rollout_figures(table: TokenTable, rollouts: Sequence[Rollout]) -> dict[str, float]:
-    """Lengths of all completions, and how the student's own attempts (and the teacher's) were graded.
+    """Lengths and turns of all rollouts, and how the student's own attempts (and the teacher's) were graded.
 
-    Empty and failed rollouts count as the student's, with length 0.
+    Empty and failed rollouts count as the student's, with length 0; so does a rollout that a teacher only began.
     """
     if not rollouts:
         return {"rollouts/failed": 0.0}
@@ -73,33 +78,28 @@ def rollout_figures(table: TokenTable, rollouts: Sequence[Rollout]) -> dict[str,
         "completions/min_length": float(lengths.min()),
         "completions/max_length": float(lengths.max()),
         "completions/clipped_ratio": float(table.rollouts["truncated"].double().mean()),
+        "rollouts/mean_turns": fmean(len(rollout.turns) for rollout in rollouts),
         "rollouts/failed": float(sum(rollout.finish_reason is FinishReason.FAILED for rollout in rollouts)),
+        **_unread(rollouts, ~by_teacher & ~by_data),
         **_grades(table, ~by_teacher & ~by_data, prefix=""),
         **_grades(table, by_teacher, prefix="teacher/"),
     }
 
 
-def divergence_figures(table: TokenTable) -> dict[str, float]:
-    """Reverse KL over the student's tokens by the estimators k1 and k3, k1 also for each of several domains.
+def prefix_figures(rollouts: Sequence[Rollout]) -> dict[str, float]:
+    """What a teacher wrote beforehand of the rollouts that it was to begin: a prefix, or replayed turns.
 
-    Where only the teacher was scored, the sampler's log-probs stand for the student's.
+    ``prefix/share`` of their tokens, ``prefix/mean_length`` in tokens, and how many have nothing else: ``prefix/only``.
     """
-    own = table["origin"] == Origin.STUDENT
-    if "teacher_logprob" not in table.tokens or not bool(own.any()):
+    begun = [(one.num_given, sum(turn.completion_ids.numel() for turn in one.turns)) for one in rollouts]
+    pairs = [(given, total) for given, total in begun if given is not None]
+    if not pairs:
         return {}
-    student = table.tokens.get("student_logprob", table["behaviour_logprob"])
-    advantage = (table["teacher_logprob"] - student)[own].double()
-    bounded = advantage.clamp(-_LARGEST_RATIO, _LARGEST_RATIO)
-    figures = {
-        "kl/reverse_k1": float(-advantage.mean()),
-        "kl/k3": float((bounded.exp() - bounded - 1).mean()),
+    return {
+        "prefix/share": sum(given for given, _ in pairs) / max(1, sum(total for _, total in pairs)),
+        "prefix/mean_length": fmean(given for given, _ in pairs),
+        "prefix/only": float(sum(0 < given == total for given, total in pairs)),
     }
-    names = sorted(set(table.domains))
-    if len(names) > 1:
-        domain = torch.tensor([names.index(name) for name in table.domains])[table["rollout"][own]]
-        for number, name in enumerate(names):
-            figures |= _mean_of(f"kl/reverse_k1/{name or 'none'}", -advantage[domain == number])
-    return figures
 
 
 def surprisal_figures(table: TokenTable) -> dict[str, float]:
@@ -131,10 +131,15 @@ def distribution_figures(table: TokenTable) -> dict[str, float]:
 
 
 def _unaligned(result: StepResult) -> dict[str, float]:
-    """Tokens that some scorer's view has no place for, where there are any."""
+    """Tokens that some scorer's view has no place for, and rollouts that have no other, where there are any."""
+    table = result.batch.table
     scored = sum(int((turn.origin != Origin.ENVIRONMENT).sum()) for r in result.rollouts for turn in r.turns)
-    missing = scored - result.batch.table.num_tokens
-    return {"rollouts/unaligned_tokens": float(missing)} if missing else {}
+    missing = scored - table.num_tokens
+    if not missing:
+        return {}
+    left = torch.bincount(table["rollout"], minlength=table.num_rollouts)
+    lost = (left == 0) & (table.rollouts["num_tokens"] > 0)
+    return {"rollouts/unaligned_tokens": float(missing), "rollouts/unaligned": float(lost.sum())}
 
 
 def _wrote(table: TokenTable, origin: Origin) -> Tensor:
@@ -149,6 +154,12 @@ def _grades(table: TokenTable, rollouts: Tensor, *, prefix: str) -> dict[str, fl
         values = table.rollouts[column][rollouts]
         figures |= _mean_of(prefix + name, values[~values.isnan()])
     return figures
+
+
+def _unread(rollouts: Sequence[Rollout], own: Tensor) -> dict[str, float]:
+    """The share of the student's answers that no verifier could read, where one looked."""
+    parsed = [one.parsed for one, mine in zip(rollouts, own.tolist(), strict=True) if mine and one.parsed is not None]
+    return {"parse_failure_rate": 1 - fmean(parsed)} if parsed else {}
 
 
 def _mean_of(name: str, values: Tensor) -> dict[str, float]:

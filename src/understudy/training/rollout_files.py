@@ -16,7 +16,7 @@ from torch import Tensor
 from understudy.errors import DataError
 from understudy.objectives.objective import plan_columns
 from understudy.rollouts import FinishReason, Rollout, Turn
-from understudy.tokens import SCORED_ORIGINS, TokenTable
+from understudy.tokens import TokenTable
 from understudy.training.durable import write_file
 from understudy.training.step import StepResult
 
@@ -35,6 +35,8 @@ _SCHEMA = {
     "correct": pa.bool_(),
     "finish_reason": pa.string(),
     "extra": pa.string(),
+    "parsed": pa.bool_(),
+    "num_given": pa.int64(),
     "turn": pa.int64(),
     "turn_reward": pa.float64(),
     "turn_finish_reason": pa.string(),
@@ -45,6 +47,7 @@ _SCHEMA = {
     "origin": pa.list_(pa.int8()),
     "behaviour_logprob": _FIGURES,
     "weight_version": _IDS,
+    "shown": pa.string(),
 }
 """Columns of a rollout, then of a turn; a rollout without turns is one row whose turn is null."""
 
@@ -86,6 +89,30 @@ def write(path: Path, result: StepResult, *, decode: Decode | None = None) -> No
     write_file(path, lambda beside: pq.write_table(content, beside, compression="zstd"))
 
 
+def write_plain(path: Path, rollouts: Sequence[Rollout], *, about: Mapping[str, str]) -> None:
+    """Write rollouts atomically, without any figures that a step adds; ``about`` is what ``read_about`` gives back."""
+    rows = [
+        {"rollout": index, **_rollout_row(rollout), **turn}
+        for index, rollout in enumerate(rollouts)
+        for turn in ([{"turn": n, **_turn_row(turn, None)} for n, turn in enumerate(rollout.turns)] or [{}])
+    ]
+    content = pa.Table.from_pylist(rows, schema=pa.schema(_SCHEMA, metadata=dict(about)))
+    write_file(path, lambda beside: pq.write_table(content, beside, compression="zstd"))
+
+
+def read_about(path: Path) -> dict[str, str]:
+    """What ``write_plain`` was told of the rollouts.
+
+    Raises:
+        DataError: the file is missing or is not one of ours.
+    """
+    try:
+        found = pq.read_schema(path).metadata or {}
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{path} holds no rollouts", got=str(error).splitlines()[0]) from error
+    return {key.decode(): value.decode() for key, value in found.items()}
+
+
 def token_columns(result: StepResult) -> dict[str, Tensor]:
     """[N] figures of each scored token: log-probs and entropies, then ``<term>/weight`` and ``<term>/advantage``.
 
@@ -108,7 +135,8 @@ def read(path: Path) -> list[Rollout]:
         DataError: the file is missing or is not one of ours.
     """
     try:
-        rows = pq.read_table(path, columns=list(_SCHEMA)).to_pylist()
+        known = set(pq.read_schema(path).names)  # a file of an earlier version has fewer columns
+        rows = pq.read_table(path, columns=[name for name in _SCHEMA if name in known]).to_pylist()
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{path} holds no rollouts", got=str(error).splitlines()[0]) from error
     return [_rollout_of(list(turns)) for _, turns in groupby(rows, key=lambda row: row["rollout"])]
@@ -124,6 +152,8 @@ def _rollout_row(rollout: Rollout) -> dict[str, Any]:
         "correct": rollout.correct,
         "finish_reason": str(rollout.finish_reason),
         "extra": json.dumps(dict(rollout.extra), ensure_ascii=False, default=str),
+        "parsed": rollout.parsed,
+        "num_given": rollout.num_given,
     }
 
 
@@ -138,22 +168,20 @@ def _turn_row(turn: Turn, decode: Decode | None) -> dict[str, Any]:
         "origin": turn.origin.numpy(),
         "behaviour_logprob": turn.behaviour_logprob.numpy(),
         "weight_version": turn.weight_version.numpy(),
+        "shown": None if turn.shown is None else json.dumps(turn.shown, default=str),
     }
 
 
 def _by_turn(column: Tensor, table: TokenTable, rollouts: Sequence[Rollout]) -> list[Any]:
-    """The column cut into turns, each as long as its completion."""
+    """The column cut into turns, each as long as its completion, NaN at tokens that have no row."""
     turns = [turn for rollout in rollouts for turn in rollout.turns]
-    scored = column.split(table.turns["num_tokens"].tolist())
-    return [_spread(values, turn).numpy() for values, turn in zip(scored, turns, strict=True)]
-
-
-def _spread(values: Tensor, turn: Turn) -> Tensor:
-    """[C] with the values at the scored tokens; the first of a context without a prompt is never scored."""
-    places = torch.isin(turn.origin, torch.tensor(SCORED_ORIGINS)).nonzero().squeeze(1)
-    spread = torch.full(turn.completion_ids.shape, float("nan"))
-    spread[places[places.numel() - values.numel() :]] = values
-    return spread
+    lengths = torch.tensor([turn.completion_ids.numel() for turn in turns], dtype=torch.int64)
+    # A turn's prompt is all that stands before its completion, also where several turns share a context.
+    before = torch.tensor([turn.prompt_ids.numel() for turn in turns], dtype=torch.int64)
+    starts, turn_of_row = lengths.cumsum(0) - lengths - before, table["turn"]
+    spread = torch.full((int(lengths.sum()),), float("nan"))
+    spread[starts[turn_of_row] + table["position"]] = column
+    return [part.numpy() for part in spread.split(lengths.tolist())]
 
 
 def _rollout_of(rows: Sequence[Mapping[str, Any]]) -> Rollout:
@@ -168,6 +196,8 @@ def _rollout_of(rows: Sequence[Mapping[str, Any]]) -> Rollout:
         correct=first["correct"],
         domain=first["domain"],
         extra=json.loads(first["extra"]),
+        parsed=first.get("parsed"),
+        num_given=first.get("num_given"),
     )
 
 
@@ -180,4 +210,5 @@ def _turn_of(row: Mapping[str, Any]) -> Turn:
         weight_version=torch.tensor(row["weight_version"], dtype=torch.int64),
         finish_reason=FinishReason(row["turn_finish_reason"]),
         reward=row["turn_reward"],
+        shown=None if row.get("shown") is None else json.loads(row["shown"]),
     )

@@ -28,7 +28,10 @@ Evaluate = Callable[[int, Progress], Mapping[str, float]]
 """(step, progress) -> figures of the present weights; files it keeps in ``evaluation/`` begin with ``step-NNNNNN``."""
 
 Report = Callable[[int, Mapping[str, float]], None]
-"""Told the figures of each step and of each evaluation as they are written."""
+"""Told the figures of each step and evaluation of this session, in order, those of an evaluation that it found too."""
+
+Describe = Callable[[Path, int], None]
+"""(checkpoint, steps done): writes pages for people beside the weights, again when they have been examined."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,8 @@ class Session:
     """One process's share of a run.
 
     Args:
-        parts, settings, directory, evaluate, decode, reports, display: see ``loop.run``. stop: asked between pieces.
+        parts, settings, directory, evaluate, decode, reports, display, describe: see ``loop.run``.
+        stop: asked between pieces.
     Attributes:
         start, done: steps done before this session, and now. is_cut: it ended before its time.
     """
@@ -81,6 +85,7 @@ class Session:
     reports: Sequence[Report]
     display: Display
     stop: Stop
+    describe: Describe | None = None
     start: int = 0
     done: int = 0
     is_cut: bool = True
@@ -114,14 +119,14 @@ class Session:
         """Evaluate the present weights if it is time and nobody did before; keep them if they are the best so far."""
         if self.evaluate is None or not self._examination_is_due():
             return
-        known = {metric_lines.step_of(line) for line in metric_lines.read(self.directory.evaluation_figures)}
-        if self.done not in known:
+        figures = self._known_examination()
+        if figures is None:
             self.display.phase("evaluation", size=self.settings.attempts_per_evaluation)
             with self._rescuing():
                 figures = self.evaluate(self.done, self._progress)
             metric_lines.append(self.directory.evaluation_figures, self.done, figures)
-            for report in self.reports:
-                report(self.done, figures)
+            self._describe(checkpoint.folder_of(self.directory.checkpoints, self.done))
+        self._report(figures)
         if self.settings.best is not None and self._best_step() == self.done:
             self.save()
             content = {"step": self.done, "metric": self.settings.best.metric}
@@ -138,21 +143,43 @@ class Session:
             raise self._explained(error) from error
         if self.settings.rollouts_every and self.done % self.settings.rollouts_every == 0:
             self._write_rollouts(result)
-        figures = {**figures_of(result), "step_time": time.perf_counter() - started}
+        shared = self.parts.settings
+        figures = figures_of(result, world=shared.world, domains=shared.domains)
+        figures["step_time"] = time.perf_counter() - started
         metric_lines.append(self.directory.metrics, self.done, figures)
-        for report in self.reports:
-            report(self.done, figures)
+        self._report(figures)
         self._show_sample(result)
         self.done += 1
         self.display.step(self.done, figures)
 
     def save(self) -> None:
         """A checkpoint of the present weights, unless there is one; then those that are no longer kept go."""
-        checkpoint.write(self.directory.checkpoints, self.done, self.parts.policy.save)
+        checkpoint.write(self.directory.checkpoints, self.done, self._fill)
         best = self._best_step()
         checkpoint.prune(
             self.directory.checkpoints, keep_last=self.settings.keep_last, protect=() if best is None else (best,)
         )
+
+    def _fill(self, folder: Path) -> None:
+        self.parts.policy.save(folder)
+        self._describe(folder)
+
+    def _describe(self, folder: Path) -> None:
+        """Say in words what the weights are, where there are any."""
+        if self.describe is not None and folder.is_dir():
+            self.describe(folder, self.done)
+
+    def _report(self, figures: Mapping[str, float]) -> None:
+        for report in self.reports:
+            report(self.done, figures)
+
+    def _known_examination(self) -> Mapping[str, float] | None:
+        """Figures of the present weights from an earlier session."""
+        lines = metric_lines.read(self.directory.evaluation_figures)
+        line = next((line for line in lines if metric_lines.step_of(line) == self.done), None)
+        if line is None:
+            return None
+        return {name: value for name, value in line.items() if name != "step" and value is not None}
 
     def _examination_is_due(self) -> bool:
         settings = self.settings

@@ -31,6 +31,7 @@ class StepSettings:
     Args:
         seed: of the run. total_steps: for schedules. temperature: of the loss and of every scorer.
         trust: when the sampler's log-probs stand for the student's. world: reductions over ranks.
+        domains: every domain that a rollout of the run may have, on any rank; none where nobody knows.
     """
 
     seed: int
@@ -38,6 +39,12 @@ class StepSettings:
     temperature: float = 1.0
     trust: Trust = field(default_factory=Trust)
     world: World = field(default_factory=SingleProcess)
+    domains: Sequence[str] = ()
+
+
+def by_domain(rollout: Rollout) -> str:
+    """The route that is the rollout's domain."""
+    return rollout.domain
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +57,7 @@ class Parts:
         policy: the student. objective: what is minimised. settings: of every step.
         scorers: ``teacher`` and ``reference`` by name, those there are. views: what each of them reads; the
             student's own contexts where none is named.
+        route: which of several scorers behind one name answers for a rollout.
         announce: tells the samplers that the live weights are now called so.
     """
 
@@ -59,6 +67,7 @@ class Parts:
     settings: StepSettings
     scorers: Mapping[str, Scorer] = field(default_factory=dict)
     views: Mapping[str, View] = field(default_factory=dict)
+    route: Callable[[Rollout], str] = by_domain
     announce: Callable[[int], None] = lambda _: None
 
 
@@ -134,10 +143,12 @@ def asked(parts: Parts) -> dict[str, Scorer]:
 def _seen(parts: Parts, rollouts: Sequence[Rollout], batch: Batch) -> tuple[TokenTable, dict[str, Reading]]:
     """What each scorer reads, and the rows that all of them can: a token without a counterpart has no row."""
     table, contexts = batch.table, batch.contexts
-    readings = {"student": as_the_student(contexts, table)}
+    routes = [parts.route(rollouts[context.rollout]) for context in contexts]
+    readings = {"student": as_the_student(contexts, table, routes)}
     for name in asked(parts):
         view = parts.views.get(name)
-        readings[name] = read_through(view, rollouts, contexts, table) if view else readings["student"]
+        read = view and read_through(view, rollouts, contexts, table, routes=routes)
+        readings[name] = read or readings["student"]
     rows = rows_seen_by_all(readings.values(), table.num_tokens)
     if rows.numel() == table.num_tokens:
         return table, readings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -21,23 +21,32 @@ class Reading:
     Args:
         contexts: [L] int64 ids each. context: [N] int64, which of them each row of the token table is in.
         position: [N] int64, where; at least 1, or below 1 for a token that has no row there.
+        routes: one a context, for scorers that stand for several; see ``ScoreRequest``.
     """
 
     contexts: Sequence[Tensor]
     context: Tensor
     position: Tensor
+    routes: Sequence[str] = ()
 
     def keep_rows(self, rows: Tensor) -> Reading:
         """The reading of these rows of the table."""
-        return Reading(self.contexts, self.context[rows], self.position[rows])
+        return replace(self, context=self.context[rows], position=self.position[rows])
 
 
-def as_the_student(contexts: Sequence[Context], table: TokenTable) -> Reading:
+def as_the_student(contexts: Sequence[Context], table: TokenTable, routes: Sequence[str] = ()) -> Reading:
     """The student's own contexts."""
-    return Reading([context.ids for context in contexts], table["context"], table["position"])
+    return Reading([context.ids for context in contexts], table["context"], table["position"], routes)
 
 
-def read_through(view: View, rollouts: Sequence[Rollout], contexts: Sequence[Context], table: TokenTable) -> Reading:
+def read_through(
+    view: View,
+    rollouts: Sequence[Rollout],
+    contexts: Sequence[Context],
+    table: TokenTable,
+    *,
+    routes: Sequence[str] = (),
+) -> Reading:
     """What a scorer reads through a view, one text a context.
 
     Raises:
@@ -49,7 +58,7 @@ def read_through(view: View, rollouts: Sequence[Rollout], contexts: Sequence[Con
     starts = lengths.cumsum(0) - lengths
     places = torch.cat([one.position for one in viewed]) if viewed else torch.zeros(0, dtype=torch.int64)
     position = places[starts[table["context"]] + table["position"]]
-    return Reading([one.ids for one in viewed], table["context"], position)
+    return Reading([one.ids for one in viewed], table["context"], position, routes)
 
 
 def rows_seen_by_all(readings: Iterable[Reading], num_tokens: int) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -20,6 +22,8 @@ from understudy.objectives.context import PlanContext
 from understudy.objectives.methods import objective_of
 from understudy.objectives.methods.local_support import LocalSupport
 from understudy.objectives.special_tokens import first_special_tokens
+from understudy.preview import preview
+from understudy.recipe import load_recipe
 from understudy.rollouts import Origin, contexts_of
 from understudy.tokens import batch_of
 
@@ -125,6 +129,14 @@ def test_special_tokens_named_by_text_get_ids_or_are_refused():
     assert config.with_token_ids({"</think>": 11}.__getitem__).special_tokens == (11, 7)
     with pytest.raises(RecipeError, match="'</think>'"):
         objective_of(config).plan(make_chain(0).filled(make_chain(0).batch(Origin.STUDENT)), PlanContext())
+
+
+def test_a_dry_run_needs_no_tokenizer_for_tokens_named_by_text():
+    recipe = load_recipe(
+        Path(__file__).parents[3] / "recipes" / "testbed-opd.yaml",
+        ["objective.method=local_support", 'objective.special_tokens=["</think>"]'],
+    )
+    assert preview(recipe).planned_rows["local"] > 0
 
 
 def test_entropy_share_keeps_the_unsure_tokens_of_each_rollout():

@@ -33,9 +33,7 @@ def gate_of(chain, stage):
 @pytest.mark.parametrize(("stage", "step"), [("clip_only", 0), ("first", 4), ("second", 5)])
 def test_expected_gradient_is_the_policy_gradient_of_the_floored_reward(stage, step):
     chain = make_chain(0)
-    settings = REOPOLD(
-        floor=FLOOR, stages="clip_only" if stage == "clip_only" else "two_stage", reduction="token_sum"
-    )
+    settings = REOPOLD(floor=FLOOR, stages="clip_only" if stage == "clip_only" else "two_stage", reduction="token_sum")
     found = on_policy(settings, chain, context=PlanContext(step=step, total_steps=10))
     kept = gate_of(chain, stage)
     assert stage == "clip_only" or 0 < int(kept.sum()) < kept.numel()

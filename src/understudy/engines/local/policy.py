@@ -122,7 +122,7 @@ class LocalPolicy:
 
     def score_under(self, weights: Weights, request: ScoreRequest, *, fingerprint: str) -> Scores:
         """Scores of a request under some of the policy's weights; ``scorer`` wraps this."""
-        with self._under(weights):
+        with self.under(weights):
             # Hidden states become logits later, when the weights may have moved: they take a copy of the head along.
             project: Callable[[Tensor], Tensor] | None = self._head.frozen() if request.hidden else None
             scores = score_with(
@@ -229,7 +229,8 @@ class LocalPolicy:
             average_into(self._ema, self._parameters, decay=self._ema_decay)
         return rate
 
-    def _under(self, weights: Weights) -> AbstractContextManager[None]:
+    def under(self, weights: Weights) -> AbstractContextManager[None]:
+        """Within the block the module holds these weights; afterwards the live ones, bit for bit."""
         if weights == "ema" and self._ema is not None:
             return swapped(self._parameters, self._ema)
         if weights == "initial":

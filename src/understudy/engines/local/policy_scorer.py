@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from understudy.protocols import Capabilities, ScoreRequest, Scores, Weights
@@ -35,5 +35,6 @@ class PolicyScorer:
         return self.policy.fingerprint + (":ema" if self.weights == "ema" else "")
 
     def score(self, request: ScoreRequest) -> Scores:
-        """Exactly one row a requested row, in order."""
-        return self.policy.score_under(self.weights, request, fingerprint=self.fingerprint)
+        """Exactly one row a requested row, in order; the start has version 0, whatever was published since."""
+        scores = self.policy.score_under(self.weights, request, fingerprint=self.fingerprint)
+        return replace(scores, version=0) if self.weights == "initial" else scores

@@ -40,7 +40,8 @@ def aopd(config: AOPD) -> Objective:
     """L = -A log pi_S where pi_T(y) - pi_S(y) > tau, A = log pi_T - log pi_S; elsewhere forward KL on the top-k tokens.
 
     The expected gradient at every visited state is that of the policy gradient of A over the tokens v with
-    T_v - S_v > tau, plus the student's probability of the other tokens times the forward KL's.
+    T_v - S_v > tau, plus the student's probability of the other tokens times the forward KL's. The policy gradient has
+    the importance ratio of ``opd``, the forward KL none.
 
     Source: AOPD, arXiv:2605.06387, eq. 7-11; METHODS.md section 5.5.
     """

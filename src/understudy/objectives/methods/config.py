@@ -27,7 +27,7 @@ class MethodConfig(BaseModel):
         domain_weights: factor of every row of a domain (the name of its data set), in every term.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     progress: ClassVar[Progress] = "reverse_kl"
 

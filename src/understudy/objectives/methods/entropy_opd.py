@@ -20,7 +20,7 @@ class EntropyOPD(GatedConfig):
         share: of tokens that are kept; 20 % is the source's.
         over: the share is drawn over the ``batch`` on all ranks, as in the source, or over each ``rollout``, as the
             code of Revisiting OPD does.
-        denominator: ``all`` is our choice.
+        denominator: of the mean, ``all`` response tokens, our choice, or the ``gated`` ones, those that are kept.
     """
 
     method: Literal["entropy_opd"] = "entropy_opd"

@@ -25,12 +25,13 @@ class EOPD(MethodConfig):
         tau: nats of the teacher's exact entropy above which the forward KL is added; 0.8 is the paper's, .inf is
             ``opd`` with a clip.
         top_k: the teacher's most likely tokens in the forward KL; 16 is the paper's.
-        clip: of the importance ratio, 1 - clip to 1 + clip; 0.2 is the usual one, the paper gives no number.
+        clip: of the importance ratio, 1 - clip to 1 + clip; 0.2 is our choice, the usual one; the paper gives
+            no number.
     """
 
     method: Literal["eopd"] = "eopd"
     alpha: float = Field(default=1.0, gt=0)
-    tau: float = Field(default=0.8, ge=0)
+    tau: float = Field(default=0.8, ge=0, allow_inf_nan=True)
     top_k: int = Field(default=16, ge=1)
     clip: float = Field(default=0.2, gt=0)
 

@@ -28,8 +28,9 @@ class IWOPD(MethodConfig):
 def iw_opd(config: IWOPD) -> Objective:
     """L = -w_t A_t log pi_S, w_t = 1 + gamma (1 - sum_{k<t} |A_k| / sum_k |A_k|), A = log pi_T - log pi_S.
 
-    The expected gradient is that of the weighted sum over all rollouts, each with its own weights: w_t depends on the
-    tokens after t too, so no divergence of states has this gradient unless gamma is 0, when it is that of KL(S||T).
+    With the importance ratio of ``opd``. The expected gradient is that of the weighted sum over all rollouts, each with
+    its own weights: w_t depends on the tokens after t too, so no divergence of states has this gradient unless gamma
+    is 0, when it is that of KL(S||T).
 
     Source: IW-OPD, arXiv:2606.22600, algorithm 1; METHODS.md section 3.3.
     """

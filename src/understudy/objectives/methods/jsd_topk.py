@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from understudy.objectives.gates import student_tokens
 from understudy.objectives.methods.config import MethodConfig, Progress
 from understudy.objectives.objective import Objective
 from understudy.objectives.supports import teacher_top_k
@@ -21,8 +22,8 @@ class JSDTopK(MethodConfig):
         beta: the teacher's share of the mixture m = beta T + (1 - beta) S; at its ends the loss is nothing as printed:
             use ``topk_fkl`` for 0 and ``opd`` for 1.
         top_k: the teacher's likeliest tokens in the forward half.
-        form: ``as_printed`` is the paper's; ``exact`` is our own choice beside it, whose expected gradient is that of
-            the divergence itself and which asks the teacher for the sampled token alone.
+        form: ``as_printed`` is the paper's; ``exact`` has the expected gradient of the divergence itself and asks the
+            teacher for the sampled token alone.
     """
 
     progress: ClassVar[Progress] = "jsd"
@@ -48,6 +49,9 @@ def jsd_topk(config: JSDTopK) -> Objective:
         return config.objective({"sampled": sampled})
     # KL(T || beta T + (1 - beta) S) on the top-k.
     forward = divergence(
-        Divergence("skew_forward", alpha=config.beta), support=teacher_top_k(config.top_k), coefficient=config.beta
+        Divergence("skew_forward", alpha=config.beta),
+        support=teacher_top_k(config.top_k),
+        gate=student_tokens,
+        coefficient=config.beta,
     )
     return config.objective({"forward": forward, "sampled": sampled})

@@ -8,16 +8,16 @@ from typing import Literal
 from pydantic import Field
 
 from understudy.objectives.gates import Gate, student_tokens, top_entropy_within
-from understudy.objectives.methods.config import MethodConfig
+from understudy.objectives.methods.config import GatedConfig
 from understudy.objectives.objective import Objective
-from understudy.objectives.reductions import reduction_named
+from understudy.objectives.reductions import Denominator
 from understudy.objectives.special_tokens import first_special_tokens
 from understudy.objectives.supports import OnIds, sampled_token, student_top_k, teacher_top_k, union
 from understudy.objectives.terms import divergence
 from understudy.plans import Divergence
 
 
-class LocalSupport(MethodConfig):
+class LocalSupport(GatedConfig):
     """Teacher top-k local support matching of "Revisiting OPD".
 
     The source samples with top_p 0.9 (it reports that this is needed for stability) and temperature 1: both are
@@ -31,10 +31,11 @@ class LocalSupport(MethodConfig):
             collapse; ``tail`` adds one bucket for all other tokens instead, our own option.
         log_ratio_clip: log S - log T is cut to this many nats on either side; null, the source's default, cuts
             nothing, and its option is 5.
-        special_tokens: tokens, by text or id, whose first occurrence in each rollout is dropped from loss and mean:
+        special_tokens: tokens, by text or id, whose first occurrence in each rollout is dropped from the loss:
             the source lists the pieces of the thinking tags and the end token.
         entropy_share: of each rollout's tokens, those where the student is least sure; 1, the source's default, keeps
             all, and its option is 0.2.
+        denominator: what the means divide by: the source's kept tokens (``gated``), or ``all`` response tokens.
     """
 
     method: Literal["local_support"] = "local_support"
@@ -45,6 +46,7 @@ class LocalSupport(MethodConfig):
     log_ratio_clip: float | None = Field(default=None, gt=0)
     special_tokens: tuple[int | str, ...] = ()
     entropy_share: float = Field(default=1.0, gt=0, le=1)
+    denominator: Denominator = "gated"
 
     def with_token_ids(self, id_of: Callable[[str], int]) -> LocalSupport:
         """The same configuration with special tokens named by their text replaced by their ids."""
@@ -66,7 +68,6 @@ def local_support(config: LocalSupport) -> Objective:
         Divergence("reverse", support=config.normalisation, log_ratio_clip=clip),
         support=_support(config),
         gate=_gate(config),
-        reduction=reduction_named(config.reduction, denominator="gated"),
     )
     return config.objective({"local": term})
 

@@ -18,8 +18,8 @@ class MOPD(MethodConfig):
     """Multi-teacher on-policy distillation; the recipe's teacher routes each domain to its own.
 
     Args:
-        alpha: weight of the reward's advantage beside the teacher's; 0 is distillation alone. The paper gives no number:
-            1 is our choice.
+        alpha: weight of the reward's advantage beside the teacher's; 0 is distillation alone. The paper gives no
+            number: 1 is our choice.
         advantage: of the reward, as in ``grpo``.
         icepop_low, icepop_high: tokens whose ratio of trainer to sampler is outside have no gradient.
         domain_weights: a coefficient for each teacher's domain; 1 where it is not named.

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from understudy.objectives.gates import student_tokens
 from understudy.objectives.methods.config import MethodConfig
 from understudy.objectives.objective import Objective
 from understudy.objectives.reductions import ReductionName
@@ -50,4 +51,4 @@ def opcd(config: OPCD) -> Objective:
     if config.with_teacher_top_k:
         support = union(support, teacher_top_k(config.top_k))
     loss = Divergence("reverse", support=config.normalisation)
-    return config.objective({"context": divergence(loss, support=support)})
+    return config.objective({"context": divergence(loss, support=support, gate=student_tokens)})

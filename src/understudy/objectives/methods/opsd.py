@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from understudy.objectives.gates import student_tokens
 from understudy.objectives.methods.config import MethodConfig, Progress
 from understudy.objectives.objective import Objective
 from understudy.objectives.signals import teacher_log_ratio
@@ -52,5 +53,5 @@ def _term(config: OPSD) -> Term:
         return policy_gradient(signal=teacher_log_ratio())
     if config.mode == "top_k":
         loss = Divergence("jsd", beta=config.beta, support="renormalised")
-        return divergence(loss, support=teacher_top_k(config.top_k))
-    return divergence(Divergence("jsd", beta=config.beta), support=OnVocabulary())
+        return divergence(loss, support=teacher_top_k(config.top_k), gate=student_tokens)
+    return divergence(Divergence("jsd", beta=config.beta), support=OnVocabulary(), gate=student_tokens)

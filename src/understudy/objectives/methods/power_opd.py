@@ -29,10 +29,10 @@ class PowerOPD(MethodConfig):
 
 
 def power_opd(config: PowerOPD) -> Objective:
-    """A = (pi_T^a - pi_S^a) / a in place of log pi_T - log pi_S, which is its limit for a to 0: no token is worth more.
+    """A = (pi_T^a - pi_S^a) / a in place of log pi_T - log pi_S, its limit for a to 0: never beyond -1/a and 1/a.
 
-    The expected gradient at every visited state is the policy gradient of that reward, zero only where T = S on all
-    tokens up to a constant. With ``of: ratio``, A = (u^a - 1) / a, u = pi_T / pi_S, it is that of the divergence
+    The expected gradient at every visited state is the policy gradient of that reward, zero only where T = S. With
+    ``of: ratio``, A = (u^a - 1) / a, u = pi_T / pi_S, it is that of the divergence
     (1 - sum_v S_v^(1-a) T_v^a) / (a (1 - a)): for a = 1/2 four times the squared Hellinger distance, for a to 0 the
     reverse and for a to 1 the forward KL.
 

@@ -24,7 +24,7 @@ class PrefixTeach(GatedConfig):
             paper divides text with NLTK, which tokens of any vocabulary cannot: both ways are our choice.
         block_tokens: length of a block where there are no sentence ends; 16 is our choice.
         shortest: sentences or blocks that either side of a change point has at least; 2 is our choice.
-        denominator: ``all`` is our choice.
+        denominator: of the mean, ``all`` response tokens, our choice, or the ``gated`` ones, those that are kept.
     """
 
     method: Literal["prefix_teach"] = "prefix_teach"

@@ -19,7 +19,8 @@ from understudy.plans import Divergence
 class PWOPSD(MethodConfig):
     """Position-weighted on-policy self-distillation.
 
-    The teacher is the student itself with the solution before its eyes, a privileged view that the recipe names.
+    Its teacher is the recipe's ``teacher: {model: self, weights: initial, view: solution}``. The source samples and
+    scores at temperature 1.1, top_p 0.95, top_k 20: fields of the section ``rollout``.
 
     Args:
         beta: 0 is forward KL(T||S), the paper's; 1 is reverse KL(S||T), between them the Jensen-Shannon divergence.

@@ -21,13 +21,13 @@ class REOPOLD(GatedConfig):
     """Relaxed on-policy distillation.
 
     Args:
-        floor: nats below which no log-ratio falls: log(l) / (1 - l) for a mixture of l parts student; -2.56 is l = 0.1,
-            the value of the published reproduction (papers also report 0.2 and 0.3).
+        floor: nats below which no log-ratio falls, log(l) / (1 - l) for a mixture of share l; -2.56, that of l = 0.1,
+            is our choice, since 0.1, 0.2 and 0.3 have all been reported.
         stages: ``clip_only`` keeps every token, our default, which TrOPD's authors found to be better;
             ``two_stage`` is the paper's: first only tokens above the floor, then only the least sure ones.
         switch: share of the steps after which the second stage begins; half is the paper's.
         share: of tokens of highest student entropy that the second stage keeps; 20 % is the paper's.
-        denominator: ``gated`` is the paper's.
+        denominator: of the mean, the ``gated`` tokens, those that are kept, as in the paper, or ``all`` of a response.
     """
 
     method: Literal["reopold"] = "reopold"

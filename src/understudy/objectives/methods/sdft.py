@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from understudy.objectives.gates import after_first, student_tokens
-from understudy.objectives.methods.config import MethodConfig, Progress
+from understudy.objectives.methods.config import GatedConfig, Progress
 from understudy.objectives.objective import Objective
 from understudy.objectives.signals import teacher_log_ratio
 from understudy.objectives.supports import teacher_top_k
@@ -15,7 +15,7 @@ from understudy.objectives.terms import divergence, policy_gradient
 from understudy.plans import Divergence
 
 
-class SDFT(MethodConfig):
+class SDFT(GatedConfig):
     """Self-distillation fine-tuning.
 
     Its teacher is the recipe's ``teacher: {model: self, weights: live, view: demonstration}``: the student of the same

@@ -8,28 +8,29 @@ from pydantic import Field
 
 from understudy.objectives.gates import student_tokens
 from understudy.objectives.importance import most_informative
-from understudy.objectives.methods.config import MethodConfig
+from understudy.objectives.methods.config import GatedConfig
 from understudy.objectives.objective import Objective
-from understudy.objectives.reductions import reduction_named
+from understudy.objectives.reductions import Denominator
 from understudy.objectives.row_divergences import exact_reverse_kl
 from understudy.objectives.supports import OnVocabulary
 from understudy.objectives.terms import divergence
 from understudy.plans import Divergence
 
 
-class TIP(MethodConfig):
+class TIP(GatedConfig):
     """Token importance: uncertainty or disagreement.
 
     Args:
         share: of the batch's tokens that are kept.
         clip_quantile: entropies above this quantile of the batch count as it; that the divergence is not cut likewise
             is our choice.
-        reduction: how tokens add up; its denominators count kept tokens only.
+        denominator: what the means divide by: the source's kept tokens (``gated``), or ``all`` response tokens.
     """
 
     method: Literal["tip"] = "tip"
     share: float = Field(default=0.5, gt=0, le=1)
     clip_quantile: float = Field(default=0.98, gt=0, le=1)
+    denominator: Denominator = "gated"
 
 
 def tip(config: TIP) -> Objective:
@@ -46,6 +47,5 @@ def tip(config: TIP) -> Objective:
         Divergence("reverse"),
         support=OnVocabulary(),
         gate=student_tokens & gate,
-        reduction=reduction_named(config.reduction, denominator="gated"),
     )
     return config.objective({"reverse_kl": term})

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from understudy.objectives.gates import student_tokens
 from understudy.objectives.methods.config import MethodConfig, Progress
 from understudy.objectives.objective import Objective
 from understudy.objectives.supports import teacher_top_k
@@ -40,4 +41,5 @@ def topk_fkl(config: TopKFKL) -> Objective:
     arXiv:2306.13649.
     """
     loss = Divergence("forward", support=config.normalisation)
-    return config.objective({"forward_kl": divergence(loss, support=teacher_top_k(config.top_k))})
+    term = divergence(loss, support=teacher_top_k(config.top_k), gate=student_tokens)
+    return config.objective({"forward_kl": term})

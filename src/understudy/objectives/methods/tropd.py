@@ -31,7 +31,7 @@ class TrustRegionConfig(MethodConfig):
 
     Args:
         region: a token is trusted by a draw of probability min(u, 1), u = pi_T / pi_S (``bernoulli``, the paper's);
-            counts as trusted to that degree (``expected``, our choice: the same expected gradient, less variance);
+            counts as trusted to that degree (``expected``, our own: the same expected gradient, less variance);
             or is trusted where log u >= tau (``static``).
         outliers: tokens that are not trusted give nothing (``mask``), the policy gradient with log u raised to tau
             (``clip``), or forward KL on the teacher's top_k tokens (``forward_kl``, the paper's).
@@ -42,7 +42,7 @@ class TrustRegionConfig(MethodConfig):
         guidance_weight: of that likelihood; .001 is the paper's.
         guidance_steps: steps after which no teacher's words are left; null is the last step, as in the paper.
         prefix_length: a prefix takes as many words as it may (``full``, the paper's) or a draw between none and that
-            (``uniform``, our choice).
+            (``uniform``, our own).
     """
 
     region: Literal["bernoulli", "expected", "static"] = "bernoulli"
@@ -69,10 +69,11 @@ class TrOPD(TrustRegionConfig):
 
 
 def tropd(config: TrOPD) -> Objective:
-    """A token is trusted with probability min(u, 1), u = pi_T / pi_S: then -A grad log pi_S, else forward KL on top-k.
+    """Trusted with probability min(u, 1), u = pi_T / pi_S: then L = -log u log pi_S, else forward KL on K tokens.
 
     With guidance, rollouts begin with a teacher's words, which are learned with guidance_weight times their negative
-    log-likelihood, without a ratio. One mean over all response tokens, the teacher's words included.
+    log-likelihood. Policy gradients have the importance ratio of ``opd``, the other terms none. One mean over all
+    response tokens, the teacher's words included.
 
     The expected gradient at every state that the student reaches is that of
     -sum_v min(T_v, S_v) log(T_v / S_v) log S_v - TV(S, T) sum_k T_k log S_k, all but the last logarithms constants, k

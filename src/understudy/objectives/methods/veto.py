@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from understudy.objectives.gates import student_tokens
 from understudy.objectives.methods.config import MethodConfig
 from understudy.objectives.objective import Objective
 from understudy.objectives.schedules import linear
@@ -43,5 +44,5 @@ def veto(config: Veto) -> Objective:
     power = linear(config.beta, 0.0)
     if config.direction == "reverse":
         return config.objective({"policy": policy_gradient(signal=product_log_ratio(power))})
-    forward = divergence(Divergence("forward"), support=OnVocabulary(), student_power=power)
+    forward = divergence(Divergence("forward"), support=OnVocabulary(), gate=student_tokens, student_power=power)
     return config.objective({"forward_kl": forward})

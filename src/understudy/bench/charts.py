@@ -1,0 +1,72 @@
+"""The curves of a comparison: one chart a figure, one curve a contender."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from understudy.bench.results import Curves, RunResult
+from understudy.reports.charts import Chart, Form, Series
+
+MOST_CURVES = 8
+"""As many as the page has colours; further contenders get a chart of their own."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What is drawn.
+
+    Args:
+        title, unit: above the chart. values: from a run's curves. probed: at the probes' steps, not at every step.
+    """
+
+    title: str
+    unit: str
+    values: Callable[[Curves], Sequence[float]]
+    probed: bool = True
+    form: Form = "number"
+
+
+FIGURES = (
+    Figure("Entropy", "nats a token, fresh answers at temperature 1", lambda curves: curves.entropy),
+    Figure("Gradient norm", "before clipping", lambda curves: curves.grad_norm, probed=False),
+    Figure("Reverse KL to the teacher", "nats a token, fresh answers at temperature 1", lambda c: c.reverse_kl),
+    Figure("Accuracy on the way", "share of a few problems, temperature 1", lambda c: c.accuracy, form="share"),
+    Figure("Length", "tokens, fresh answers at temperature 1", lambda curves: curves.length),
+)
+
+
+def charts_of(runs: Mapping[str, Sequence[RunResult]]) -> list[Chart]:
+    """Every figure's charts; a curve is the mean over the contender's seeds."""
+    whole = {label: [run.curves for run in found if run.diverged is None] for label, found in runs.items()}
+    groups = in_groups([label for label, curves in whole.items() if curves], most=MOST_CURVES)
+    return [
+        _chart(figure, {label: whole[label] for label in group}, number, len(groups))
+        for figure in FIGURES
+        for number, group in enumerate(groups)
+    ]
+
+
+def in_groups(labels: Sequence[str], *, most: int) -> list[list[str]]:
+    """The labels in order, in as few groups as can be, of sizes that differ by one at most.
+
+    >>> in_groups(list("abcde"), most=4)
+    [['a', 'b', 'c'], ['d', 'e']]
+    """
+    count = -(-len(labels) // most)
+    size, larger = divmod(len(labels), count) if count else (0, 0)
+    starts = [number * size + min(number, larger) for number in range(count + 1)]
+    return [list(labels[start:end]) for start, end in itertools.pairwise(starts)]
+
+
+def _chart(figure: Figure, curves: Mapping[str, Sequence[Curves]], number: int, count: int) -> Chart:
+    first = next(iter(curves.values()))[0]
+    steps = first.probed if figure.probed else range(len(first.grad_norm))
+    series = tuple(
+        Series(label, tuple(fmean(values) for values in zip(*map(figure.values, found), strict=True)), slot)
+        for slot, (label, found) in enumerate(curves.items())
+    )
+    title = figure.title if count == 1 else f"{figure.title} ({number + 1} of {count})"
+    return Chart(title, figure.unit, tuple(map(float, steps)), series, form=figure.form)

@@ -1,0 +1,175 @@
+"""From the section ``teacher`` to the scorer that answers, what it reads, and who answers for which problem."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from understudy.build.lessons import Lessons
+from understudy.build.models import local_scorer
+from understudy.build.privileges import check_privilege, privilege_of
+from understudy.engines.local import LocalPolicy
+from understudy.errors import RecipeError
+from understudy.evaluation.examination import Exam
+from understudy.models.load import LoadedModel
+from understudy.protocols import Scorer, Task, View
+from understudy.recipe import AnyTeacher, Engine, MixedTeachers, Recipe, RoutedTeachers, Teacher, views_of
+from understudy.rollouts import Rollout
+from understudy.tasks.templates import missing_column, text_of
+from understudy.teachers import CachedScorer, MixedScorer, RoutedScorer
+from understudy.teachers.mixture import Share
+from understudy.teachers.routed import check_routes, routed_view
+from understudy.training.step import by_domain
+
+Route = Callable[[Rollout], str]
+
+
+@dataclass(frozen=True, eq=False)
+class Teaching:
+    """Who teaches in a run.
+
+    Args:
+        scorer: None where nobody does. view: what it reads in place of the student's contexts; None for these.
+        section: what it was made of; None for one that the caller brought. notices: what the user should know.
+    """
+
+    scorer: Scorer | None
+    view: View | None = None
+    section: AnyTeacher | None = None
+    notices: Sequence[str] = ()
+
+    @property
+    def route(self) -> Route:
+        """Which of several teachers answers for a rollout."""
+        return route_of(self.section)
+
+    @property
+    def views(self) -> dict[str, View]:
+        """The view, under the teacher's name."""
+        return {} if self.view is None else {"teacher": self.view}
+
+
+def teaching_of(recipe: Recipe, lessons: Lessons, policy: LocalPolicy, taught: Mapping[str, LoadedModel]) -> Teaching:
+    """The recipe's teacher, checked on its problems.
+
+    Args:
+        policy: answers where the teacher is the student itself. taught: the other models, by ``Recipe.teachers``.
+    Raises:
+        UserMistakeError: a view finds nothing to tell in any problem, or its prompts cannot be encoded.
+    """
+    view, notices = teacher_view(recipe, lessons, policy.loaded, taught)
+    scorer = teacher_scorer(recipe, policy, taught)
+    return Teaching(scorer, view, recipe.teacher, [*teacher_notices(recipe), *notices])
+
+
+def teacher_scorer(recipe: Recipe, policy: LocalPolicy, taught: Mapping[str, LoadedModel]) -> Scorer | None:
+    """The recipe's teacher, whatever it is made of; None where there is none."""
+    section = recipe.teacher
+    scorers = [_member(one, taught.get(name), policy, recipe.engine) for name, one in recipe.teachers.items()]
+    if isinstance(section, RoutedTeachers):
+        return RoutedScorer(dict(zip(section.routes, scorers, strict=True)))
+    if isinstance(section, MixedTeachers):
+        weights = [part.weight for part in section.mixture]
+        return MixedScorer([Share(*pair) for pair in zip(scorers, weights, strict=True)])
+    return scorers[0] if scorers else None
+
+
+def _member(section: Teacher, loaded: LoadedModel | None, policy: LocalPolicy, engine: Engine) -> Scorer:
+    scorer: Scorer = policy.scorer(section.resolved_weights) if loaded is None else local_scorer(loaded, engine)
+    return CachedScorer(scorer) if section.cache else scorer
+
+
+def teacher_view(
+    recipe: Recipe, lessons: Lessons, student: LoadedModel, taught: Mapping[str, LoadedModel]
+) -> tuple[View | None, list[str]]:
+    """What the teacher reads in place of the student's contexts (None: it reads these), and notices for the user."""
+    section = recipe.teacher
+    if section is None:
+        return None, []
+    limits = {name: taught.get(name, student).max_length for name in recipe.teachers}
+    if not isinstance(section, RoutedTeachers):
+        if not section.view:
+            return None, []
+        privilege = privilege_of(section.view, recipe, lessons, student, max_length=min(limits.values()))
+        return privilege.view(), check_privilege(privilege, section.view, lessons, lessons.tasks)
+    views, notices = {}, []
+    for (route, one), limit in zip(section.routes.items(), limits.values(), strict=True):
+        if one.view:
+            own = [task for task in lessons.tasks if _route_in(section, task.domain, task.columns) == route]
+            privilege = privilege_of(one.view, recipe, lessons, student, max_length=limit)
+            notices += check_privilege(privilege, one.view, lessons, own)
+            views[route] = privilege.view()
+    return (routed_view(views, route_of(section)) if views else None), notices
+
+
+def route_of(section: AnyTeacher | None) -> Route:
+    """Which of several teachers answers for a rollout: the one of its domain, or of a column's value."""
+    if not isinstance(section, RoutedTeachers):
+        return by_domain
+    return lambda rollout: _route_in(section, rollout.domain, rollout.extra)
+
+
+def _route_in(section: RoutedTeachers, domain: str, columns: Mapping[str, object]) -> str:
+    return domain if section.by == "domain" else str(columns.get(section.by, ""))
+
+
+def check_are_routed(tasks: Iterable[Task], section: AnyTeacher | None) -> None:
+    """Every problem must have a teacher.
+
+    Raises:
+        DataError: a problem lacks the column that names its route. RecipeError: no teacher has a problem's route.
+    """
+    if not isinstance(section, RoutedTeachers):
+        return
+    for task in tasks:
+        if section.by != "domain":
+            if section.by not in task.columns:
+                raise missing_column(section.by, task.columns)
+            text_of(task.columns, section.by)
+        check_routes([_route_in(section, task.domain, task.columns)], section.routes)
+
+
+def with_teacher(exam: Exam, teaching: Teaching) -> Exam:
+    """An exam that knows the teacher, for suites that compare with it.
+
+    A suite whose name is a route is that teacher's; otherwise its problems have routes as the lessons have.
+
+    Raises:
+        RecipeError: a suite of kind ``reverse_kl`` whose teacher reads more than the student, or has another route.
+    """
+    exam, teacher = replace(exam, teacher=teaching.scorer), teaching.scorer
+    if exam.suite.kind != "reverse_kl":
+        return exam
+    name = exam.suite.name
+    if views_of(teaching.section):
+        raise RecipeError(
+            f"suite {name!r} of kind 'reverse_kl' cannot ask a teacher that has a view",
+            expected="a teacher that reads what the student reads",
+            remedy="Leave the suite out; kl/reverse_k1 in the metrics is measured with the view.",
+        )
+    if not isinstance(teacher, RoutedScorer):
+        return exam
+    if name in teacher.scorers:
+        return replace(exam, route=lambda _: name)
+    check_are_routed(exam.tasks, teaching.section)
+    return replace(exam, route=teaching.route)
+
+
+def teacher_notices(recipe: Recipe) -> list[str]:
+    """What the user should know of a teacher that can teach nothing."""
+    section = recipe.teacher
+    alone: Sequence[Teacher] = []
+    if isinstance(section, MixedTeachers):
+        alone = section.mixture if not section.view and all(_is_live_self(part) for part in section.mixture) else ()
+    elif section is not None:
+        alone = [one for one in section.members.values() if _is_live_self(one) and not one.view]
+    if not alone:
+        return []
+    return [
+        "The teacher is the student itself with the same weights and the same prompt: every comparison of the two is "
+        "exactly zero. Give it a view, or weights: initial or ema."
+    ]
+
+
+def _is_live_self(teacher: Teacher) -> bool:
+    return teacher.is_self and teacher.resolved_weights == "live"

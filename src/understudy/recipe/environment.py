@@ -1,0 +1,64 @@
+"""The world in which a student acts."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from understudy.recipe.section import Section, Text, Whole
+
+EnvironmentKind = Literal["single_turn", "remember_digit", "alfworld", "webshop", "search_qa"]
+
+_OWN_FIELDS: dict[EnvironmentKind, frozenset[str]] = {
+    "single_turn": frozenset(),
+    "remember_digit": frozenset({"style"}),
+    "alfworld": frozenset({"history", "max_observation_tokens"}),
+    "webshop": frozenset({"history", "max_observation_tokens"}),
+    "search_qa": frozenset({"history", "max_observation_tokens", "retriever_url"}),
+}
+
+
+class EnvironmentConfig(Section):
+    """The world of one attempt: what it shows, what it answers, what it rewards.
+
+    Args:
+        kind: ``single_turn`` (a prompt, a completion, a verdict), ``remember_digit`` (the two-turn toy, whose data set
+            is ``testbed/remember-digit``), ``alfworld``, ``webshop`` or ``search_qa``.
+        style: of ``remember_digit``: every turn a ``fresh`` prompt, or one ``growing`` text; null is ``fresh``.
+        history: last turns that an agent's prompt repeats; null takes the benchmark's (2, 2 and 4).
+        max_observation_tokens: a longer observation is cut; null leaves it.
+        retriever_url: of ``search_qa``: the server that finds documents.
+    """
+
+    kind: EnvironmentKind = "single_turn"
+    style: Literal["fresh", "growing"] | None = None
+    history: Whole | None = Field(default=None, ge=0)
+    max_observation_tokens: Whole | None = Field(default=None, ge=1)
+    retriever_url: Text | None = None
+
+    @property
+    def num_turns(self) -> int:
+        """Turns that an episode takes at most, where nothing ends it earlier."""
+        return {"single_turn": 1, "remember_digit": 2, "alfworld": 50, "webshop": 15, "search_qa": 4}[self.kind]
+
+    @property
+    def is_agent(self) -> bool:
+        """Whether it is a benchmark for agents."""
+        return self.kind in ("alfworld", "webshop", "search_qa")
+
+    @model_validator(mode="after")
+    def _has_only_its_own(self) -> EnvironmentConfig:
+        given = {name for name in type(self).model_fields if name != "kind" and getattr(self, name) is not None}
+        foreign = sorted(given - _OWN_FIELDS[self.kind])
+        if foreign:
+            raise ValueError(f"an environment of kind {self.kind} has no {foreign[0]}")
+        return self
+
+
+def _environment_of(value: object) -> object:
+    return {"kind": value} if isinstance(value, str) else value
+
+
+EnvironmentField = Annotated[EnvironmentConfig, BeforeValidator(_environment_of)]
+"""An ``EnvironmentConfig``, for which the name of its kind may stand."""

@@ -1,0 +1,133 @@
+"""A page a method, written from its docstrings and its configuration, so that it cannot say what the code does not."""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+from understudy.errors import RecipeError, UnderstudyError
+from understudy.objectives.fields import FieldEntry
+from understudy.objectives.methods import MethodEntry, entries, objective_of
+from understudy.objectives.objective import Objective
+from understudy.recipe.outline import nearest
+from understudy.recipe.yaml_text import format_yaml
+from understudy.reports.method_examples import default_of, example_of
+from understudy.reports.method_words import PROGRESS, needed, written
+
+INDEX = "README.md"
+"""Name of the page with the table of all methods."""
+
+_WIDTH = 120
+_NOTICE = "<!-- Written by `make docs` from the method's source. What is changed here is lost. -->"
+
+
+def entry_of(name: str) -> MethodEntry:
+    """What is known of one method.
+
+    Raises:
+        RecipeError: there is no such method; the message names the nearest.
+    """
+    known = {entry.name: entry for entry in entries()}
+    if name not in known:
+        right = nearest(name, known)
+        remedy = f"Did you mean {right}?" if right else None
+        raise RecipeError("no such method", got=repr(name), expected="one of " + ", ".join(known), remedy=remedy)
+    return known[name]
+
+
+def page_of(name: str) -> str:
+    """The reference page of one method, Markdown that reads as plain text too; raises as ``entry_of`` does."""
+    return _page(entry_of(name))
+
+
+def pages() -> dict[str, str]:
+    """File name -> content: the page of every method, and the table of them all."""
+    listed = entries()
+    return {INDEX: _index(listed), **{f"{entry.name}.md": f"{_NOTICE}\n{_page(entry)}" for entry in listed}}
+
+
+def write_pages(folder: Path) -> list[Path]:
+    """Write all pages into ``folder`` and return their paths; other files there stay.
+
+    Raises:
+        UnderstudyError: the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in pages().items():
+            (folder / name).write_text(content, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise UnderstudyError(
+            f"{folder} cannot be written", got=error.strerror or error, remedy="Choose another folder."
+        ) from error
+    return [folder / name for name in pages()]
+
+
+def _page(entry: MethodEntry) -> str:
+    objective = objective_of(default_of(entry.name))
+    parts = [
+        f"# {entry.name}",
+        _wrapped(entry.title),
+        f"```text\n{_filled(entry.idea)}\n```",
+        *(_wrapped(paragraph) for paragraph in f"{entry.claim}\n\n{entry.notes}".split("\n\n")),
+        _wrapped(f"Source: {entry.source}"),
+        _needs(entry, objective),
+        "## Fields",
+        "Where a field says ours, something in it is our choice; its text says what." if _any_ours(entry) else "",
+        "\n".join(_field(field) for field in entry.fields),
+        "## Example",
+        f"```yaml\n{format_yaml(example_of(entry.name))}```",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _needs(entry: MethodEntry, objective: Objective) -> str:
+    lines = [_wrapped(f"* {sentence}", indent="  ") for sentence in needed(objective)]
+    about = _wrapped(f"Completions are written by {written(objective)}. It drives {PROGRESS[entry.progress]}.")
+    return "\n\n".join(["## Needs", "\n".join(lines), about])
+
+
+def _any_ours(entry: MethodEntry) -> bool:
+    return any(field.ours for field in entry.fields)
+
+
+def _field(field: FieldEntry) -> str:
+    whose = "; ours" if field.ours else ""
+    default = json.dumps(field.default, ensure_ascii=False)
+    return _wrapped(f"* `{field.name}` = `{default}` ({field.type}{whose}): {field.meaning}", indent="  ")
+
+
+def _index(listed: Sequence[MethodEntry]) -> str:
+    rows = [
+        f"| [`{entry.name}`]({entry.name}.md) | {_cell(entry.title)} | {', '.join(entry.writers)} "
+        f"| {_cell(', '.join(f'`{need}`' for need in entry.needs))} | {_cell(entry.source)} |"
+        for entry in listed
+    ]
+    head = ["| `method:` | what it is | who writes | needs | source |", "|---|---|---|---|---|"]
+    about = "Each page says what the method is, what its gradient is, what it needs and what its fields mean."
+    return "\n".join([_NOTICE, "# All methods", "", about, "", *head, *rows]) + "\n"
+
+
+def _cell(text: str) -> str:
+    return _markdown(text).replace("|", "\\|")
+
+
+def _filled(text: str) -> str:
+    return textwrap.fill(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def _wrapped(text: str, *, indent: str = "") -> str:
+    flat = " ".join(_markdown(text).split())
+    return textwrap.fill(flat, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
+def _markdown(text: str) -> str:
+    """Docstring text as Markdown: its code as code, and nothing else taken for markup."""
+    pieces = re.split(r"(`+[^`]+`+)", text)
+    return "".join(
+        "`" + piece.strip("`") + "`" if piece.startswith("`") else re.sub(r"<(?=\w)|(?<=\w)\*(?=\w)", r"\\\g<0>", piece)
+        for piece in pieces
+    )

@@ -1,0 +1,127 @@
+"""The testbed's problems by name: endless streams cut into training, validation and evaluation."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from understudy.environments.toy import remember_digit_tasks
+from understudy.errors import DataError
+from understudy.protocols import Task
+from understudy.recipe import Verifier
+from understudy.tasks import verifier_from
+from understudy.testbed import remembering, sorting, wordy
+from understudy.testbed.multiplication import (
+    ANSWER_PATTERN,
+    MAX_COMPLETION_TOKENS,
+    Split,
+    carried_solution,
+    draw_problems,
+)
+from understudy.testbed.practice import Ground
+
+DATASET = "testbed/multiplication"
+NUM_TRAIN, NUM_EVAL, NUM_VALIDATION = 4096, 1000, 500
+VERIFIER = Verifier(kind="numeric", extract=ANSWER_PATTERN)
+SORTING_VERIFIER = Verifier(kind="exact", extract=ANSWER_PATTERN)
+WORDY_VERIFIER = Verifier(kind="exact", extract=wordy.ANSWER_PATTERN)
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A set of problems.
+
+    Args:
+        draw: split -> its problems without end, repeats among them; what is held out is never drawn for training.
+        verifier: judges answers. max_completion_length: tokens of the longest right answer, the end token included.
+    """
+
+    draw: Callable[[Split], Iterator[Task]]
+    verifier: Verifier
+    max_completion_length: int
+
+
+def _products(split: Split) -> Iterator[Task]:
+    for problem in draw_problems(split):
+        yield _task(DATASET, problem.name, problem.prompt, carried_solution(problem), problem.answer)
+
+
+def _sortings(split: Split) -> Iterator[Task]:
+    for problem in sorting.draw_digits(split):
+        solution = sorting.sorted_solution(problem)
+        yield _task("testbed/sorting", problem.name, problem.prompt, solution, problem.answer)
+
+
+def _stories(kind: wordy.Kind) -> Callable[[Split], Iterator[Task]]:
+    def draw(split: Split) -> Iterator[Task]:
+        for story in wordy.draw_stories(kind, split):
+            solution = wordy.own_solution(story)
+            yield _task(f"testbed/wordy-{kind}", story.identifier, story.prompt, solution, story.answer)
+
+    return draw
+
+
+DATASETS: Mapping[str, DataSet] = {
+    DATASET: DataSet(_products, VERIFIER, MAX_COMPLETION_TOKENS),
+    "testbed/sorting": DataSet(_sortings, SORTING_VERIFIER, sorting.MAX_COMPLETION_TOKENS),
+    "testbed/wordy-multiplication": DataSet(_stories("multiplication"), WORDY_VERIFIER, wordy.MAX_COMPLETION_TOKENS),
+    "testbed/wordy-sorting": DataSet(_stories("sorting"), WORDY_VERIFIER, wordy.MAX_COMPLETION_TOKENS),
+}
+
+_CUTS: Mapping[str, tuple[Split, int, int]] = {
+    "train": ("train", 0, NUM_TRAIN),
+    "eval": ("eval", 0, NUM_EVAL),
+    "test": ("eval", 0, NUM_EVAL),
+    "validation": ("eval", NUM_EVAL, NUM_VALIDATION),
+}
+"""Split, the first problem and the number of them, among those that differ."""
+
+
+def dataset_named(name: str) -> DataSet:
+    """The data set of that name; raises DataError where there is none."""
+    if name not in DATASETS:
+        known = (*DATASETS, remembering.DATASET)
+        raise DataError("no such testbed data set", got=repr(name), expected=f"one of {', '.join(known)}")
+    return DATASETS[name]
+
+
+def ground_of(name: str) -> Ground:
+    """The training problems of a data set, to practise on; raises DataError where there is none."""
+    dataset = dataset_named(name)
+    verifier = verifier_from(dataset.verifier, None)
+    assert verifier is not None
+    return Ground(tasks(name), verifier, dataset.max_completion_length)
+
+
+def tasks(name: str, split: str = "train", *, limit: int | None = None) -> list[Task]:
+    """The problems of a testbed data set; columns ``prompt``, ``completion`` (teacher's manner) and ``answer``.
+
+    Those of ``remember-digit`` are the ten digits, the same in every split; its environment asks and grades.
+
+    Args:
+        name: of the data set. split: ``train``; ``eval`` (also called ``test``) of held-out problems; ``validation``
+            of other held-out ones, for choosing settings.
+        limit: only the first so many; None gives 4096 for training, 1000 for evaluation and 500 for validation.
+    Raises:
+        DataError: no testbed data set has that name, or it has no such split.
+    """
+    if name != remembering.DATASET:
+        dataset_named(name)
+    if split not in _CUTS:
+        raise DataError(f"{name} has no split of that name", got=repr(split), expected="train, eval or validation")
+    if name == remembering.DATASET:
+        return remember_digit_tasks()[:limit]
+    which, first, most = _CUTS[split]
+    count = most if limit is None else min(limit, most)
+    found: dict[str, Task] = {}
+    for task in DATASETS[name].draw(which):
+        found.setdefault(task.problem, task)
+        if len(found) == first + count:
+            break
+    return list(itertools.islice(found.values(), first, None))
+
+
+def _task(dataset: str, name: str, prompt: str, solution: str, answer: str) -> Task:
+    columns = {"prompt": prompt, "completion": solution, "answer": answer}
+    return Task(problem=name, prompt=prompt, columns={"id": name, **columns}, domain=dataset)
