@@ -101,6 +101,7 @@ def test_each_domain_is_marked_by_its_own_teacher(place: Workplace) -> None:
                 whole = sum(share * part for share, part in zip(shares, parts, strict=True))
                 assert whole == pytest.approx(line[kind])
     assert any("kl/k3/few" in line for line in metrics_of(run.path))
+    assert f"problems: {place.path / 'teacher'}, few: {place.path / 'other'}" in (run.path / "report.html").read_text()
 
 
 def test_a_column_may_name_the_teacher_and_whole_vocabularies_keep_theirs_apart(place: Workplace) -> None:
@@ -178,6 +179,7 @@ def test_a_mixture_marks_with_the_mean_of_its_probabilities(place: Workplace) ->
         mixed = sum(w * one.exp() for w, one in zip((0.25, 0.5, 0.25), models, strict=True))
         assert isinstance(mixed, Tensor)
         assert_close(row["teacher_logprob"], at(mixed.log(), row))
+    assert f"0.5 × {place.path / 'other'} + 0.25 × self" in (run.path / "report.html").read_text()
 
 
 # ------------------------------------------------------------------------------------------ the student itself
@@ -204,12 +206,23 @@ def test_a_self_teacher_that_reads_the_solution_is_learned_from(place: Workplace
         assert first > 0.3 and last < 0.6 * first, figures
 
 
+def test_adapters_that_are_switched_off_are_the_student_s_start(place: Workplace) -> None:
+    student = {"model": str(place.path / "student"), "lora": {"rank": 2}}
+    run = train(place, student=student, teacher=self_taught(), steps=3)
+    for row in rollouts_in(run.path):
+        solution = [int(word[1:]) for word in json.loads(row["extra"])["solution"].split()]
+        told = dense(place.path / "student", row, [*solution, 3, *row["prompt_ids"]])
+        assert_close(row["teacher_logprob"], at(told, row))
+
+
 def test_peers_are_told_and_rollouts_without_one_are_counted(place: Workplace) -> None:
     view = {"kind": "peers", "template": "{text} w3 {prompt}"}
     rollout = {"prompts_per_step": 6, "num_generations": 4, "max_completion_length": 3}
     student = {"model": str(place.path / "student"), "ema_decay": 0.9}
     teacher = {"model": "self", "weights": "ema", "view": view}
-    run = train(place, student=student, teacher=teacher, rollout=rollout, steps=2)
+    display = Heard()
+    run = train(place, display, student=student, teacher=teacher, rollout=rollout, steps=2)
+    assert (run.path / "report.html").is_file(), display.notices
     rows = [row for row in rollouts_in(run.path) if row["step"] == 0]
     unread = 0
     for row in rows:

@@ -65,7 +65,7 @@ def methods(
 
 @bench.command()
 def variance(
-    longest: Annotated[int, typer.Option(min=2, max=12, help="Sequences of 1 to so many tokens.")] = 8,
+    longest: Annotated[int, typer.Option(min=2, max=10, help="Sequences of 1 to so many tokens.")] = 8,
     chains: Annotated[int, typer.Option(min=1, max=100, help="Random pairs of student and teacher.")] = 8,
     as_json: Json = False,
     as_markdown: Markdown = False,

@@ -68,10 +68,11 @@ def push(run: str | Path, repo: str, *, private: bool = False, step: int | None 
 def _weights(run: Path, step: int | None) -> tuple[int, Path]:
     """A whole checkpoint's step and its ``model`` or ``adapter`` folder."""
     steps = checkpoint.steps_of(run / "checkpoints")
-    if not steps or step not in (None, *steps):
-        there = ", ".join(map(str, steps)) or "none"
-        what = "no checkpoint" if step is None else f"no checkpoint of step {step}"
-        raise RunDirectoryError(f"{run} has {what}", expected=f"one of those there: {there}")
+    if not steps:
+        raise RunDirectoryError(f"{run} has no checkpoint", remedy="It has nothing to push before its first one.")
+    if step not in (None, *steps):
+        there = ", ".join(map(str, steps))
+        raise RunDirectoryError(f"{run} has no checkpoint of step {step}", expected=f"one of those there: {there}")
     step = steps[-1] if step is None else step
     folder = checkpoint.folder_of(run / "checkpoints", step)
     fault = checkpoint.faults_of(folder)

@@ -180,22 +180,21 @@ def test_without_guidance_nothing_is_stored_and_no_teacher_writes(place: Workpla
 
 
 def test_the_making_of_texts_is_shown(place: Workplace) -> None:
-    class Phases(Silent):
-        shown: list[tuple[str, int]] = []
-        count = 0
+    shown: list[tuple[str, int]] = []
+    counts: list[int] = []
 
+    class Phases(Silent):
         def phase(self, name: str, *, size: int = 0) -> None:
-            self.shown.append((name, size))
+            shown.append((name, size))
 
         def advance(self, count: int) -> None:
-            Phases.count += count
+            counts.append(count)
 
     train(place, objective=guided(), display=Phases())
-    texts = [size for name, size in Phases.shown if name == "teacher text"]
-    assert texts == [4, 4, 4], "an epoch's prompts, then all are known"
-    again = Phases.shown.index(("teacher text", 4))
-    assert Phases.shown[again - 1][0] == "sample" and Phases.shown[again + 1] == ("sample", 8)
-    assert Phases.count == 12 + STEPS * 8
+    texts = [place for place, (name, _) in enumerate(shown) if name == "teacher text"]
+    assert [shown[place][1] for place in texts] == [4, 4, 4], "an epoch's prompts, then all are known"
+    assert {(shown[place - 1], shown[place + 1]) for place in texts} == {(("sample", 8), ("sample", 8))}
+    assert sum(counts) == 12 + STEPS * 8
 
 
 # ------------------------------------------------------------------------------------------ interruptions
@@ -239,9 +238,9 @@ def test_a_guided_run_that_dies_in_its_second_epoch_ends_the_same(
     with monkeypatch.context() as patch, pytest.raises(CrashError):
         patch.setattr(rollout_files, "write", crash_at(6, rollout_files.write))
         train(place, objective=guided())
-    texts = (place.run / "written").stat().st_mtime_ns
+    texts = (place.run / "written" / "teacher").stat().st_mtime_ns
     train(place, objective=guided(), resume=True)
-    assert (place.run / "written").stat().st_mtime_ns == texts, "no text is made twice"
+    assert (place.run / "written" / "teacher").stat().st_mtime_ns == texts, "no text is made twice"
     assert_same_run(place.run, peaceful)
 
 

@@ -88,6 +88,7 @@ def test_nan_on_the_way_keeps_all_finished_steps(place: Workplace, tmp_path: Pat
     ]
     assert advantages
     assert all(math.isnan(value) for value in advantages)
+    assert "<dd>3 of 5</dd>" in (place.run / "report.html").read_text(), "an error is where curves are needed"
 
     ended = understudy("train", "tiny.yaml", "steps=5", "--resume")
     assert ended.code == 0, "with the cause gone the run goes on"

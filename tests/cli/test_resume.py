@@ -167,6 +167,7 @@ def test_ctrl_c_ends_the_run_with_a_checkpoint_and_resume_gives_the_same(
     assert out == ""
     assert not (place.run / "summary.json").exists()
     done = len(metrics_of(place.run))
+    assert f"<dd>{done} of 30</dd>" in (place.run / "report.html").read_text()
     assert checkpoint.steps_of(place.run / "checkpoints") == [done]
     resumed = understudy("train", "tiny.yaml", "--resume", *overrides)
     assert resumed.code == 0

@@ -377,3 +377,43 @@ def test_evaluations_of_steps_that_are_kept_are_not_repeated(tmp_path: Path) -> 
         loop.run(parts, SETTINGS, directory, evaluate=evaluate)
     assert asked == [3, 6]  # the checkpoint is of step 2
     assert [file.name for file in (tmp_path / "run" / "evaluation").glob("step-*")] == ["step-000000-suite.json"]
+
+
+def test_a_resumed_session_tells_from_its_first_step_on_what_an_earlier_one_examined(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, checkpoint_every=3)
+    heard: list[tuple[int, frozenset[str]]] = []
+
+    def listen(step: int, figures: Mapping[str, float]) -> None:
+        heard.append((step, frozenset(figures) & {"loss", "fixed/logprob"}))
+
+    doomed = parts_of(STEPS)
+    with pytest.raises(CrashError):
+        go(tmp_path / "run", replace(doomed, collect=crash_at(5, doomed.collect)), settings=settings, reports=[listen])
+    step, examination = frozenset({"loss"}), frozenset({"fixed/logprob"})
+    assert heard == [(0, examination), (0, step), (1, step), (2, step), (3, examination), (3, step)]
+    heard.clear()
+    go(tmp_path / "run", parts_of(STEPS), settings=settings, resume=True, reports=[listen])
+    assert heard == [(3, examination), (3, step), (4, step), (5, step), (6, examination)]
+
+
+def test_pages_beside_the_weights_are_written_with_them_and_again_when_they_are_examined(tmp_path: Path) -> None:
+    told: list[tuple[str, int]] = []
+
+    def describe(folder: Path, step: int) -> None:
+        told.append((folder.name, step))
+        (folder / "model" / "README.md").write_text(f"told {len(told)} times")
+
+    parts = parts_of(STEPS)
+    with opened(tmp_path / "run") as directory:
+        loop.run(
+            parts,
+            replace(SETTINGS, checkpoint_every=3),
+            directory,
+            evaluate=evaluation_of(parts),
+            describe=describe,
+        )
+    assert told == [("step-000003.writing", 3), ("step-000003", 3), ("step-000006.writing", 6), ("step-000006", 6)]
+    for step, count in ((3, 2), (6, 4)):
+        folder = checkpoint.folder_of(tmp_path / "run" / "checkpoints", step)
+        assert (folder / "model" / "README.md").read_text() == f"told {count} times"
+        assert checkpoint.faults_of(folder) is None, "a page for people may change"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,16 @@ def test_figures_stand_beside_their_tokens(tmp_path: Path) -> None:
     assert rows[5]["policy/advantage"][1] == 11
     assert rows[4]["policy/weight"] == [0.5, 0.0]
     assert (rows[0]["prompt"], rows[0]["completion"], rows[2]["prompt"]) == ("bc", "def", None)
+
+
+def test_tokens_that_a_view_left_out_have_no_figure_and_the_others_keep_theirs(tmp_path: Path) -> None:
+    whole, file = result(), tmp_path / "step.parquet"
+    table = whole.batch.table.keep_rows(torch.tensor([1, 2, 4, 6]))
+    rollout_files.write(file, replace(whole, batch=Batch(whole.batch.contexts, table), plans=[]))
+    expected = [[NAN, NAN, -2], [-3], None, [], [NAN, -5], [NAN, NAN], [-7, NAN]]
+    for row, values in zip(pq.read_table(file).to_pylist(), expected, strict=True):
+        assert (row["teacher_logprob"] is None) == (values is None)
+        assert str(row["teacher_logprob"]) == str(values and [float(value) for value in values])
 
 
 def test_a_file_that_is_none_of_ours(tmp_path: Path) -> None:

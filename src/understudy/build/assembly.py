@@ -85,12 +85,7 @@ def assemble(
     world = own.environment or world_of(recipe.environment)
     check_graded(recipe.objective.method, objective, recipe.data.parts, world=world)
     lessons = lessons_of(recipe)
-    if objective.mix.data:
-        for task in lessons.tasks:
-            lessons.gold_completion(task)
-    if objective.writing.needs_teacher_text and recipe.data.has_teacher_text:
-        for task in lessons.tasks:
-            lessons.teacher_text(task)
+    _check_texts(recipe, objective, lessons)
     exams = [exam_of(suite, recipe, world) for suite in suites_of(recipe)]
     check_are_routed(lessons.tasks, recipe.teacher if own.teacher is None else None)
     wants_teacher = own.teacher is None or objective.writing.needs_teacher_text
@@ -101,7 +96,9 @@ def assemble(
         objective = objective_of(recipe.objective.with_token_ids(partial(token_id, loaded.known_tokenizer)))
     policy = policy_of(recipe, loaded, objective)
     sampler = sampler_of(policy.model, loaded, recipe.engine, recipe.student.dtype)
-    teaching = teaching_of(recipe, lessons, policy, taught) if own.teacher is None else Teaching(own.teacher)
+    teaching = Teaching(own.teacher)
+    if own.teacher is None:
+        teaching = teaching_of(recipe, lessons, policy=policy, taught=taught, shows_tasks=world is None)
     named = {"teacher": teaching.scorer, "reference": reference_scorer(recipe, policy, building)}
     scorers = {name: scorer for name, scorer in named.items() if scorer is not None}
     student = examinee_of(loaded, sampler, recipe.student.chat_template_kwargs, scorer=policy)
@@ -128,6 +125,16 @@ def assemble(
     )
     notices = [*lessons.notices, *writing_notices(recipe, objective.writing), *teaching.notices]
     return Assembly(parts, policy, exams, student, teacher, lessons, notices)
+
+
+def _check_texts(recipe: Recipe, objective: Objective, lessons: Lessons) -> None:
+    """Every problem has the texts that the method learns from."""
+    if objective.mix.data:
+        for task in lessons.tasks:
+            lessons.gold_completion(task)
+    if objective.writing.needs_teacher_text and recipe.data.has_teacher_text:
+        for task in lessons.tasks:
+            lessons.teacher_text(task)
 
 
 def _check_prompts_fit(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from understudy.build.lessons import Lessons
 from understudy.errors import DataError
@@ -16,16 +17,62 @@ from understudy.teachers.insertion import as_system, by_template
 from understudy.teachers.privileged import Privilege, Telling
 
 
-def privilege_of(
-    views: Sequence[View], recipe: Recipe, lessons: Lessons, student: LoadedModel, *, max_length: int
-) -> Privilege:
-    """What the views tell a teacher with a context of ``max_length`` tokens."""
-    return Privilege(
+@dataclass(frozen=True, eq=False)
+class Privileged:
+    """What a teacher is told of some problems.
+
+    Args:
+        views: of the recipe. privilege: made of them. tasks: the problems.
+    """
+
+    views: Sequence[View]
+    privilege: Privilege
+    tasks: Sequence[Task]
+
+    def check(self, lessons: Lessons) -> list[str]:
+        """Find before step 0 what would leave the teacher without anything to read; gives notices for the user.
+
+        Raises:
+            DataError: a view that reads the data finds nothing in any problem, or its column holds no text.
+        """
+        notices = []
+        for view in self.views:
+            if view.kind in ("solution", "demonstration") and self.tasks:
+                missing = sum(_text_in(view, lessons, task) is None for task in self.tasks)
+                if missing == len(self.tasks):
+                    raise _nothing(view, self.tasks[0])
+                if missing:
+                    notices.append(
+                        f"The teacher's view of kind {view.kind} has nothing to tell in {missing:,} of "
+                        f"{len(self.tasks):,} problems; their rollouts get no row."
+                    )
+        return notices
+
+    def check_prompts(self) -> None:
+        """Make ids of a told prompt; raises DataError where the chat template refuses it."""
+        for task in self.tasks[:1]:
+            prompt = self.privilege.told(task.prompt, ["."] * len(self.views))
+            assert prompt is not None, "every text is there"
+            self.privilege.encode(prompt)
+
+
+def privileged(
+    views: Sequence[View],
+    tasks: Sequence[Task],
+    *,
+    recipe: Recipe,
+    lessons: Lessons,
+    student: LoadedModel,
+    max_length: int,
+) -> Privileged:
+    """What the views tell of these tasks to a teacher with a context of ``max_length`` tokens."""
+    privilege = Privilege(
         tellings=[_telling(view, lessons, student) for view in views],
         tokenizer=student.known_tokenizer,
         max_length=max_length,
         chat_template_kwargs=recipe.student.chat_template_kwargs,
     )
+    return Privileged(views, privilege, tasks)
 
 
 def _telling(view: View, lessons: Lessons, student: LoadedModel) -> Telling:
@@ -52,31 +99,6 @@ def _gold(lessons: Lessons, task: Task) -> str | None:
         return lessons.gold_completion(task)
     except DataError:  # the row has none; rows that cannot be read were refused when the data was loaded
         return None
-
-
-def check_privilege(privilege: Privilege, views: Sequence[View], lessons: Lessons, tasks: Sequence[Task]) -> list[str]:
-    """Find before step 0 what would leave a teacher without anything to read; gives what the user should know.
-
-    Raises:
-        DataError: a view that reads the data finds nothing in any problem, a column holds no text, or the chat template
-            refuses the prompts.
-    """
-    lines = []
-    for view in views:
-        if view.kind in ("solution", "demonstration"):
-            count = sum(_text_in(view, lessons, task) is not None for task in tasks)
-            if tasks and not count:
-                raise _nothing(view, tasks[0])
-            if count < len(tasks):
-                lines.append(
-                    f"The teacher's view of kind {view.kind} has nothing to tell in {len(tasks) - count:,} of "
-                    f"{len(tasks):,} problems; their rollouts get no row."
-                )
-    for task in tasks[:1]:
-        prompt = privilege.told(task.prompt, ["."] * len(views))
-        assert prompt is not None, "every text is there"
-        privilege.encode(prompt)
-    return lines
 
 
 def _text_in(view: View, lessons: Lessons, task: Task) -> str | None:

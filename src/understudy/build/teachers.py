@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from understudy.build.lessons import Lessons
 from understudy.build.models import local_scorer
-from understudy.build.privileges import check_privilege, privilege_of
+from understudy.build.privileges import Privileged, privileged
 from understudy.engines.local import LocalPolicy
 from understudy.errors import RecipeError
 from understudy.evaluation.examination import Exam
@@ -49,20 +50,32 @@ class Teaching:
         return {} if self.view is None else {"teacher": self.view}
 
 
-def teaching_of(recipe: Recipe, lessons: Lessons, policy: LocalPolicy, taught: Mapping[str, LoadedModel]) -> Teaching:
+def teaching_of(
+    recipe: Recipe,
+    lessons: Lessons,
+    *,
+    policy: LocalPolicy,
+    taught: Mapping[str, LoadedModel],
+    shows_tasks: bool = True,
+) -> Teaching:
     """The recipe's teacher, checked on its problems.
 
     Args:
         policy: answers where the teacher is the student itself. taught: the other models, by ``Recipe.teachers``.
+        shows_tasks: the student reads the tasks' prompts as they are; false where an environment makes its own.
     Raises:
         UserMistakeError: a view finds nothing to tell in any problem, or its prompts cannot be encoded.
     """
-    view, notices = teacher_view(recipe, lessons, policy.loaded, taught)
-    scorer = teacher_scorer(recipe, policy, taught)
-    return Teaching(scorer, view, recipe.teacher, [*teacher_notices(recipe), *notices])
+    view, told = _view_and_privileges(recipe, lessons, policy.loaded, taught)
+    notices = teacher_notices(recipe)
+    for one in told:
+        notices += one.check(lessons)
+        if shows_tasks:
+            one.check_prompts()
+    return Teaching(teacher_scorer(recipe, policy, taught=taught), view, recipe.teacher, notices)
 
 
-def teacher_scorer(recipe: Recipe, policy: LocalPolicy, taught: Mapping[str, LoadedModel]) -> Scorer | None:
+def teacher_scorer(recipe: Recipe, policy: LocalPolicy, *, taught: Mapping[str, LoadedModel]) -> Scorer | None:
     """The recipe's teacher, whatever it is made of; None where there is none."""
     section = recipe.teacher
     scorers = [_member(one, taught.get(name), policy, recipe.engine) for name, one in recipe.teachers.items()]
@@ -79,27 +92,29 @@ def _member(section: Teacher, loaded: LoadedModel | None, policy: LocalPolicy, e
     return CachedScorer(scorer) if section.cache else scorer
 
 
-def teacher_view(
+def _view_and_privileges(
     recipe: Recipe, lessons: Lessons, student: LoadedModel, taught: Mapping[str, LoadedModel]
-) -> tuple[View | None, list[str]]:
-    """What the teacher reads in place of the student's contexts (None: it reads these), and notices for the user."""
+) -> tuple[View | None, list[Privileged]]:
+    """What the teacher reads in place of the student's contexts (None: it reads these), and what it is told by whom."""
     section = recipe.teacher
-    if section is None:
+    limits = [taught.get(name, student).max_length for name in recipe.teachers]
+    make = partial(privileged, recipe=recipe, lessons=lessons, student=student)
+    if isinstance(section, RoutedTeachers):
+        by_route = {
+            route: make(one.view, _on_route(section, route, lessons.tasks), max_length=limit)
+            for (route, one), limit in zip(section.routes.items(), limits, strict=True)
+            if one.view
+        }
+        views = {route: one.privilege.view() for route, one in by_route.items()}
+        return (routed_view(views, route_of(section)) if views else None), list(by_route.values())
+    if section is None or not section.view:
         return None, []
-    limits = {name: taught.get(name, student).max_length for name in recipe.teachers}
-    if not isinstance(section, RoutedTeachers):
-        if not section.view:
-            return None, []
-        privilege = privilege_of(section.view, recipe, lessons, student, max_length=min(limits.values()))
-        return privilege.view(), check_privilege(privilege, section.view, lessons, lessons.tasks)
-    views, notices = {}, []
-    for (route, one), limit in zip(section.routes.items(), limits.values(), strict=True):
-        if one.view:
-            own = [task for task in lessons.tasks if _route_in(section, task.domain, task.columns) == route]
-            privilege = privilege_of(one.view, recipe, lessons, student, max_length=limit)
-            notices += check_privilege(privilege, one.view, lessons, own)
-            views[route] = privilege.view()
-    return (routed_view(views, route_of(section)) if views else None), notices
+    one = make(section.view, lessons.tasks, max_length=min(limits))
+    return one.privilege.view(), [one]
+
+
+def _on_route(section: RoutedTeachers, route: str, tasks: Sequence[Task]) -> list[Task]:
+    return [task for task in tasks if _route_in(section, task.domain, task.columns) == route]
 
 
 def route_of(section: AnyTeacher | None) -> Route:

@@ -24,8 +24,3 @@ def clip(bound: float) -> Shape:
 def power(exponent: float) -> Shape:
     """(e^(exponent * signal) - 1) / exponent: of a log-ratio, (u^exponent - 1) / exponent; above -1 / exponent."""
     return lambda signal: torch.expm1(exponent * signal) / exponent
-
-
-def at_most(highest: float) -> Shape:
-    """min(signal, highest)."""
-    return lambda signal: signal.clamp_max(highest)

@@ -27,11 +27,10 @@ def teacher_margin(k: int) -> Slot:
     @requires(needs=needs_of(support))
     def margin(table: TokenTable, _: PlanContext) -> Tensor:
         candidates = support.candidates(table)
-        probability = torch.where(candidates.counted, candidates.target.exp(), 0.0)
-        if probability.shape[1] < 2:
-            return probability.sum(1)
-        best = probability.topk(2, dim=1).values
-        return best[:, 0] - best[:, 1]
+        logprob = candidates.target.masked_fill(~candidates.counted, -torch.inf)
+        best = logprob.max(1, keepdim=True)
+        second = logprob.scatter(1, best.indices, -torch.inf).amax(1)
+        return best.values[:, 0].exp() - second.exp()
 
     return margin
 

@@ -10,14 +10,14 @@ _OTHER = {"teacher": {"model": "Qwen/Qwen3-8B"}}
 _SELVES: dict[str, dict[str, Any]] = {
     "mopd": {"teacher": {"routes": {"math": {"model": "my/math-expert"}, "code": {"model": "my/code-expert"}}}},
     "opcd": {"teacher": {"model": "self", "weights": "initial", "view": {"kind": "system", "text": "Be brief."}}},
-    "opsd": {"teacher": {"model": "self", "weights": "initial", "view": {"kind": "solution"}}},
-    "pw_opsd": {"teacher": {"model": "self", "weights": "initial", "view": {"kind": "solution"}}},
-    "rlsd": {"teacher": {"model": "self", "view": {"kind": "solution"}}},
+    "opsd": {"teacher": {"model": "self", "weights": "initial", "view": "solution"}},
+    "pw_opsd": {"teacher": {"model": "self", "weights": "initial", "view": "solution"}},
+    "rlsd": {"teacher": {"model": "self", "view": "solution"}},
     "sdar": {"teacher": {"model": "self", "view": {"kind": "feedback", "column": "skills"}}},
-    "sdft": {"teacher": {"model": "self", "view": {"kind": "demonstration"}}},
+    "sdft": {"teacher": {"model": "self", "view": "demonstration"}},
     "sdpo": {
         "student": {"model": "Qwen/Qwen3-8B", "ema_decay": 0.95},
-        "teacher": {"model": "self", "weights": "ema", "view": {"kind": "peers"}},
+        "teacher": {"model": "self", "weights": "ema", "view": "peers"},
     },
 }
 """The teachers of methods that are about who teaches; all others show another model."""

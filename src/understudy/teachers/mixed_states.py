@@ -56,7 +56,7 @@ class OverVocabulary:
     top_logprobs: Tensor | None
 
 
-def over_vocabulary(states: Tensor, head: Callable[[Tensor], Tensor], request: ScoreRequest) -> OverVocabulary:
+def over_vocabulary(states: Tensor, head: Callable[[Tensor], Tensor], *, request: ScoreRequest) -> OverVocabulary:
     """Exact entropies and top k of softmax(head(states) / temperature), in chunks of rows."""
     vocab_size = head(states[:0]).shape[1]
     entropies, ids = [torch.zeros(0)], [torch.zeros(0, request.top_k, dtype=torch.int64)]

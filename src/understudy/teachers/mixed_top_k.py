@@ -16,7 +16,7 @@ At = Callable[[ScoreRequest], Tensor]
 
 
 def proven_top_k(
-    request: ScoreRequest, listed: Tensor, bound: Tensor, at: At, *, vocab_size: int
+    request: ScoreRequest, at: At, *, listed: Tensor, bound: Tensor, vocab_size: int
 ) -> tuple[Tensor, Tensor]:
     """[R, k] ids and log-probs of the mixture's k most likely tokens, most likely first.
 
@@ -25,8 +25,9 @@ def proven_top_k(
     where the k-th candidate reaches that bound, no token is missed. The other rows take the whole vocabulary.
 
     Args:
-        request: with ``top_k`` = k. listed: [R, n * k] the teachers' top k side by side, repetitions and all.
-        bound: [R] log-prob of the mixture of the teachers' last listed probabilities. at: scores the mixture at ids.
+        request: with ``top_k`` = k. at: scores the mixture at ids.
+        listed: [R, n * k] the teachers' top k side by side, repetitions and all.
+        bound: [R] log-prob of the mixture of the teachers' last listed probabilities.
     Source: the stopping rule of the threshold algorithm, Fagin, Lotem and Naor, 2003.
     """
     ids = torch.zeros(bound.numel(), request.top_k, dtype=torch.int64)

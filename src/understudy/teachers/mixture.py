@@ -73,7 +73,7 @@ class MixedScorer:
         if request.top_k:
             bound = self._mixed([one.top_logprobs[:, -1] for one in scores if one.top_logprobs is not None])
             listed = torch.cat([one.top_ids for one in scores if one.top_ids is not None], dim=1)
-            ids, logprobs = proven_top_k(request, listed, bound, self._at, vocab_size=can.vocab_size or 0)
+            ids, logprobs = proven_top_k(request, self._at, listed=listed, bound=bound, vocab_size=can.vocab_size or 0)
             mixed = replace(mixed, top_ids=ids, top_logprobs=logprobs)
         return mixed
 
@@ -82,7 +82,7 @@ class MixedScorer:
         scores = [scorer.score(inner) for scorer in self.scorers.values()]
         head = MixedHead.of(scores, self._log_weights, temperature=request.temperature)
         states = head.side_by_side([one.hidden for one in scores if one.hidden is not None])
-        whole = over_vocabulary(states, head, request)
+        whole = over_vocabulary(states, head, request=request)
         mixed = replace(
             self._on_ids(scores), entropy=whole.entropy, top_ids=whole.top_ids, top_logprobs=whole.top_logprobs
         )

@@ -144,11 +144,10 @@ def _seen(parts: Parts, rollouts: Sequence[Rollout], batch: Batch) -> tuple[Toke
     """What each scorer reads, and the rows that all of them can: a token without a counterpart has no row."""
     table, contexts = batch.table, batch.contexts
     routes = [parts.route(rollouts[context.rollout]) for context in contexts]
-    readings = {"student": as_the_student(contexts, table, routes)}
+    readings = {"student": as_the_student(contexts, table, routes=routes)}
     for name in asked(parts):
         view = parts.views.get(name)
-        read = view and read_through(view, rollouts, contexts, table, routes=routes)
-        readings[name] = read or readings["student"]
+        readings[name] = read_through(view, rollouts, contexts, table, routes=routes) if view else readings["student"]
     rows = rows_seen_by_all(readings.values(), table.num_tokens)
     if rows.numel() == table.num_tokens:
         return table, readings

@@ -34,7 +34,7 @@ class Reading:
         return replace(self, context=self.context[rows], position=self.position[rows])
 
 
-def as_the_student(contexts: Sequence[Context], table: TokenTable, routes: Sequence[str] = ()) -> Reading:
+def as_the_student(contexts: Sequence[Context], table: TokenTable, *, routes: Sequence[str] = ()) -> Reading:
     """The student's own contexts."""
     return Reading([context.ids for context in contexts], table["context"], table["position"], routes)
 

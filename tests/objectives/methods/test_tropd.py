@@ -157,7 +157,7 @@ def test_the_prefix_shrinks_from_the_whole_length_to_nothing():
 
 @pytest.mark.parametrize("schedule", [linear, cosine])
 def test_a_schedule_that_ends_before_it_starts_is_refused_when_it_is_made(schedule):
-    with pytest.raises(RecipeError, match="ends before it starts; got -1 steps; expected 0 or more"):
+    with pytest.raises(RecipeError, match="ends before it starts; got over_steps -1; expected 0 or more steps"):
         schedule(1.0, 0.0, over_steps=-1)
 
 

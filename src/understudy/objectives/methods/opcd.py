@@ -19,8 +19,8 @@ class OPCD(MethodConfig):
     """On-policy context distillation.
 
     Its teacher reads a context that the student does not see: the recipe's ``teacher: {model: self, weights: initial,
-    view: ...}`` with a system prompt or demonstrations, or another model with such a view. The source samples at
-    temperature 0.6.
+    view: {kind: system, text: ...}}``, or ``view: demonstration``, or another model with such a view. The source
+    samples at temperature 0.6.
 
     Args:
         top_k: the student's likeliest tokens.

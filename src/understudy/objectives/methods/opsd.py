@@ -18,9 +18,9 @@ from understudy.plans import Divergence
 class OPSD(MethodConfig):
     """On-policy self-distillation from a teacher with the ground-truth solution.
 
-    Its teacher is the recipe's ``teacher: {model: self, weights: initial, view: solution}`` (``ema`` with decay 0.999
-    is the source's option). The source samples and scores at temperature 1.1, top_p 0.95, top_k 20: fields of the
-    section ``rollout``.
+    Its teacher is the recipe's ``teacher: {model: self, weights: initial, view: solution}`` (``ema`` with ``student:
+    {ema_decay: 0.999}`` is the source's option). The source samples and scores at temperature 1.1, top_p 0.95,
+    top_k 20: fields of the section ``rollout``.
 
     Args:
         beta: 0 is forward KL(T||S), 1 is reverse KL(S||T), between them the generalised Jensen-Shannon divergence.

@@ -19,9 +19,9 @@ from understudy.plans import Divergence, Ratio
 class SDPO(MethodConfig):
     """Self-distillation policy optimisation.
 
-    Its teacher is the recipe's ``teacher: {model: self, weights: ema, view: ...}`` with a view of feedback or of
-    successful peers; the source's average moves by 0.05 an update. Which rollouts have nothing to be shown, and so no
-    rows here, is the view's business.
+    Its teacher is the recipe's ``teacher: {model: self, weights: ema, view: [peers, feedback]}``, one of the two or
+    both; the source's average moves by 0.05 an update, which is ``student: {ema_decay: 0.95}``. Which rollouts have
+    nothing to be shown, and so no rows here, is the view's business.
 
     Args:
         beta: the source's alpha: 0 is forward KL(T||S), 1 is reverse KL(S||T), between them Jensen-Shannon.
