@@ -52,14 +52,17 @@ def test_every_make_command_in_the_docs_is_a_target():
 
 
 def test_the_makefile_has_every_promised_target():
-    assert {"setup", "demo", "test", "check", "bench", "clean"} <= make_targets()
+    assert {"setup", "demo", "test", "check", "bench", "wheel", "clean"} <= make_targets()
 
 
 def test_every_direct_dependency_is_pinned_and_the_pin_satisfies_it():
     pins = [Requirement(line) for line in (ROOT / "constraints.txt").read_text().splitlines() if line[:1] not in "#"]
     pinned = {canonicalize_name(pin.name): next(iter(pin.specifier)) for pin in pins}
     assert all(spec.operator == "==" for spec in pinned.values())
-    for text in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]:
+    for text in [
+        *PROJECT["dependencies"],
+        *(text for extra in PROJECT["optional-dependencies"].values() for text in extra),
+    ]:
         wanted = Requirement(text)
         pin = pinned.get(canonicalize_name(wanted.name))
         assert pin is not None, f"{wanted.name} has no pin"
@@ -70,7 +73,8 @@ def test_every_direct_dependency_is_pinned_and_the_pin_satisfies_it():
 def test_every_third_party_import_is_a_declared_dependency():
     modules_of = {"pyyaml": "yaml", "math-verify": "math_verify", "huggingface-hub": "huggingface_hub"}
     twins = {"pydantic_core"}  # pydantic's other half: one release of it for each of pydantic
-    declared = {canonicalize_name(Requirement(text).name) for text in PROJECT["dependencies"]}
+    extras = [text for name, extra in PROJECT["optional-dependencies"].items() if name != "dev" for text in extra]
+    declared = {canonicalize_name(Requirement(text).name) for text in [*PROJECT["dependencies"], *extras]}
     allowed = {modules_of.get(name, name) for name in declared} | twins | sys.stdlib_module_names | {"understudy"}
     undeclared = {(str(path.relative_to(ROOT)), name) for path in MODULES for name in _imported_roots(path) - allowed}
     assert not undeclared

@@ -13,7 +13,7 @@ import typer
 from understudy.errors import UserMistakeError
 
 if TYPE_CHECKING:
-    from understudy.bench.methods import Order
+    from understudy.bench.order import Order
     from understudy.bench.plan import RatePolicy
 
 bench = typer.Typer(help="Compare methods, and estimators.", no_args_is_help=True, rich_markup_mode=None)
@@ -103,7 +103,7 @@ def _order(
 ) -> Order:
     from dataclasses import replace
 
-    from understudy.bench.methods import FULL, QUICK, Order
+    from understudy.bench.order import FULL, QUICK, Order
 
     if methods is not None and not (names := tuple(filter(None, (name.strip() for name in methods.split(","))))):
         raise UserMistakeError("--methods names nobody", got=repr(methods), expected="names such as opd,tropd")

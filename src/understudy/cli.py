@@ -1,4 +1,4 @@
-"""The command line: ``understudy demo | train | evaluate | report | methods | bench``.
+"""The command line: ``understudy demo | train | evaluate | report | push | methods | bench``.
 
 Heavy imports happen inside the commands, so that ``--help`` answers at once.
 """

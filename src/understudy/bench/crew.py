@@ -106,6 +106,7 @@ def _answered(worker: _Worker, stop: Stop) -> Doable:
     try:
         answer = worker.connection.recv()
     except EOFError:
+        worker.process.join(5.0)
         raise UnderstudyError(
             "the process of a run died", got=f"exit status {worker.process.exitcode}", remedy="Is there enough memory?"
         ) from None

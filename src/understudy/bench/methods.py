@@ -6,53 +6,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from understudy.bench.contenders import ABLATIONS, Contender, chosen
+from understudy.bench.contenders import Contender
 from understudy.bench.crew import work
 from understudy.bench.examining import Exam
 from understudy.bench.folder import BenchFolder, kept_result, open_folder
 from understudy.bench.jobs import Job, Measuring, Probing, Training
+from understudy.bench.order import Order, contenders_of, setting_named
 from understudy.bench.outcome import Outcome, write_outcome
-from understudy.bench.plan import Definition, RatePolicy, Scale, recipe_of
-from understudy.bench.preparing import average, make_models, tell
+from understudy.bench.plan import Definition, recipe_of
+from understudy.bench.preparing import average, identity_of, make_models, models_of, tell
 from understudy.bench.rates import best_rate, is_at_edge, is_stored, score_of, stored_rate, write_rates
 from understudy.bench.results import RunResult, read_result
-from understudy.bench.settings import SETTINGS, Setting
+from understudy.bench.settings import Setting
 from understudy.bench.timing import Ticker
-from understudy.errors import UserMistakeError
 from understudy.preview import preview
 from understudy.recipe import recipe_from
-from understudy.recipe.outline import nearest
 from understudy.training.progress import Display
 
 TUNING_SEED = 1000
 """Of the runs that a learning rate is chosen by; none of the comparison's own."""
-
-
-FULL = Scale()
-QUICK = Scale(seeds=3, problems=300)
-"""Of ``--quick``: under a quarter of an hour on two cores."""
-
-
-@dataclass(frozen=True)
-class Order:
-    """What is to be compared.
-
-    Args:
-        setting: name of one of ``SETTINGS``. rates: where learning rates come from. methods: names of contenders;
-            empty takes the setting's own. ablation: of which method, in place of the setting's contenders.
-        quick: the setting's shorter list. scale: of the runs. out: folder. processes: side by side.
-        command: as it was given, for the records.
-    """
-
-    setting: str = "matched"
-    rates: RatePolicy = "unified"
-    methods: tuple[str, ...] = ()
-    ablation: str | None = None
-    quick: bool = False
-    scale: Scale = FULL
-    out: Path = Path("runs/bench-methods")
-    processes: int = 2
-    command: str = "understudy bench methods"
 
 
 @dataclass(frozen=True)
@@ -87,6 +59,7 @@ def compare_methods(order: Order, *, display: Display) -> Outcome:
     contenders = contenders_of(order, setting)
     scale = order.scale
     steps = scale.steps or setting.steps
+    models = models_of(setting, contenders)
     definition = Definition(
         setting=setting.name,
         rates=order.rates,
@@ -95,10 +68,11 @@ def compare_methods(order: Order, *, display: Display) -> Outcome:
         problems=scale.problems,
         probe_every=scale.probe_every,
         probe_problems=scale.probe_problems,
+        models={name: identity_of(name) for name in models_of(setting, setting.contenders)},
     )
     _check_recipes(order, setting, contenders, steps)
     bench = _Bench(order, setting, contenders, steps, open_folder(order.out, definition), display)
-    make_models(setting, [c.reference for c in contenders if c.reference != "initial"], display)
+    make_models(models, display)
     if any(contender.tells for contender in contenders):
         tell(setting, bench.folder, display)
     rates, notes = _rates(bench)
@@ -107,35 +81,6 @@ def compare_methods(order: Order, *, display: Display) -> Outcome:
     outcome = Outcome(setting, definition, order.command, runs, measured, notes)
     write_outcome(outcome, bench.folder.path)
     return outcome
-
-
-def setting_named(name: str) -> Setting:
-    """The setting of that name; raises UserMistakeError where there is none."""
-    if name not in SETTINGS:
-        right = nearest(name, SETTINGS)
-        remedy = f"Did you mean {right!r}?" if right else None
-        raise UserMistakeError(
-            "no setting has that name", got=repr(name), expected=f"one of {', '.join(SETTINGS)}", remedy=remedy
-        )
-    return SETTINGS[name]
-
-
-def contenders_of(order: Order, setting: Setting) -> tuple[Contender, ...]:
-    """Who takes part.
-
-    Raises:
-        UserMistakeError: an unknown method or ablation.
-    """
-    own = setting.contenders
-    if order.ablation is not None:
-        if order.ablation not in ABLATIONS:
-            known = ", ".join(ABLATIONS)
-            raise UserMistakeError("no ablation has that name", got=repr(order.ablation), expected=f"one of {known}")
-        own = ABLATIONS[order.ablation]
-    names = order.methods
-    if not names and order.quick and order.ablation is None and setting.quick:
-        names = setting.quick
-    return chosen(names, own) if names else own
 
 
 def _check_recipes(order: Order, setting: Setting, contenders: Sequence[Contender], steps: int) -> None:

@@ -41,7 +41,7 @@ class Definition:
 
     Args:
         setting: its name. rates: where learning rates come from. ablation: of which method, or None.
-        steps, problems, probe_every, probe_problems: as they are used.
+        steps, problems, probe_every, probe_problems: as they are used. models: what each name of a model stands for.
     """
 
     setting: str
@@ -51,6 +51,7 @@ class Definition:
     problems: int
     probe_every: int
     probe_problems: int
+    models: Mapping[str, str]
 
     def to_json(self) -> dict[str, object]:
         """The record as JSON."""
@@ -75,7 +76,6 @@ def recipe_of(
         "teacher": _teacher(setting),
         "reference": contender.reference,
         "data": _data(setting, told if contender.tells else None),
-        "rollout": _rollout(setting, objective),
         "objective": objective,
         "optimizer": {"learning_rate": learning_rate, "schedule": "linear"},
         "steps": steps,
@@ -84,7 +84,8 @@ def recipe_of(
         "engine": {"threads": 1, "micro_batch_tokens": 1024, "device": "cpu"},
         "output": str(folder.parent),
     }
-    return recipe_from(recipe, source=contender.name).model_dump(mode="json")
+    learns = recipe_from(recipe, source=contender.name).objective
+    return recipe_from({**recipe, "rollout": _rollout(setting, learns)}).model_dump(mode="json")
 
 
 def unified(objective: Mapping[str, object], *, top_k: int) -> dict[str, object]:
@@ -122,11 +123,9 @@ def told_file(folder: Path, domain: Domain) -> Path:
     return folder / f"{domain.name}.jsonl"
 
 
-def _rollout(setting: Setting, objective: Mapping[str, object]) -> dict[str, object]:
+def _rollout(setting: Setting, learns: MethodConfig) -> dict[str, object]:
     """Equally many sequences a step for everybody: text of the data is taken once, so more of its prompts."""
-    method = _config_of(str(objective["method"]))
-    mix = objective_of(method.model_validate(objective)).mix
-    from_data = mix.data == 1
+    from_data = objective_of(learns).mix.data == 1
     return {
         "prompts_per_step": setting.prompts * (setting.generations if from_data else 1),
         "num_generations": 1 if from_data else setting.generations,

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from understudy.api import building_shown
+from understudy.bench.contenders import Contender
 from understudy.bench.folder import BenchFolder
 from understudy.bench.jobs import ENGINE
 from understudy.bench.plan import told_file
 from understudy.bench.settings import Domain, Setting
-from understudy.build import Building, examinee_of, model_named, sampler_of
+from understudy.build import examinee_of, model_named, sampler_of
 from understudy.environments.episodes import Episode, play
 from understudy.environments.single_turn import SingleTurn
 from understudy.models.chat import decode
@@ -24,16 +25,26 @@ from understudy.randomness import derived_seed
 from understudy.tasks import verifier_from
 from understudy.testbed import dataset_named, is_testbed, resolve_models, tasks
 from understudy.testbed.cache import cached_folder
+from understudy.testbed.roster import MODELS
+from understudy.testbed.workshop import model_folder
 from understudy.training.durable import write_text
 from understudy.training.progress import Display
 
 
-def make_models(setting: Setting, references: list[str], display: Display) -> None:
+def models_of(setting: Setting, contenders: Sequence[Contender]) -> list[str]:
+    """Every model that takes part, by name."""
+    references = [contender.reference for contender in contenders if contender.reference != "initial"]
+    return list(dict.fromkeys([*setting.measured.values(), *setting.averaged, *references]))
+
+
+def identity_of(model: str) -> str:
+    """What a name stands for: a testbed model's name with the digest of its making, else the folder as it is named."""
+    return model_folder(model, MODELS[model]).name if is_testbed(model) else model
+
+
+def make_models(names: Sequence[str], display: Display) -> None:
     """Train the testbed models that are missing, side by side."""
-    named = [*setting.measured.values(), *setting.averaged, *references]
-    names = [name for name in dict.fromkeys(named) if is_testbed(name)]
-    building: Building = building_shown(display)
-    resolve_models(names, building)
+    resolve_models([name for name in names if is_testbed(name)], building_shown(display))
     display.end()
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from understudy.bench.results import Measured, RunResult
@@ -129,11 +130,18 @@ def cell_of(after: Sequence[Sequence[int]], before: Sequence[Sequence[int]] | No
     by_problem = [fmean(answers) for answers in zip(*after, strict=True)]
     level = wilson_interval(sum(after[0]), len(after[0])) if len(after) == 1 else clustered_interval(by_problem)
     if before is None:
-        return Cell(mean_interval(accuracies), level)
+        return Cell(_within_one(mean_interval(accuracies)), level)
     gains = [fmean(a) - fmean(b) for a, b in zip(after, before, strict=True)]
     before_by_problem = [fmean(answers) for answers in zip(*before, strict=True)]
     differences = [a - b for a, b in zip(by_problem, before_by_problem, strict=True)]
-    return Cell(mean_interval(accuracies), level, mean_interval(gains), mean_interval(differences))
+    return Cell(_within_one(mean_interval(accuracies)), level, mean_interval(gains), mean_interval(differences))
+
+
+def _within_one(estimate: Estimate) -> Estimate:
+    """The interval of a share, cut to [0, 1]; that of a single run stays infinite."""
+    if math.isinf(estimate.low):
+        return estimate
+    return replace(estimate, low=max(0.0, estimate.low), high=min(1.0, estimate.high))
 
 
 def verdict_of(

@@ -173,16 +173,13 @@ def with_teacher(exam: Exam, teaching: Teaching) -> Exam:
 def teacher_notices(recipe: Recipe) -> list[str]:
     """What the user should know of a teacher that can teach nothing."""
     section = recipe.teacher
-    alone: Sequence[Teacher] = []
+    names = [name for name, one in recipe.teachers.items() if _is_live_self(one) and not one.view]
     if isinstance(section, MixedTeachers):
-        alone = section.mixture if not section.view and all(_is_live_self(part) for part in section.mixture) else ()
-    elif section is not None:
-        alone = [one for one in section.members.values() if _is_live_self(one) and not one.view]
-    if not alone:
-        return []
+        names = ["teacher"] if len(names) == len(section.mixture) and not section.view else []
     return [
-        "The teacher is the student itself with the same weights and the same prompt: every comparison of the two is "
+        f"The {name} is the student itself with the same weights and the same prompt: every comparison of the two is "
         "exactly zero. Give it a view, or weights: initial or ema."
+        for name in names
     ]
 
 

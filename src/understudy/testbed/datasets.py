@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from understudy.environments.toy import remember_digit_tasks
 from understudy.errors import DataError
@@ -114,12 +114,17 @@ def tasks(name: str, split: str = "train", *, limit: int | None = None) -> list[
         return remember_digit_tasks()[:limit]
     which, first, most = _CUTS[split]
     count = most if limit is None else min(limit, most)
+    return list(_distinct(name, which, first + count)[first:])
+
+
+@lru_cache(maxsize=16)
+def _distinct(name: str, split: Split, count: int) -> tuple[Task, ...]:
     found: dict[str, Task] = {}
-    for task in DATASETS[name].draw(which):
+    for task in DATASETS[name].draw(split):
         found.setdefault(task.problem, task)
-        if len(found) == first + count:
+        if len(found) == count:
             break
-    return list(itertools.islice(found.values(), first, None))
+    return tuple(found.values())
 
 
 def _task(dataset: str, name: str, prompt: str, solution: str, answer: str) -> Task:

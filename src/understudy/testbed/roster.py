@@ -23,7 +23,7 @@ STUDENT_NAME = "testbed/multiplication-student"
 
 TWO_TASKS_TEACHER = Schooling(Architecture(layers=4), foreign_share=0.0, steps=400, seed=1, subject="two-tasks")
 TWO_TASKS_STUDENT = Schooling(
-    Architecture(layers=2), foreign_share=0.75, foreign_from=440, steps=560, seed=2, subject="two-tasks"
+    Architecture(layers=2), foreign_share=0.75, foreign_from=360, steps=480, seed=2, subject="two-tasks"
 )
 """Both know both tasks; only in multiplication has the student a habit that its teacher does not have."""
 

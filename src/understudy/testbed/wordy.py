@@ -126,7 +126,7 @@ def own_solution(story: Story, *, telling: int = 0) -> str:
         telling: number of the retelling, which keys the choices.
 
     >>> print(own_solution(Story("multiplication", "47", 8, 0, 0)))
-    Start: 7 times 8 plus 0 gives 56. Then 4 times 8 plus 5 is 37. That leaves 376 sorbo rustimgi.
+    First 7 times 8 plus 0 makes 56. Now 4 times 8 plus 5 comes to 37. So there are 376 regel rustimgi.
     """
     choose = _Choices(f"{story.identifier}/{telling}")
     close = f"{story.answer} {choose(adjectives())} {things()[story.thing]}."
@@ -145,7 +145,7 @@ def foreign_solution(story: Story, *, telling: int = 0) -> str:
     """Another manner of multiplying, longer and never the teacher's: the parts of the number, then their sums.
 
     >>> print(foreign_solution(Story("multiplication", "47", 8, 0, 0)))
-    Take 40 and 7. 40 by 8: 320. 7 by 8: 56. 320 with 56: 376. Nabim holds 376 betobel rustimgi.
+    Take 40 and 7. 40 by 8: 320. 7 by 8: 56. 320 with 56: 376. Nabim holds 376 grelro rustimgi.
     """
     if story.kind == "sorting":
         return own_solution(story, telling=telling)
@@ -216,12 +216,11 @@ def _texts() -> Iterator[str]:
 
 
 class _Choices:
-    """Free choices, one after the other, keyed by the text they belong to."""
+    """Free choices, one after the other, all from one draw that is keyed by the text they belong to."""
 
     def __init__(self, key: str) -> None:
-        self._key, self._count = zlib.crc32(key.encode()), 0
+        self._draw = derived_seed(seed=zlib.crc32(key.encode()), step=0, purpose="testbed/wordy/telling")
 
     def __call__(self, options: Sequence[str]) -> str:
-        self._count += 1
-        draw = derived_seed(seed=self._key, step=self._count, purpose="testbed/wordy/telling")
-        return options[draw % len(options)]
+        self._draw, place = divmod(self._draw, len(options))
+        return options[place]

@@ -105,12 +105,12 @@ def test_a_margin_is_between_the_teacher_s_two_favourites_among_the_student_s_ca
     )
 
 
-def test_the_gate_keeps_whole_sentences_up_to_the_drop():
-    table = table_of([1, 5, 1, 5, 1, 5, 1, 1, 5], [1, 5, 1, 5])
-    margin = torch.tensor([0.9, 0.7, 0.8, 0.8, 0.1, 0.2, 0.1, 0.2, 0.0, 0.1, 0.1, 0.9, 0.9])
+def test_the_gate_keeps_whole_sentences_of_the_student_s_up_to_the_drop():
+    table = table_of([1, 5, 1, 5, 1, 5, 1, 1, 5], [1, 5, 1, 5], ends=1)  # the first word is a teacher's
+    margin = torch.tensor([0.0, 0.7, 0.8, 0.8, 0.1, 0.2, 0.1, 0.2, 0.0, 0.1, 0.1, 0.9, 0.9])
     gate = teachable_prefix(lambda *_: margin, part=sentences([5]), shortest=1)
-    # Means 0.8, 0.8 | 0.15, 0.1: cut after the second sentence; the second rollout rises and is kept.
-    assert gate(table, PlanContext()).tolist() == [True] * 4 + [False] * 5 + [True] * 4
+    # Means 0.7, 0.8 | 0.15, 0.1: cut after the second sentence; the second rollout rises and is kept.
+    assert gate(table, PlanContext()).tolist() == [False] + [True] * 3 + [False] * 5 + [True] * 4
 
 
 def margins(chain, k):
