@@ -201,6 +201,7 @@ def _show_preview(recipe: object, *, as_json: bool) -> None:
     rates = ", ".join(f"{rate:.3g}" for rate in plan.learning_rates)
     rows = [
         ["method", plan.method],
+        ["environment", plan.environment],
         ["written by", ", ".join(plan.writers)],
         *(list(line) for line in plan.writing.lines()),
         ["needs", ", ".join(plan.needs) or "nothing"],

@@ -50,13 +50,15 @@ class Preview:
     """The answer of ``understudy train --dry-run``.
 
     Args:
-        method: its name. needs: columns of scorers. writers: who writes completions. writing: how they come about.
+        method: its name. environment: kind of world. needs: columns of scorers. writers: who writes completions.
+        writing: how they come about.
         rollouts_per_step, updates_per_step, steps: counts. learning_rates: at the first, middle and last update.
         planned_rows: of a synthetic batch, by term. memory_bytes: estimated, by purpose; empty when unknown.
         fetches: what is not on this machine. models: by role. notices: what the user should know of the teacher.
     """
 
     method: str
+    environment: str
     needs: list[str]
     writers: list[str]
     writing: WritingPreview
@@ -86,6 +88,7 @@ def preview(recipe: Recipe) -> Preview:
     models, optimizer = _models(recipe), optimizer_of(recipe, objective.num_updates)
     return Preview(
         method=recipe.objective.method,
+        environment=recipe.environment.kind,
         needs=objective.needs.describe(),
         writers=[who for who in ("student", "teacher", "data") if getattr(objective.mix, who) > 0],
         writing=preview_writing(recipe, objective.writing),

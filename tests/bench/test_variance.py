@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.cli.conftest import Understudy, understudy  # noqa: F401
+from tests.cli.conftest import Understudy
 from understudy.bench.chain import Moments, moments, random_chain
 from understudy.bench.variance import VarianceFound, measure, section_of, tables_of
 
@@ -41,7 +41,7 @@ def test_tables_show_powers_of_two_and_the_longest() -> None:
     assert tables["Variance (bound)"][0][-1] == "growth, bound's growth"
 
 
-def test_the_command_prints_json_and_a_section(understudy: Understudy) -> None:  # noqa: F811
+def test_the_command_prints_json_and_a_section(understudy: Understudy) -> None:
     ended = understudy("bench", "variance", "--longest", 3, "--chains", 2, "--json")
     assert ended.code == 0, ended.err
     content = json.loads(ended.out)
