@@ -54,6 +54,7 @@ def result(
 def curves(norms: Sequence[float], *, entropy: tuple[float, float]) -> Curves:
     return Curves(
         grad_norm=tuple(norms),
+        own_entropy=(None,) * len(norms),
         probed=(0, 2),
         entropy=entropy,
         reverse_kl=(2.0, 1.0),

@@ -63,8 +63,10 @@ def test_two_methods_two_seeds_two_steps(understudy: Understudy, tiny: Setting, 
     raw = json.loads((out / "results.json").read_text())
     curves = raw["runs"]["sft"][0]["curves"]
     assert len(curves["grad_norm"]) == 2 and curves["probed"] == [0, 2] and len(curves["entropy"]) == 2
+    assert curves["own_entropy"] == [None, None]
+    assert all(value > 0 for value in raw["runs"]["opd"][0]["curves"]["own_entropy"])
     page = (out / "report.html").read_text()
-    assert page.count("<svg") == 5 and "Gradient norm" in page and "over_seeds" in page
+    assert page.count("<svg") == 6 and "Gradient norm" in page and "over_seeds" in page
     section = bench(understudy, "--methods", "sft,opd", "--seeds", 2, "--markdown", out=out)
     assert section.out.startswith("## Methods compared: tiny, unified learning rates") and "| opd |" in section.out
     assert "    understudy bench methods --setting tiny" in section.out and "torch" in section.out

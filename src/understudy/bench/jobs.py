@@ -163,7 +163,13 @@ def _curves(directory: RunDirectory) -> Curves:
     file = directory.evaluation_figures
     probes = {name: _column(file, f"probe/{name}") for name in ("entropy", "reverse_kl", "accuracy", "length")}
     steps = tuple(metric_lines.step_of(line) for line in metric_lines.read(file))
-    return Curves(grad_norm=_column(directory.metrics, "grad_norm"), probed=steps, **probes)
+    lines = metric_lines.read(directory.metrics)
+    return Curves(
+        grad_norm=_column(directory.metrics, "grad_norm"),
+        own_entropy=tuple(line.get("entropy/sampled") for line in lines),
+        probed=steps,
+        **probes,
+    )
 
 
 def _column(file: Path, name: str) -> tuple[float, ...]:

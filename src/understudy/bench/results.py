@@ -47,11 +47,14 @@ class Curves(_Record):
     """What happened on the way.
 
     Args:
-        grad_norm: before clipping, one a step. probed: steps at which fresh answers to a few held-out problems were
-            taken; entropy, reverse_kl, accuracy, length: of these, one each, on the first domain at temperature 1.
+        grad_norm: before clipping, one a step. own_entropy: mean -log pi_S of the tokens that the student chose in
+            training, nats, one a step; None where it chose none.
+        probed: steps at which fresh answers to a few held-out problems were taken; entropy (exact), reverse_kl,
+            accuracy, length: of these, one each, on the first domain at temperature 1.
     """
 
     grad_norm: tuple[float, ...] = ()
+    own_entropy: tuple[float | None, ...] = ()
     probed: tuple[int, ...] = ()
     entropy: tuple[float, ...] = ()
     reverse_kl: tuple[float, ...] = ()
