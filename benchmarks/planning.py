@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from transformers.utils.logging import disable_progress_bar
 
 from benchmarks.workload import LEARNING_RATE, SIZES, Size, write_workload
 from understudy.build import assemble
@@ -92,6 +93,7 @@ def main() -> None:
     """Measure and print a table; exit status 1 where planning takes more than its share."""
     given = _arguments()
     torch.set_num_threads(given.threads)
+    disable_progress_bar()
     size = size_of(given.rows)
     print("| method | rows | planning, ms | step, s | share |\n|---|---|---|---|---|", flush=True)
     found = []

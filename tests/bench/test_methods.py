@@ -17,6 +17,7 @@ from understudy.bench import settings
 from understudy.bench.contenders import Contender
 from understudy.bench.jobs import Training
 from understudy.bench.preparing import mean_weights
+from understudy.bench.rates import read_rates
 from understudy.bench.results import read_result
 from understudy.bench.settings import Setting
 from understudy.models.load import load_model
@@ -152,7 +153,8 @@ def test_tuned_rates_come_from_validation_and_are_written(
     assert all(found is not None and found.seed == 1000 for found in tuned.values())
     row = json.loads(ended.out)["rows"][-1]
     assert row["learning_rate"] in tiny.rates and row["note"] == "best rate at the grid's edge"
-    assert f"opd: {row['learning_rate']}" in (out / "rates.yaml").read_text()
+    written = read_rates(out / "rates.yaml")["tiny"]
+    assert written.rates == {"opd": row["learning_rate"]} and written.how.startswith("understudy bench methods")
     evaluated = read_result(out / "results" / "opd-seed0.json")
     counts = [len(one.domains["sorting"].greedy.correct) for one in (tuned[1e-3], evaluated) if one is not None]
     assert counts == [300, 6]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.bench.hand_made import DOMAINS, result
 from understudy.bench.contenders import by_method
-from understudy.bench.rates import StoredRates, is_stored, score_of, stored_rate, stored_rates, write_rates
-from understudy.bench.settings import MATCHED, SETTINGS, Setting
-from understudy.recipe.yaml_text import parse_yaml
+from understudy.bench.rates import STORED, read_rates, score_of, stored_rate, stored_rates, write_rates
+from understudy.bench.settings import SETTINGS, Setting
 
 SETTING = Setting("x", "", "s", DOMAINS, by_method(("opd",)), learning_rate=0.5)
 
@@ -22,21 +22,27 @@ def test_the_score_is_of_trained_domains_greedy_and_sampled_alike() -> None:
 
 
 def test_stored_rates_say_how_they_were_found_and_fit_the_settings() -> None:
-    stored = stored_rates()
-    assert "understudy bench methods" in stored.how
-    assert set(stored.rates) <= set(SETTINGS)
-    for name, rates in stored.rates.items():
-        assert set(rates.values()) <= set(SETTINGS[name].rates)
+    assert "--tuned" in STORED.read_text()
+    for name, stored in stored_rates().items():
+        assert "understudy bench methods" in stored.how and "--tuned" in stored.how
+        assert set(stored.rates.values()) <= set(SETTINGS[name].rates)
+        assert all(stored_rate(SETTINGS[name], label) == rate for label, rate in stored.rates.items())
 
 
-def test_without_a_stored_rate_the_unified_one_stands_in() -> None:
-    assert not is_stored(SETTING, "opd") and stored_rate(SETTING, "opd") == 0.5
-    known = stored_rates().rates.get("matched", {})
-    assert all(stored_rate(MATCHED, label) == rate for label, rate in known.items())
+def test_nobody_has_a_rate_in_a_setting_without_any() -> None:
+    assert stored_rate(SETTING, "opd") is None
 
 
-def test_written_rates_are_read_back(tmp_path: Path) -> None:
+def test_written_rates_are_read_back_one_file_after_the_other(tmp_path: Path) -> None:
     file = tmp_path / "rates.yaml"
     write_rates(file, how="understudy bench methods --tuned", setting=SETTING, rates={"opd": 1e-4, "tropd": 0.001})
-    read = StoredRates.model_validate(parse_yaml(file.read_text(), source="x"))
-    assert read.rates == {"x": {"opd": 1e-4, "tropd": 0.001}} and read.how == "understudy bench methods --tuned"
+    first = file.read_text()
+    write_rates(file, how="another", setting=replace(SETTING, name="y"), rates={"opd": 0.5})
+    file.write_text(STORED.read_text() + first + file.read_text())
+    read = read_rates(file)
+    assert (
+        dict(read["x"].rates) == {"opd": 1e-4, "tropd": 0.001} and read["x"].how == "understudy bench methods --tuned"
+    )
+    assert dict(read["y"].rates) == {"opd": 0.5}
+    file.write_text("# Nothing yet.\n")
+    assert read_rates(file) == {}

@@ -15,7 +15,7 @@ from understudy.bench.order import Order, contenders_of, setting_named
 from understudy.bench.outcome import Outcome, write_outcome
 from understudy.bench.plan import Definition, recipe_of
 from understudy.bench.preparing import average, identity_of, make_models, models_of, tell
-from understudy.bench.rates import best_rate, is_at_edge, is_stored, score_of, stored_rate, write_rates
+from understudy.bench.rates import best_rate, is_at_edge, score_of, stored_rate, write_rates
 from understudy.bench.results import RunResult, read_result
 from understudy.bench.settings import Setting
 from understudy.bench.timing import Ticker
@@ -104,8 +104,9 @@ def _rates(bench: _Bench) -> tuple[dict[str, float], dict[str, str]]:
     if bench.order.rates == "unified":
         return dict.fromkeys(names, setting.learning_rate), {}
     if bench.order.rates == "stored":
-        rates = {name: stored_rate(setting, name) for name in names}
-        return rates, {name: "no stored rate" for name in names if not is_stored(setting, name)}
+        stored = {name: stored_rate(setting, name) for name in names}
+        rates = {name: rate or setting.learning_rate for name, rate in stored.items()}
+        return rates, {name: "no stored rate" for name, rate in stored.items() if rate is None}
     scores = _tuned_scores(bench)
     rates = {name: best_rate(found) for name, found in scores.items()}
     edges = {name: "best rate at the grid's edge" for name, rate in rates.items() if is_at_edge(rate, setting.rates)}

@@ -13,7 +13,7 @@ from understudy.bench.page import Page, write_page
 from understudy.bench.plan import Definition
 from understudy.bench.results import RunResult
 from understudy.bench.rows import INTERVALS, Row, Verdict, rows_of, verdict_of
-from understudy.bench.settings import Setting
+from understudy.bench.settings import Domain, Setting
 from understudy.bench.tables import Table, accuracy_table, aligned, cost_table, markdown, measure_table, verdict_table
 from understudy.training.durable import write_text
 from understudy.training.surroundings import describe
@@ -35,6 +35,12 @@ class Outcome:
     measured: Mapping[str, Sequence[RunResult]]
     notes: Mapping[str, str]
 
+    @property
+    def title(self) -> str:
+        """What is compared, and where."""
+        ablation = self.definition.ablation
+        return f"{f'Ablation of {ablation}' if ablation else 'Methods compared'}: {self.setting.name}"
+
     @cached_property
     def rows(self) -> list[Row]:
         """What was only measured, then the contenders."""
@@ -53,10 +59,8 @@ class Outcome:
     def tables(self) -> dict[str, Table]:
         """By caption."""
         domains = self.setting.domains
-        found = {
-            "Accuracy in per cent, gain over the start": accuracy_table(self.rows, domains),
-            "Fresh answers and training": measure_table(self.rows),
-        }
+        found = {_caption(domain): accuracy_table(self.rows, domain) for domain in domains}
+        found["Fresh answers and training"] = measure_table(self.rows)
         if self.verdicts:
             found["Against the experts, in points"] = verdict_table(self.verdicts, domains)
         found["Cost"] = cost_table(self.rows)
@@ -80,6 +84,11 @@ class Outcome:
         }
 
 
+def _caption(domain: Domain) -> str:
+    what = "trained" if domain.trained else "not trained"
+    return f"Accuracy on {domain.name} ({what}), per cent; gain over the start, points"
+
+
 def text_of(outcome: Outcome) -> str:
     """The tables for a terminal."""
     parts = [f"{caption}\n\n{aligned(table)}" for caption, table in outcome.tables.items()]
@@ -90,9 +99,8 @@ def section_of(outcome: Outcome) -> str:
     """A section for docs/results.md: command, seeds, machine, tables, and what the intervals are over."""
     definition, seeds = outcome.definition, len(next(iter(outcome.measured.values())))
     tables = [f"**{caption}**\n\n{markdown(table)}" for caption, table in outcome.tables.items()]
-    title = f"Ablation of {definition.ablation}" if definition.ablation else "Methods compared"
     parts = [
-        f"## {title}: {outcome.setting.name}, {definition.rates} learning rates",
+        f"## {outcome.title}, {definition.rates} learning rates",
         f"    {outcome.command}",
         f"{outcome.setting.about} {definition.steps} steps of {outcome.setting.prompts} x {outcome.setting.generations}"
         f" answers, seeds 0 to {seeds - 1}, {definition.problems} held-out problems of each domain; "
@@ -131,7 +139,7 @@ def _page(outcome: Outcome) -> Page:
         "machine": machine_of(outcome.surroundings),
     }
     return Page(
-        title=f"Methods compared: {outcome.setting.name}",
+        title=outcome.title,
         lead=outcome.setting.about,
         facts=facts,
         tables=outcome.tables,

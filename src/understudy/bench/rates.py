@@ -18,32 +18,34 @@ STORED = Path(__file__).parent / "rates.yaml"
 
 
 class StoredRates(BaseModel):
-    """The rates that ``--quick`` uses.
+    """The rates of one setting that ``--quick`` uses.
 
     Args:
-        how: the commands that found them, and on what they were chosen. rates: by setting and contender.
+        how: the command that found them, and on what they were chosen. rates: by contender.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     how: str
-    rates: Mapping[str, Mapping[str, float]]
+    rates: Mapping[str, float]
 
 
 @cache
-def stored_rates() -> StoredRates:
-    """What comes with the package."""
-    return StoredRates.model_validate(parse_yaml(STORED.read_text(encoding="utf-8"), source=STORED.name))
+def stored_rates() -> Mapping[str, StoredRates]:
+    """What comes with the package, by setting."""
+    return read_rates(STORED)
 
 
-def stored_rate(setting: Setting, label: str) -> float:
-    """The stored rate of a contender; the setting's unified one where none was found for it."""
-    return stored_rates().rates.get(setting.name, {}).get(label, setting.learning_rate)
+def read_rates(path: Path) -> dict[str, StoredRates]:
+    """The rates in a file, by setting; several files' text one after the other is such a file too."""
+    content = parse_yaml(path.read_text(encoding="utf-8"), source=path.name) or {}
+    return {setting: StoredRates.model_validate(found) for setting, found in content.items()}
 
 
-def is_stored(setting: Setting, label: str) -> bool:
-    """Whether a rate was found for the contender."""
-    return label in stored_rates().rates.get(setting.name, {})
+def stored_rate(setting: Setting, label: str) -> float | None:
+    """The stored rate of a contender; None where none was found for it."""
+    found = stored_rates().get(setting.name)
+    return None if found is None else found.rates.get(label)
 
 
 def score_of(result: RunResult, setting: Setting) -> float:
@@ -74,4 +76,4 @@ def is_at_edge(rate: float, grid: Sequence[float]) -> bool:
 
 def write_rates(path: Path, *, how: str, setting: Setting, rates: Mapping[str, float]) -> None:
     """Write rates as the package stores them."""
-    write_text(path, format_yaml({"how": how, "rates": {setting.name: dict(rates)}}))
+    write_text(path, format_yaml({setting.name: {"how": how, "rates": dict(rates)}}))

@@ -14,10 +14,10 @@ from understudy.evaluation.statistics import Estimate, clustered_interval, mean_
 MODES = ("greedy", "sampled")
 
 INTERVALS = (
-    "Intervals are of 95 %. `over_seeds`: Student's t over the runs' means, one a seed; the start, the teacher and the "
-    "problems are the same in all of them, so it covers the runs' own chance alone. `over_problems`: clustered by "
-    "problem, every problem's mean over the seeds being one value; it covers the choice of problems alone. A model "
-    "that is only measured has no runs: its greedy answers are the same for every seed."
+    "Intervals are of 95 % and of two kinds. Over seeds (`over_seeds`; the tables' for what was trained): Student's t "
+    "over the runs' means. The start, the teacher and the problems are the same in all runs, so it covers the runs' "
+    "own chance alone. Over problems (`over_problems`; the tables' for what was only measured): clustered by problem, "
+    "each problem's mean over the seeds being one value; it covers the choice of problems alone."
 )
 
 

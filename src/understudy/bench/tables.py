@@ -14,14 +14,16 @@ _SHORT = {"greedy": "greedy", "sampled": "T=1"}
 Table = list[list[str]]
 
 
-def accuracy_table(rows: Sequence[Row], domains: Sequence[Domain]) -> Table:
-    """Accuracy in per cent with its interval over seeds, and what was gained over the start."""
-    columns = [(domain, mode) for domain in domains for mode in MODES]
-    heading = ["", "learning rate", *(f"{domain.name} {_SHORT[mode]}" for domain, mode in columns)]
+def accuracy_table(rows: Sequence[Row], domain: Domain) -> Table:
+    """Accuracy on one domain in per cent, and what was gained over the start, each with its interval over seeds.
+
+    What was only measured has no runs to vary: its interval is over problems.
+    """
+    heading = ["", "learning rate", *(f"{_SHORT[mode]}{what}" for mode in MODES for what in ("", ", gain"))]
     return [
         heading,
         *(
-            [row.label, _rate(row.learning_rate), *(_accuracy(row, domain.name, mode) for domain, mode in columns)]
+            [row.label, _rate(row.learning_rate), *(cell for mode in MODES for cell in _accuracy(row, domain, mode))]
             for row in rows
         ),
     ]
@@ -137,15 +139,13 @@ def signed(estimate: Estimate) -> str:
     return f"{100 * estimate.mean:+.1f} [{100 * estimate.low:+.1f}, {100 * estimate.high:+.1f}]"
 
 
-def _accuracy(row: Row, domain: str, mode: str) -> str:
-    cell: Cell | None = row.cells.get(domain, {}).get(mode)
+def _accuracy(row: Row, domain: Domain, mode: str) -> tuple[str, str]:
+    cell: Cell | None = row.cells.get(domain.name, {}).get(mode)
     if cell is None:
-        return ABSENT
-    # What was only measured has one value, and its chance lies in the problems.
-    level = share(cell.over_problems if row.learning_rate is None else cell.over_seeds)
+        return ABSENT, ABSENT
     if row.learning_rate is None or cell.gain_over_seeds is None:
-        return level
-    return f"{level} {signed(cell.gain_over_seeds)}"
+        return share(cell.over_problems), ABSENT
+    return share(cell.over_seeds), signed(cell.gain_over_seeds)
 
 
 def _note(row: Row) -> str:
