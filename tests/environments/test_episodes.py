@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from tests.models.test_chat import EOS, IM_END, make_tokenizer
 from understudy.environments.episodes import Episode, from_completions, play
@@ -26,22 +25,6 @@ TOKENIZER = make_tokenizer()
 V = len(TOKENIZER)
 PARAMS = SamplingParams(max_completion_length=6, stop_ids=frozenset({EOS, IM_END}))
 EPISODES = [Episode(task, key=40 + k, group=k // 2) for k, task in enumerate(remember_digit_tasks()[:6])]
-
-
-@pytest.fixture(scope="module")
-def sampler() -> LocalSampler:
-    torch.manual_seed(0)
-    config = Qwen3Config(
-        vocab_size=V,
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=8,
-        max_position_embeddings=64,
-    )
-    return LocalSampler(Qwen3ForCausalLM(config), vocab_size=V, max_length=64, version=3)
 
 
 def played(sampler: LocalSampler, factory: Callable[[], Environment], episodes: Any = EPISODES, **options: Any) -> Any:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from tests.models.test_chat import EOS, IM_END, make_tokenizer
 from understudy.environments.episode import Episode
@@ -31,22 +30,6 @@ V, MOST = len(TOKENIZER), 6
 PARAMS = SamplingParams(max_completion_length=MOST, stop_ids=frozenset({EOS, IM_END}))
 STOP, LENGTH = FinishReason.STOP, FinishReason.LENGTH
 S, T = int(Origin.STUDENT), int(Origin.TEACHER)
-
-
-@pytest.fixture(scope="module")
-def sampler() -> LocalSampler:
-    torch.manual_seed(0)
-    config = Qwen3Config(
-        vocab_size=V,
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=8,
-        max_position_embeddings=64,
-    )
-    return LocalSampler(Qwen3ForCausalLM(config), vocab_size=V, max_length=64, version=3)
 
 
 def ids_of(text: str, *, stop: bool = False) -> Tensor:

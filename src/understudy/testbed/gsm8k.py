@@ -12,7 +12,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from understudy.errors import DataError
@@ -22,7 +21,7 @@ from understudy.recipe import Source
 from understudy.tasks import load_tasks
 from understudy.tasks.rows import file_fingerprint
 from understudy.testbed.lesson import Lesson
-from understudy.testbed.tokenizer import EOS, PAD
+from understudy.testbed.tokenizer import word_piece_tokenizer
 
 VARIABLE = "UNDERSTUDY_GSM8K"
 EXPECTED = "../shared/data/gsm8k/train.jsonl"
@@ -119,23 +118,5 @@ def _lesson(task: Task, row: int) -> Lesson:
 
 @lru_cache(maxsize=2)
 def _tokenizer(path: str, fingerprint: str) -> PreTrainedTokenizerFast:
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=VOCAB_SIZE,
-        special_tokens=[PAD, EOS],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
     texts = (text for lesson in _taught(path, fingerprint) for text in (str(lesson.task.prompt), lesson.own))
-    tokenizer.train_from_iterator(texts, trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        eos_token=EOS,
-        pad_token=PAD,
-        clean_up_tokenization_spaces=False,
-        model_max_length=CONTEXT_TOKENS,
-    )
+    return word_piece_tokenizer(texts, vocab_size=VOCAB_SIZE, context_tokens=CONTEXT_TOKENS)

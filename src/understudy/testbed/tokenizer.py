@@ -1,8 +1,10 @@
-"""The testbed's tokenizer: one id a character, 32 ids in all, readable with plain ``AutoTokenizer``."""
+"""The testbed's tokenizers, readable with plain ``AutoTokenizer``: one id a character, or learned word-pieces."""
 
 from __future__ import annotations
 
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors
+from collections.abc import Iterable
+
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
 PAD, BOS, EOS, UNKNOWN = "<pad>", "<bos>", "<eos>", "<unk>"
@@ -36,6 +38,29 @@ def character_tokenizer(characters: str, *, context_tokens: int) -> PreTrainedTo
         eos_token=EOS,
         pad_token=PAD,
         unk_token=UNKNOWN,
+        clean_up_tokenization_spaces=False,
+        model_max_length=context_tokens,
+    )
+
+
+def word_piece_tokenizer(texts: Iterable[str], *, vocab_size: int, context_tokens: int) -> PreTrainedTokenizerFast:
+    """Byte-level BPE learned from ``texts``: digits stand alone, every text comes back, and nothing opens one."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=[PAD, EOS],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        eos_token=EOS,
+        pad_token=PAD,
         clean_up_tokenization_spaces=False,
         model_max_length=context_tokens,
     )

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from understudy.randomness import derived_seed
 from understudy.testbed.multiplication import EVAL_SHARE, Split
-from understudy.testbed.tokenizer import EOS, PAD
+from understudy.testbed.tokenizer import word_piece_tokenizer
 
 VOCAB_SIZE = 1536
 CONTEXT_TOKENS = 256
@@ -182,25 +181,7 @@ def draw_stories(kind: Kind, split: Split, *, seed: int = 0) -> Iterator[Story]:
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
     """Byte-level BPE learned from both tasks in both manners; digits stand alone, and every text comes back."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=VOCAB_SIZE,
-        special_tokens=[PAD, EOS],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(_texts(), trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        eos_token=EOS,
-        pad_token=PAD,
-        clean_up_tokenization_spaces=False,
-        model_max_length=CONTEXT_TOKENS,
-    )
+    return word_piece_tokenizer(_texts(), vocab_size=VOCAB_SIZE, context_tokens=CONTEXT_TOKENS)
 
 
 def definition() -> Sequence[object]:
