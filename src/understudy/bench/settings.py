@@ -50,7 +50,7 @@ class Setting:
     averaged: tuple[str, ...] = ()
     merges: bool = False
     learning_rate: float = 3e-4
-    rates: tuple[float, ...] = (1e-4, 3e-4, 1e-3)
+    rates: tuple[float, ...] = (1e-4, 3e-4, 1e-3, 3e-3)
     steps: int = 40
     prompts: int = 32
     generations: int = 4
