@@ -23,8 +23,9 @@ from understudy.build import (
     model_named,
     sampler_of,
 )
+from understudy.doctor import quick_findings
 from understudy.engines.local import LocalScorer
-from understudy.errors import RunDirectoryError
+from understudy.errors import RecipeError, RunDirectoryError
 from understudy.evaluation.examination import Exam, examine
 from understudy.evaluation.suites import SuiteResult, write_suite_result
 from understudy.evaluation.summary import write_summary
@@ -212,11 +213,23 @@ def _recipe_in(text: str, recipe: Recipe) -> Recipe:
 def _assembled(recipe: Recipe, own: Own, directory: RunDirectory, display: Display) -> Assembly:
     """The run's objects; a folder made for a recipe that cannot run is taken away again."""
     try:
-        return assemble(recipe, own, building=building_shown(display), keeping=Keeping(directory.path, display))
+        assembly = assemble(recipe, own, building=building_shown(display), keeping=Keeping(directory.path, display))
+        if own == Own():
+            _heed_the_doctor(recipe, assembly, display)
+        return assembly
     except BaseException:
         if not directory.resumed:
             directory.discard()
         raise
+
+
+def _heed_the_doctor(recipe: Recipe, assembly: Assembly, display: Display) -> None:
+    """Tell what the doctor can read of a recipe and warns of; raises RecipeError for what no run should begin with."""
+    for finding in quick_findings(recipe, assembly.lessons):
+        if finding.verdict == "stop":
+            raise RecipeError(f"{finding.check}: {finding.what}", remedy=finding.remedy)
+        if finding.verdict == "warn":
+            display.notice(f"{finding.check}: {finding.what}. {finding.remedy}")
 
 
 def building_shown(display: Display) -> Building:

@@ -1,4 +1,4 @@
-"""The command line: ``understudy demo | train | evaluate | report | push | methods | bench``.
+"""The command line: ``understudy demo | train | doctor | evaluate | report | push | methods | bench``.
 
 Heavy imports happen inside the commands, so that ``--help`` answers at once.
 """
@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from understudy.bench_cli import bench
+from understudy.doctor_cli import doctor
 from understudy.errors import UnderstudyError
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(bench, name="bench")
+app.command()(doctor)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs to read.")]
 
 

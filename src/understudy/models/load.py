@@ -86,19 +86,25 @@ def load_model(
         model = _load_adapted(name, dtype=DTYPES[dtype], trust_remote_code=trust_remote_code)
     else:
         model = _load_plain(name, dtype=DTYPES[dtype], trust_remote_code=trust_remote_code)
-    read = _load_tokenizer(tokenizer or name, trust_remote_code=trust_remote_code)
+    read = load_tokenizer(tokenizer or name, trust_remote_code=trust_remote_code)
     nn.Module.to(model, torch.device(device))
     return describe(model, read, name=name)
 
 
-def describe(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, *, name: str = "") -> LoadedModel:
-    """The record of a model that is already in memory; puts it in evaluation mode."""
+def describe(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, *, name: str = "", digest: str | None = None
+) -> LoadedModel:
+    """The record of a model that is already in memory; puts it in evaluation mode.
+
+    Args:
+        digest: stands for the fingerprint of weights that are not there.
+    """
     model.eval()
     vocab_size = _true_vocab_size(model, tokenizer)
     return LoadedModel(
         model=model,
         tokenizer=tokenizer,
-        fingerprint=fingerprint(model, tokenizer),
+        fingerprint=digest or fingerprint(model, tokenizer),
         vocab_size=vocab_size,
         stop_ids=_stop_ids(model, tokenizer, vocab_size=vocab_size),
         max_length=_max_length(model, tokenizer),
@@ -177,7 +183,8 @@ def _base_of(folder: Path) -> str | None:
         return None
 
 
-def _load_tokenizer(name: str, *, trust_remote_code: bool) -> PreTrainedTokenizerBase | None:
+def load_tokenizer(name: str, *, trust_remote_code: bool) -> PreTrainedTokenizerBase | None:
+    """The tokenizer at a path or hub id; None for a folder without one; raises ModelError for a broken one."""
     folder = Path(name)
     if folder.is_dir() and not any((folder / file).is_file() for file in ("tokenizer.json", "tokenizer_config.json")):
         return None
