@@ -6,13 +6,14 @@ import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from understudy import randomness
+from understudy.environments.agents import TALLY, Tally
 from understudy.environments.demonstrations import from_completions
 from understudy.environments.episode import Episode
 from understudy.environments.openings import NOTHING, Written, fitted, rest_of, turn_of
@@ -229,10 +230,16 @@ def _answer(one: _Play, action: str) -> None:
 
 def _extra(one: _Play) -> Mapping[str, object]:
     """The task's columns, with what the environment said of the attempt at its end."""
-    columns, feedback = one.episode.task.columns, one.observation.info.get("feedback")
+    columns, info = one.episode.task.columns, one.observation.info
+    told: dict[str, object] = {}
+    feedback, tally = info.get("feedback"), info.get(TALLY)
+    if isinstance(feedback, str):
+        told["feedback"] = feedback
+    if isinstance(tally, Tally):
+        told[TALLY] = asdict(tally)
     if one.error is not None:
-        return {**columns, "environment_error": one.error}
-    return {**columns, "feedback": feedback} if isinstance(feedback, str) else columns
+        told["environment_error"] = one.error
+    return {**columns, **told} if told else columns
 
 
 def _rollout(one: _Play) -> Rollout:

@@ -1,0 +1,42 @@
+"""A text world in which an agent acts for many turns, without any words about prompts, tags or penalties."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from understudy.protocols import Task
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a world shows after an action, or at the start.
+
+    Args:
+        observation: what the agent sees. goal: the task in words; the same in every scene of an episode.
+        admissible: actions that do something here, none where the world does not tell.
+        reward: of the action just taken. done: the episode is over. won: whether the task was solved, once it is over.
+        info: figures of this world, such as a raw score; the last scene's are kept with the rollout.
+    """
+
+    observation: str
+    goal: str = ""
+    admissible: tuple[str, ...] = ()
+    reward: float = 0.0
+    done: bool = False
+    won: bool | None = None
+    info: Mapping[str, object] = field(default_factory=dict)
+
+
+@runtime_checkable
+class World(Protocol):
+    """One episode at a time; the same task and seed give the same episode."""
+
+    def reset(self, task: Task, seed: int) -> Scene:
+        """Start an episode."""
+        ...
+
+    def step(self, action: str) -> Scene:
+        """Take an action; one that is not admissible changes nothing and says so."""
+        ...
