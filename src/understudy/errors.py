@@ -81,5 +81,29 @@ class NonFiniteError(UnderstudyError, ArithmeticError):
     """A loss or gradient is NaN or infinite."""
 
 
+class MemoryExhaustedError(UnderstudyError, MemoryError):
+    """Not even the smallest piece of some work fits into memory."""
+
+
 class EnvironmentFailedError(UnderstudyError, RuntimeError):
     """An environment raised, hung, or answered with the wrong type; it costs one rollout."""
+
+
+class ServerError(UnderstudyError, RuntimeError):
+    """A model server failed, or refused what it was asked."""
+
+
+class ServerDownError(ServerError):
+    """A server was waited for as long as the recipe says, and did not answer."""
+
+
+class ServerAnswerError(ServerError):
+    """A server answered with what cannot be used: cut short, malformed, of the wrong size, or no number."""
+
+
+class ServerKeyError(UserMistakeError):
+    """A server wants an API key, another one, or one that has not expired."""
+
+
+class WrongServerError(UserMistakeError):
+    """Behind an address is another model than the recipe names, or than was there before."""

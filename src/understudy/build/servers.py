@@ -1,0 +1,132 @@
+"""From the servers of a recipe to scorers that answer, checked against the student before step 0."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from understudy.build.served_words import check_same_words
+from understudy.errors import ContextLengthError, ServerKeyError
+from understudy.models.load import LoadedModel
+from understudy.recipe import Recipe, ServedModel
+from understudy.servers.background import background
+from understudy.servers.identity import identify
+from understudy.servers.pool import ServerPool
+from understudy.servers.settings import ServerSettings
+from understudy.teachers.served import ServedScorer, connect
+
+
+@dataclass(frozen=True, eq=False)
+class Connections:
+    """The servers of a run.
+
+    Args:
+        teachers: scorers by ``Recipe.served_teachers``. reference: None where it is not served.
+        notices: what the user should know.
+    """
+
+    teachers: Mapping[str, ServedScorer] = field(default_factory=dict)
+    reference: ServedScorer | None = None
+    notices: Sequence[str] = ()
+
+    @property
+    def everyone(self) -> dict[str, ServedScorer]:
+        """Every scorer, by its name in messages."""
+        return {**self.teachers, **({} if self.reference is None else {"reference": self.reference})}
+
+    def max_length(self, name: str, otherwise: int) -> int:
+        """Tokens of the longest text that the teacher of that name reads; ``otherwise`` where nobody knows."""
+        scorer = self.teachers.get(name)
+        return otherwise if scorer is None else scorer.server.max_length or otherwise
+
+
+def settings_of(section: ServedModel) -> ServerSettings:
+    """How the server is to be asked.
+
+    Raises:
+        ServerKeyError: the environment variable for the key is not set.
+    """
+    key = None
+    if section.api_key_env is not None:
+        key = os.environ.get(section.api_key_env, "").strip()
+        if not key or not key.isascii() or not key.isprintable():
+            raise ServerKeyError(
+                f"the environment variable {section.api_key_env} holds no API key",
+                expected="a key in plain characters",
+                remedy="Set it, or take api_key_env out of the recipe.",
+            )
+    return ServerSettings(
+        urls=section.addresses,
+        model=section.model,
+        kind=section.kind,
+        key=key,
+        timeout_seconds=section.timeout_seconds,
+        deadline_seconds=section.deadline_seconds,
+        max_concurrency=section.max_concurrency,
+        max_logprobs=section.max_logprobs,
+    )
+
+
+def served_models(recipe: Recipe, *, with_teacher: bool) -> dict[str, ServedModel]:
+    """Every server of the recipe, by its name in messages."""
+    found: dict[str, ServedModel] = dict(recipe.served_teachers) if with_teacher else {}
+    if isinstance(recipe.reference, ServedModel):
+        found["reference"] = recipe.reference
+    return found
+
+
+def check_servers(recipe: Recipe, *, with_teacher: bool) -> None:
+    """Ask each server what it is, before any model is loaded.
+
+    Raises:
+        UserMistakeError, ServerDownError: none answers, or not the model that the recipe names.
+    """
+    for section in served_models(recipe, with_teacher=with_teacher).values():
+        settings = settings_of(section)
+        patience = min(settings.start_seconds, settings.deadline_seconds)
+        settings = replace(settings, deadline_seconds=patience, timeout_seconds=patience)
+        background().run(identify(ServerPool(settings)))
+
+
+def connections_of(recipe: Recipe, student: LoadedModel, *, with_teacher: bool) -> Connections:
+    """A scorer for each server, probed, with a tokenizer like the student's.
+
+    Raises:
+        UnderstudyError: a server is down, refuses the key, has another model or tokenizer, or cannot score as the run
+            needs.
+    """
+    scorers, notices = {}, []
+    for name, section in served_models(recipe, with_teacher=with_teacher).items():
+        scorer = connect(settings_of(section), vocab_size=student.vocab_size, device=student.device)
+        scorer.check_temperature(recipe.rollout.temperature)
+        notices += check_same_words(scorer, student, section, name=name)
+        scorers[name] = scorer
+    size = min([student.vocab_size, *(scorer.vocab_size for scorer in scorers.values())])
+    scorers = {name: scorer.sharing(size) for name, scorer in scorers.items()}
+    teachers = {name: scorer for name, scorer in scorers.items() if name != "reference"}
+    return Connections(teachers, scorers.get("reference"), notices)
+
+
+def cut_to_shared(loaded: LoadedModel, connections: Connections) -> LoadedModel:
+    """A model of this process cut to the vocabulary that all servers have as well."""
+    size = min([loaded.vocab_size, *(scorer.vocab_size for scorer in connections.everyone.values())])
+    return replace(loaded, vocab_size=size, stop_ids=frozenset(id for id in loaded.stop_ids if id < size))
+
+
+def check_served_reads(recipe: Recipe, student: LoadedModel, connections: Connections, *, longest_prompt: int) -> None:
+    """Every server must be able to read whatever the student may write to one prompt.
+
+    Raises:
+        ContextLengthError: its longest text is shorter than that.
+    """
+    needed = min(student.max_length, longest_prompt + recipe.rollout.max_completion_length)
+    for name, scorer in connections.everyone.items():
+        longest = scorer.server.max_length
+        if longest is not None and longest < needed:
+            raise ContextLengthError(
+                f"the {name}'s server reads texts shorter than a prompt with its completion",
+                got=f"{longest} tokens",
+                expected=f"at least {needed}",
+                remedy="Raise its --max-model-len, lower rollout.max_completion_length, or shorten prompts.",
+            )

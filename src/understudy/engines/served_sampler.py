@@ -1,0 +1,186 @@
+"""Rollouts of a student that is served somewhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, as_completed
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from understudy.errors import ContextLengthError, DataError, RecipeError
+from understudy.models.sampling_distribution import check_params
+from understudy.protocols import Sample, SampleRequest, SamplingParams
+from understudy.randomness import bits
+from understudy.rollouts import FinishReason
+from understudy.servers.background import all_of, background
+from understudy.servers.drawing import Draw, Drawn, check_behaviour, sglang_call, vllm_call
+from understudy.servers.http import Call
+from understudy.servers.identity import Identity, identify
+from understudy.servers.pool import ServerPool
+from understudy.servers.replica import Replica
+from understudy.servers.settings import ServerSettings
+from understudy.servers.weights import adapter_name, load_adapter, reload_from_disk, unload_adapter
+
+
+class ServedSampler:
+    """Implements ``Sampler`` with a server of vLLM's or SGLang's form; every address gets every set of weights.
+
+    A draw is keyed by a seed of (seed, step, key, start index) for the server's own generator: the same request gives
+    the same completion as far as the server repeats itself, and another one than ``LocalSampler``.
+
+    Args:
+        pool: the server's addresses. identity: what answers there. max_length: longest context in tokens.
+        version: what the present weights are called.
+    """
+
+    def __init__(self, pool: ServerPool, identity: Identity, *, max_length: int, version: int = 0) -> None:
+        self.pool, self.identity, self.max_length, self.version = pool, identity, max_length, version
+        self._model = identity.model
+        self._adapter: str | None = None
+        self._source: Path | None = None
+        pool.confirm = self._restore
+
+    def sample(
+        self,
+        requests: Sequence[SampleRequest],
+        params: SamplingParams,
+        *,
+        seed: int,
+        step: int,
+        progress: Callable[[int], None] | None = None,
+        ended: Callable[[int, Sample], None] | None = None,
+    ) -> list[Sample]:
+        """One sample a request, in order; aborted completions are drawn again.
+
+        Raises:
+            ContextLengthError: a prompt leaves no room. RecipeError: a parameter is out of range, or the server's
+            log-probs would not be those of the distribution that samples. ServerError: it failed for good.
+        """
+        check_params(params)
+        check_behaviour(self.identity, params, url=self.pool.settings.urls[0])
+        draws = [self._draw(request, params, seed=seed, step=step) for request in requests]
+        futures: dict[Future[Drawn], int] = {}
+        samples: dict[int, Sample] = {}
+        try:
+            for place, draw in enumerate(draws):
+                futures[background().submit(self.pool.ask(self._call(draw, params)))] = place
+            for future in as_completed(futures):
+                place = futures[future]
+                samples[place] = self._sample(future.result())
+                if ended is not None:
+                    ended(place, samples[place])
+                if progress is not None:
+                    progress(1)
+        finally:
+            for future in futures:
+                future.cancel()
+        return [samples[place] for place in range(len(requests))]
+
+    def load_weights(self, source: Path | None, version: int) -> None:
+        """Give every address the weights at ``source`` (an adapter in PEFT's layout, or a whole model), as ``version``.
+
+        None says that the server has them already. An adapter gets a name of its own, the one before it is unloaded.
+
+        Raises:
+            ModelError: the folder holds neither. ServerError: an address did not take them.
+        """
+        if source is not None:
+            before, self._source = self._adapter, source
+            is_adapter = (source / "adapter_config.json").exists()
+            self._adapter = adapter_name(source, version) if is_adapter else None
+            background().run(all_of([self._push(url, version) for url in self.pool.settings.urls]))
+            self._model = self._adapter or self.identity.model
+            if before not in (None, self._adapter):
+                background().run(all_of([self._forget(url, str(before)) for url in self.pool.settings.urls]))
+        self.version = version
+
+    async def _push(self, url: str, version: int) -> None:
+        if self._source is None:
+            return
+        alone, is_sglang = self._alone(url), self.identity.kind == "sglang"
+        try:
+            if self._adapter is not None:
+                await load_adapter(alone, self._adapter, self._source, is_sglang=is_sglang)
+            else:
+                await reload_from_disk(alone, self._source, version, is_sglang=is_sglang)
+        finally:
+            await alone.close()
+
+    async def _forget(self, url: str, adapter: str) -> None:
+        alone = self._alone(url)
+        try:
+            await unload_adapter(alone, adapter, is_sglang=self.identity.kind == "sglang")
+        finally:
+            await alone.close()
+
+    async def _restore(self, replica: Replica) -> None:
+        """An address that comes back may have started anew, without the weights it was given."""
+        await self._push(replica.url, self.version)
+
+    def _alone(self, url: str) -> ServerPool:
+        return ServerPool(replace(self.pool.settings, urls=(url,)))
+
+    def _draw(self, request: SampleRequest, params: SamplingParams, *, seed: int, step: int) -> Draw:
+        length = request.prompt_ids.numel()
+        if length == 0:
+            raise DataError(
+                "a prompt has no tokens", got=f"rollout {request.key}", remedy="Give it at least one token."
+            )
+        if length >= self.max_length:
+            raise ContextLengthError(
+                "a prompt leaves no room for a completion",
+                got=f"{length} tokens",
+                expected=f"fewer than the context of {self.max_length} tokens",
+                remedy="Shorten the prompt, filter the data, or use a model with a longer context.",
+            )
+        if request.max_new_tokens is not None and request.max_new_tokens < 1:
+            raise RecipeError("max_new_tokens is out of range", got=request.max_new_tokens, expected="at least 1")
+        limits = [params.max_completion_length, self.max_length - length, request.max_new_tokens]
+        word = bits(seed=seed, step=step, purpose="served sample", rollout=request.key, index=request.start_index)
+        return Draw(
+            prompt=request.prompt_ids.tolist(),
+            max_tokens=min(limit for limit in limits if limit is not None),
+            seed=int(word) >> 33,
+        )
+
+    def _call(self, draw: Draw, params: SamplingParams) -> Call[Drawn]:
+        if self.identity.kind == "sglang":
+            return sglang_call(draw, params, adapter=self._adapter)
+        return vllm_call(draw, params, model=self._model, salt=f"w{self.version}")
+
+    def _sample(self, drawn: Drawn) -> Sample:
+        return Sample(
+            completion_ids=torch.tensor(drawn.ids, dtype=torch.int64),
+            logprobs=torch.from_numpy(drawn.logprobs),
+            weight_version=torch.tensor(self._versions(drawn), dtype=torch.int64),
+            finish_reason=FinishReason.STOP if drawn.finish_reason == "stop" else FinishReason.LENGTH,
+        )
+
+    def _versions(self, drawn: Drawn) -> list[int]:
+        """The version of each token: the server's word for weights that were pushed from here under that number."""
+        told = drawn.versions
+        if self._source is None or self._adapter is not None or told is None:
+            return [self.version] * len(drawn.ids)
+        return [int(version) if version.isdecimal() else self.version for version in told]
+
+
+def connect_sampler(settings: ServerSettings, *, max_length: int, version: int = 0) -> ServedSampler:
+    """A sampler on these addresses, asked what they are.
+
+    Args:
+        max_length: of the student's context; the smaller of the two counts.
+    Raises:
+        UnderstudyError: nobody answers, or another model; RecipeError: a server that only completes text.
+    """
+    pool = ServerPool(settings)
+    identity = background().run(identify(ServerPool(replace(settings, deadline_seconds=settings.start_seconds))))
+    if identity.kind == "completions":
+        raise RecipeError(
+            f"{settings.urls[0]}: this kind of server cannot sample for a student",
+            got=identity.kind,
+            expected="vLLM, SGLang or understudy serve",
+        )
+    length = min(max_length, identity.max_length or max_length)
+    return ServedSampler(pool, identity, max_length=length, version=version)

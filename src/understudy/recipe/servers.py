@@ -1,0 +1,61 @@
+"""A model that answers behind a server, as a recipe names it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from understudy.recipe.section import Number, Section, Text, Whole
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+Addresses = Annotated[tuple[Text, ...], BeforeValidator(_listed), Field(min_length=1)]
+"""Addresses of copies of one model, for which one may stand."""
+
+
+class ServedModel(Section):
+    """A model behind a server: vLLM, SGLang, ``understudy serve``, or another with ``/v1/completions``.
+
+    Args:
+        server: its address, such as ``http://localhost:8000``; several are copies of one model. model: its served
+            name; null takes the one that is there.
+        kind: its wire form; ``auto`` finds out. tokenizer: a folder with the server's tokenizer, to be compared with
+            the student's where the server does not tell its own.
+        api_key_env: NAME of the environment variable with the key; the key itself stands nowhere.
+        timeout_seconds: for one answer. deadline_seconds: a server that is down is waited for so long.
+        max_concurrency: texts sent at one time, for each address.
+        max_logprobs: log-probs a row that the server gives, where it does not tell.
+    """
+
+    server: Addresses
+    model: Text | None = None
+    kind: Literal["auto", "vllm", "sglang", "completions"] = "auto"
+    tokenizer: Text | None = None
+    api_key_env: Text | None = None
+    timeout_seconds: Number = Field(default=120.0, gt=0)
+    deadline_seconds: Number = Field(default=300.0, gt=0)
+    max_concurrency: Whole = Field(default=16, ge=1)
+    max_logprobs: Whole | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _addresses_are_plain(self) -> ServedModel:
+        # Nothing of an address is shown that may hold a secret.
+        for url in self.server:
+            parts = urlsplit(url)
+            if "@" in parts.netloc or parts.query or parts.fragment:
+                raise ValueError("an address of server must hold no login and no query; name the key in api_key_env")
+            if parts.scheme not in ("http", "https") or not parts.hostname:
+                raise ValueError(f"the address {url!r} of server must begin with http:// or https://")
+        if len({url.rstrip("/") for url in self.server}) < len(self.server):
+            raise ValueError("two addresses of server are the same")
+        return self
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The addresses without a last slash."""
+        return tuple(url.rstrip("/") for url in self.server)

@@ -1,0 +1,160 @@
+"""Completions drawn by servers: what is sent for one, and what is read from the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from understudy.errors import RecipeError, ServerAnswerError
+from understudy.protocols import SamplingParams
+from understudy.servers import sglang, vllm
+from understudy.servers.decoding import Floats, entry, listed, logprobs, numbers
+from understudy.servers.http import Call, UnavailableError
+from understudy.servers.identity import Identity
+
+_FINISHED = {"stop": "stop", "length": "length"}
+
+
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """One completion to draw.
+
+    Args:
+        prompt: ids. max_tokens: new ones at most. seed: of the server's generator, below 2 ** 31.
+    """
+
+    prompt: Sequence[int]
+    max_tokens: int
+    seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """A drawn completion.
+
+    Args:
+        ids: [C]. logprobs: [C] of the distribution that sampled. versions: of the weights of each token, as the server
+            calls them; None where it does not say. finish_reason: why it ended.
+    """
+
+    ids: list[int]
+    logprobs: Floats
+    versions: list[str] | None
+    finish_reason: Literal["stop", "length"]
+
+
+def check_behaviour(identity: Identity, params: SamplingParams, *, url: str) -> None:
+    """The server's log-probs must be those of the distribution that samples, or importance ratios are wrong.
+
+    Raises:
+        RecipeError: they are of another one.
+    """
+    is_truncated = params.top_p < 1 or params.top_k > 0
+    is_plain = params.temperature in (0, 1) and not is_truncated
+    mode = identity.logprobs_mode
+    exact = mode == "processed_logprobs" or (is_plain and mode in (None, "raw_logprobs"))
+    if identity.kind == "sglang":  # after the temperature, before any truncation
+        exact = params.temperature > 0 and not is_truncated
+    if not exact:
+        raise RecipeError(
+            f"{url}: the server does not tell log-probs of the distribution that samples",
+            got=f"logprobs mode {mode or 'unknown'}, temperature {params.temperature:g}, top_p {params.top_p:g}, "
+            f"top_k {params.top_k}",
+            expected="--logprobs-mode processed_logprobs, or temperature 1 without truncation",
+            remedy="Start vLLM with --logprobs-mode processed_logprobs, or set temperature: 1, top_p: 1, top_k: 0.",
+        )
+
+
+def vllm_call(draw: Draw, params: SamplingParams, *, model: str, salt: str) -> Call[Drawn]:
+    """``/inference/v1/generate``. ``salt`` keeps cached prefixes of other weights apart."""
+    wanted = {
+        "n": 1,
+        "temperature": params.temperature,
+        "top_p": params.top_p,
+        "top_k": params.top_k,
+        "max_tokens": draw.max_tokens,
+        "seed": draw.seed,
+        # Only the run's own ids end a completion.
+        "stop_token_ids": sorted(params.stop_ids),
+        "ignore_eos": True,
+        "logprobs": 0,
+        "detokenize": False,
+    }
+    body = {"model": model, "token_ids": list(draw.prompt), "sampling_params": wanted, "cache_salt": salt}
+    return Call(vllm.GENERATE, lambda answer: _from_vllm(answer, draw), body)
+
+
+def sglang_call(draw: Draw, params: SamplingParams, *, adapter: str | None) -> Call[Drawn]:
+    """``/generate``."""
+    wanted = {
+        "n": 1,
+        "temperature": params.temperature,
+        "top_p": params.top_p,
+        "top_k": params.top_k or -1,
+        "max_new_tokens": draw.max_tokens,
+        "sampling_seed": draw.seed,
+        "stop_token_ids": sorted(params.stop_ids),
+        "ignore_eos": True,
+        "skip_special_tokens": False,
+        "no_stop_trim": True,
+    }
+    body = {"input_ids": list(draw.prompt), "sampling_params": wanted, "return_logprob": True, "logprob_start_len": -1}
+    if adapter is not None:
+        body["lora_path"] = adapter
+    return Call(sglang.GENERATE, lambda answer: _from_sglang(answer, draw), body)
+
+
+def _from_vllm(answer: Any, draw: Draw) -> Drawn:
+    choice = entry(answer, "choices", 0)
+    reason = entry(choice, "finish_reason")
+    _refuse_aborted(reason)
+    ids = listed(entry(choice, "token_ids"), name="choices.0.token_ids")
+    content = listed(entry(choice, "logprobs", "content"), name="choices.0.logprobs", count=len(ids))
+    told = [entry(one, "token_id") for one in content]
+    if told != ids:
+        raise ServerAnswerError("the log-probs are of other tokens than were drawn", got=str(told[:3]))
+    versions = _spread(choice.get("weight_versions"), len(ids))
+    return _drawn(ids, [entry(one, "logprob") for one in content], versions, reason, draw)
+
+
+def _from_sglang(answer: Any, draw: Draw) -> Drawn:
+    meta = entry(answer, "meta_info")
+    reason = entry(meta, "finish_reason", "type")
+    _refuse_aborted(reason)
+    ids = listed(entry(answer, "output_ids"), name="output_ids")
+    content = listed(entry(meta, "output_token_logprobs"), name="output_token_logprobs", count=len(ids))
+    versions = _spread(meta.get("weight_versions"), len(ids))
+    if versions is None and meta.get("weight_version") is not None:
+        versions = [str(meta["weight_version"])] * len(ids)
+    return _drawn(ids, [entry(one, 0) for one in content], versions, reason, draw)
+
+
+def _refuse_aborted(reason: object) -> None:
+    """A completion that the server gave up, because it was paused or ran out of memory, is drawn again."""
+    if reason == "abort":
+        raise UnavailableError("it aborted a completion", is_lost=False)
+
+
+def _drawn(ids: list[Any], values: list[object], versions: list[str] | None, reason: object, draw: Draw) -> Drawn:
+    if reason not in _FINISHED:
+        raise ServerAnswerError("the completion ended for no known reason", got=str(reason))
+    if not ids or len(ids) > draw.max_tokens or not all(isinstance(id, int) and id >= 0 for id in ids):
+        raise ServerAnswerError("the completion is malformed", got=f"{len(ids)} ids", expected=f"1..{draw.max_tokens}")
+    found = logprobs(np.array(numbers(values, name="the log-probs")), name="the log-probs of a completion")
+    return Drawn(ids, found, versions, "stop" if reason == "stop" else "length")
+
+
+def _spread(spans: object, count: int) -> list[str] | None:
+    """[C] version of each token from half-open spans; None where they do not cover every token."""
+    if not isinstance(spans, list):
+        return None
+    versions = [""] * count
+    for span in spans:
+        if not isinstance(span, Mapping):
+            return None
+        for place in range(int(span.get("start", 0)), min(int(span.get("end", count)), count)):
+            versions[place] = str(span.get("version"))
+    return versions if "" not in versions else None

@@ -1,0 +1,83 @@
+"""Servers that are not ours, in the forms their documentation gives: the same answers as from a dense softmax."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
+
+import pytest
+from transformers import PreTrainedModel
+
+from tests.conformance.scorer import MakeScorer, ScorerSuite
+from tests.servers import other_servers
+from tests.servers.other_servers import Scored
+from tests.servers.scripted import Answer, scripted
+from understudy.errors import CapabilityError
+from understudy.protocols import Scorer
+from understudy.servers.settings import ServerSettings
+from understudy.teachers.served import connect
+
+pytestmark = pytest.mark.timeout(120)
+
+
+class FormSuite(ScorerSuite):
+    """What every form must do; these servers know no temperature but 1, and their model is a name."""
+
+    form: Callable[[Scored], Answer]
+    top_k: int = 0
+    at_ids: int = 0
+
+    @pytest.fixture
+    def make_scorer(self) -> Iterator[MakeScorer]:
+        with ExitStack() as stack:
+
+            def make(model: PreTrainedModel, *, vocab_size: int) -> Scorer:
+                server = stack.enter_context(scripted(type(self).form(Scored(model, vocab_size))))
+                return connect(ServerSettings((server.url,), start_seconds=5), vocab_size=vocab_size)
+
+            yield make
+
+    def test_what_the_probe_finds(self, scorer: Scorer) -> None:
+        can = scorer.capabilities
+        assert (can.top_k, can.at_ids, can.entropy, can.hidden) == (self.top_k, self.at_ids, False, False)
+
+    def test_equals_a_dense_float64_softmax(self, scorer: Scorer, model: PreTrainedModel) -> None:  # type: ignore[override]
+        request = self.request_of(scorer)
+        self.check(scorer.score(request), self.truth(model, request), request, tolerance=self.tolerance)
+
+    def test_another_temperature_is_refused(self, scorer: Scorer) -> None:
+        with pytest.raises(CapabilityError, match=r"temperature 1 only; got 0\.5"):
+            scorer.score(self.request_of(scorer, temperature=0.5))
+
+    test_fingerprint_follows_the_weights = None  # type: ignore[assignment]
+
+
+class TestVllm(FormSuite):
+    form = staticmethod(other_servers.vllm)
+    top_k = at_ids = 17
+
+
+class TestVllmWithASmallLimit(FormSuite):
+    form = staticmethod(partial(other_servers.vllm, max_logprobs=5))
+    top_k = at_ids = 5
+
+
+class TestOlderVllm(FormSuite):
+    form = staticmethod(partial(other_servers.vllm, takes_ids=False))
+    top_k = 17
+
+
+class TestSglang(FormSuite):
+    form = staticmethod(other_servers.sglang)
+    top_k = 17
+
+
+class TestCompletions(FormSuite):
+    form = staticmethod(partial(other_servers.openai, echo=False))
+    top_k = 17
+
+
+class TestEcho(FormSuite):
+    form = staticmethod(partial(other_servers.openai, echo=True))
+    top_k = 17
