@@ -1,0 +1,81 @@
+"""How a server runs: where it listens, what it serves, and what it refuses."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from understudy.errors import UserMistakeError
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Of one server.
+
+    Args:
+        host, port: where it listens; port 0 takes a free one.
+        name: what clients call the model; None for the name it was loaded by.
+        max_logprobs: ids a row that a client may ask for; -1 for no bound. max_model_len: longest context in tokens;
+            None for the model's own. api_key: every route but ``/health`` asks for it; None asks for none.
+        max_body_bytes: longest request. max_waiting: requests that may wait, the next is answered 503.
+        batch_tokens: context tokens that are scored together. batch_rows: completions drawn together.
+        allow_updates: clients may change weights, adapters and whether the server answers.
+        ready_file: written with the address once the server answers, and removed when it stops.
+        dtype: of the weights, told to clients.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    name: str | None = None
+    max_logprobs: int = 128
+    max_model_len: int | None = None
+    api_key: str | None = field(default=None, repr=False)
+    max_body_bytes: int = 64 << 20
+    max_waiting: int = 1024
+    batch_tokens: int = 16384
+    batch_rows: int = 256
+    allow_updates: bool = False
+    ready_file: Path | None = None
+    dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        checks = (
+            ("--port", self.port, 0 <= self.port <= 65535, "0 to 65535"),
+            ("--max-logprobs", self.max_logprobs, self.max_logprobs >= -1, "-1 (no bound) or above"),
+            (
+                "--max-model-len",
+                self.max_model_len,
+                self.max_model_len is None or self.max_model_len >= 2,
+                "at least 2",
+            ),
+            ("--max-body-bytes", self.max_body_bytes, self.max_body_bytes >= 1, "at least 1"),
+            ("--max-waiting", self.max_waiting, self.max_waiting >= 1, "at least 1"),
+        )
+        for name, value, good, expected in checks:
+            if not good:
+                raise UserMistakeError(f"{name} is out of range", got=value, expected=expected)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can reach it."""
+        return self.host in LOOPBACK
+
+
+def key_from(variable: str | None) -> str | None:
+    """The key in an environment variable; None where no variable is named.
+
+    Raises:
+        UserMistakeError: the variable is not set, or empty.
+    """
+    if variable is None:
+        return None
+    key = os.environ.get(variable, "").strip()
+    if not key:
+        raise UserMistakeError(
+            f"the environment variable {variable} holds no key",
+            remedy="Set it, or leave out --api-key-env to serve without one.",
+        )
+    return key

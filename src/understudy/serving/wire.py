@@ -1,0 +1,205 @@
+"""What clients send, field by field, in vLLM's form.
+
+Fields nobody knows are ignored, as vLLM does. Fields vLLM knows and this server does not obey are refused unless they
+ask for nothing: a client must never believe that a penalty was applied.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, Strict
+
+from understudy.serving.refusal import bad_request
+
+Whole = Annotated[int, Strict()]
+Ids = list[Whole]
+
+_NEUTRAL: dict[str, tuple[object, ...]] = {
+    "min_p": (0,),
+    "min_tokens": (0,),
+    "presence_penalty": (0,),
+    "frequency_penalty": (0,),
+    "repetition_penalty": (1,),
+    "logit_bias": ({},),
+    "bad_words": ([],),
+    "allowed_token_ids": ([],),
+    "logprob_token_ids": ([],),
+    "stream": (False,),
+    "best_of": (1,),
+    "suffix": ("",),
+    "tools": ([],),
+    "response_format": ({}, {"type": "text"}),
+    "structured_outputs": ({},),
+    "use_beam_search": (False,),
+}
+
+
+class Wire(BaseModel):
+    """A body, or a part of one; numbers are numbers, never text."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False, frozen=True)
+
+
+class Sampling(Wire):
+    """How completions are drawn; null means the default.
+
+    Args:
+        n: completions. temperature: 0 is greedy. top_p: nucleus mass. top_k: 0 or -1 for all tokens.
+        max_tokens: new tokens at most; null fills the context. seed: null draws another each time.
+        stop_token_ids: end a completion, beside the model's own unless ``ignore_eos``. stop: texts that end one.
+    """
+
+    n: Whole | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: Whole | None = None
+    max_tokens: Whole | None = None
+    seed: Whole | None = None
+    stop_token_ids: Ids | None = None
+    stop: str | list[str] | None = None
+    ignore_eos: bool = False
+    skip_special_tokens: bool = True
+    min_p: float | None = None
+    min_tokens: Whole | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    repetition_penalty: float | None = None
+    logit_bias: dict[str, float] | None = None
+    bad_words: list[str] | None = None
+    allowed_token_ids: Ids | None = None
+    logprob_token_ids: Ids | None = None
+    use_beam_search: bool | None = None
+
+    @property
+    def stops(self) -> list[str]:
+        """The texts that end a completion."""
+        return [self.stop] if isinstance(self.stop, str) else [text for text in self.stop or [] if text]
+
+
+class GenerateSampling(Sampling):
+    """``sampling_params`` of ``/inference/v1/generate``: how to draw, and what to tell of the prompt.
+
+    Args:
+        logprobs: null for none, 0 for the sampled token, k for the k most likely as well.
+        detokenize: whether texts are wanted; taken as said only for ``decoded_token``.
+        prompt_logprobs: 0 for the prompt's own tokens, k for the k most likely as well, -1 for all.
+        prompt_logprob_token_ids: [rows, K] ids to score, -1 fills.
+        prompt_logprob_start: row i predicts token start + i + 1.
+        prompt_top_k, prompt_entropy, prompt_hidden, prompt_temperature: this server's own, see docs/serving.md.
+    """
+
+    skip_special_tokens: bool = False
+    logprobs: Whole | None = None
+    detokenize: bool = True
+    prompt_logprobs: Whole | None = None
+    prompt_logprob_token_ids: list[Ids] | None = None
+    prompt_logprob_start: Whole = 0
+    prompt_top_k: Whole = 0
+    prompt_entropy: bool = False
+    prompt_hidden: bool = False
+    prompt_temperature: float = 1.0
+
+    @property
+    def scores_rows(self) -> bool:
+        """Whether something is asked of rows from ``prompt_logprob_start`` on."""
+        rows = self.prompt_logprob_token_ids is not None or self.prompt_top_k != 0
+        return rows or self.prompt_entropy or self.prompt_hidden
+
+
+class GenerateBody(Wire):
+    """``POST /inference/v1/generate``."""
+
+    token_ids: Ids
+    sampling_params: GenerateSampling = Field(default_factory=GenerateSampling)
+    request_id: str | None = None
+    model: str | None = None
+    return_token_ids: bool = False
+    output_mode: str = "tokens"
+    stream: bool | None = None
+
+
+class CompletionBody(Sampling):
+    """``POST /v1/completions``."""
+
+    prompt: str | Ids | list[Ids] | list[str]
+    model: str | None = None
+    max_tokens: Whole | None = 16
+    echo: bool = False
+    logprobs: Whole | None = None
+    prompt_logprobs: Whole | None = None
+    return_token_ids: bool = False
+    return_tokens_as_token_ids: bool = False
+    add_special_tokens: bool = True
+    stream: bool | None = None
+    best_of: Whole | None = None
+    suffix: str | None = None
+
+
+class ChatBody(Sampling):
+    """``POST /v1/chat/completions``."""
+
+    messages: list[dict[str, object]]
+    model: str | None = None
+    max_completion_tokens: Whole | None = None
+    logprobs: bool | None = None
+    top_logprobs: Whole | None = None
+    return_token_ids: bool = False
+    add_generation_prompt: bool = True
+    chat_template_kwargs: dict[str, object] | None = None
+    stream: bool | None = None
+    tools: list[object] | None = None
+    response_format: dict[str, object] | None = None
+
+
+class TokenizeBody(Wire):
+    """``POST /tokenize``: a text, or messages."""
+
+    prompt: str | None = None
+    messages: list[dict[str, object]] | None = None
+    model: str | None = None
+    add_special_tokens: bool = True
+    add_generation_prompt: bool = True
+    chat_template_kwargs: dict[str, object] | None = None
+
+
+class DetokenizeBody(Wire):
+    """``POST /detokenize``."""
+
+    tokens: Ids
+    model: str | None = None
+
+
+class LoadAdapterBody(Wire):
+    """``POST /v1/load_lora_adapter``."""
+
+    lora_name: str
+    lora_path: str
+    load_inplace: bool = False
+
+
+class UnloadAdapterBody(Wire):
+    """``POST /v1/unload_lora_adapter``."""
+
+    lora_name: str
+
+
+class CallBody(Wire):
+    """``POST /collective_rpc``."""
+
+    method: str
+    kwargs: dict[str, object] = Field(default_factory=dict)
+
+
+class VersionBody(Wire):
+    """``POST /update_weight_version``."""
+
+    new_version: str
+
+
+def check_obeyed(body: Wire) -> None:
+    """Raise Refusal (400) where a field asks for something that this server does not do."""
+    for name, neutral in _NEUTRAL.items():
+        value = getattr(body, name, None)
+        if value is not None and value not in neutral:
+            raise bad_request(f"{name} is not supported by this server; leave it out", param=name)
