@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 
 from tests.conformance.tiny import tiny_tokenizer
 from tests.doctor.pairs import EOS, VOCAB, gpt2, phi, recipe_of, write_pair, write_problems
+from tests.serving.served import served_model
 from tests.tiny_files import write_rows
 from understudy.api import train
 from understudy.doctor import Diagnosis, Finding, diagnose
@@ -165,3 +166,37 @@ def test_train_stops_on_what_the_doctor_can_read(healthy: Recipe, tmp_path: Path
     with pytest.raises(RecipeError, match="they share none, so the teacher would teach never to end"):
         train(healthy)
     assert not (tmp_path / "runs").exists() or not any((tmp_path / "runs").iterdir())
+
+
+def test_memory_that_will_not_fit(tmp_path: Path) -> None:
+    write_pair(tmp_path, phi)
+    recipe = recipe_of(
+        tmp_path,
+        rollout={"prompts_per_step": 10**7, "max_completion_length": 120},
+        engine={"micro_batch_tokens": 10**9, "sampler_batch_rows": 10**7},
+    )
+    finding = found(diagnose(recipe, fast=True), "memory")
+    assert finding.verdict == "stop" and "engine." in finding.remedy
+
+
+def test_a_served_teacher_is_asked_and_measured(tmp_path: Path) -> None:
+    write_pair(tmp_path, phi)
+    with served_model(tmp_path / "teacher") as url:
+        diagnosis = diagnose(recipe_of(tmp_path, teacher={"server": url}), num_problems=8)
+    assert other_than_ok(diagnosis) == {} and "understudy, model" in found(diagnosis, "server").what
+    assert diagnosis.measures is not None and diagnosis.measures.reverse_kl.low < 0.05
+
+
+def test_a_server_that_gives_less_than_the_method_needs(tmp_path: Path) -> None:
+    write_pair(tmp_path, phi)
+    with served_model(tmp_path / "teacher", max_logprobs=4) as url:
+        recipe = recipe_of(tmp_path, teacher={"server": url}, objective={"method": "topk_fkl", "top_k": 16})
+        diagnosis = diagnose(recipe)
+    assert found(diagnosis, "abilities").verdict == "stop" and "top 16 tokens (its limit: 4)" in diagnosis.stops[0].what
+
+
+def test_a_server_that_is_down_is_a_finding(tmp_path: Path) -> None:
+    write_pair(tmp_path, phi)
+    teacher = {"server": "http://127.0.0.1:9", "deadline_seconds": 0.5}
+    finding = found(diagnose(recipe_of(tmp_path, teacher=teacher), fast=True), "server")
+    assert finding.verdict == "stop" and "127.0.0.1:9" in finding.what

@@ -250,7 +250,7 @@ def test_differences_name_field_and_both_values(path: Path) -> None:
     assert differences(old, old) == []
     assert differences(old, new) == [
         "teacher: {'model': 'big', 'dtype': 'float32', 'trust_remote_code': False, 'weights': None, 'view': [], "
-        "'cache': False} -> null",
+        "'cache': False, 'align': False} -> null",
         "optimizer.learning_rate: 0.0001 -> 0.5",
         "evaluation.suites.1.num_samples: 4 -> 8",
     ]

@@ -6,25 +6,32 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from understudy.build import Assembly, assemble, exam_of, suites_of
+from understudy.build.aligned import is_aligned
 from understudy.build.lessons import Lessons, lessons_of
 from understudy.build.worlds import world_of
 from understudy.doctor.advice import Advice, advice_for
+from understudy.doctor.alignment import alignment_finding
 from understudy.doctor.contamination import contamination_finding, overlap_of
 from understudy.doctor.continuing import continued_by_teacher
 from understudy.doctor.failures import Continued, drift_finding, imbalance_finding, special_finding
 from understudy.doctor.findings import Finding, ok, stop_for, warn
 from understudy.doctor.measures import Measures, measures_of
+from understudy.doctor.memory import memory_finding
 from understudy.doctor.pairing import context_findings, generation_finding, pair_findings
 from understudy.doctor.probe import Probe, probe_of
 from understudy.doctor.room import disk_finding, kept_bytes
+from understudy.doctor.servers import server_findings
 from understudy.doctor.templates import template_finding
 from understudy.errors import (
     CapabilityError,
     ContextLengthError,
     DataError,
     ModelError,
+    ServerError,
+    ServerKeyError,
     TokenizerMismatchError,
-    UserMistakeError,
+    UnderstudyError,
+    WrongServerError,
 )
 from understudy.models.chat import encode_prompt
 from understudy.models.load import LoadedModel
@@ -106,15 +113,18 @@ def diagnose(
     try:
         papers, lessons = _papers(recipe), lessons_of(recipe)
         findings = _readable(recipe, papers, lessons)
+        longest = _longest_prompt(recipe, papers.student, lessons.tasks)
+        findings.append(memory_finding(recipe, papers.student, papers.teachers, longest_prompt=longest))
+        findings += server_findings(recipe, papers.student)
         findings += [] if fast else _contamination(recipe, lessons)
-    except UserMistakeError as error:
+    except UnderstudyError as error:
         return Diagnosis([stop_for(_check_of(error), error)])
     if fast or any(finding.verdict == "stop" for finding in findings):
         return Diagnosis(findings)
     say("loading the models")
     try:
         assembly = assemble(recipe)
-    except UserMistakeError as error:
+    except UnderstudyError as error:
         return Diagnosis([*findings, stop_for(_check_of(error), error)])
     findings.append(_abilities(assembly))
     findings += [warn("teacher", notice, "") for notice in assembly.notices if "exactly zero" in notice]
@@ -161,6 +171,9 @@ def _readable(recipe: Recipe, papers: _Papers, lessons: Lessons) -> list[Finding
     findings = [generation_finding(student, temperature=rollout.temperature, top_p=rollout.top_p, top_k=rollout.top_k)]
     longest = _longest_prompt(recipe, student, lessons.tasks)
     for name, teacher in papers.teachers.items():
+        if is_aligned(recipe.teachers[name], student, teacher):
+            findings.append(alignment_finding(student, teacher, name=name))
+            continue
         findings += pair_findings(student, teacher, name=name)
         findings.append(
             template_finding(
@@ -226,9 +239,12 @@ def _folder(name: str) -> str:
     return str(resolve_model(name)) if is_testbed(name) else name
 
 
-def _check_of(error: UserMistakeError) -> str:
+def _check_of(error: UnderstudyError) -> str:
     """The check that an error of the assembly belongs to."""
-    names: list[tuple[type[UserMistakeError], str]] = [
+    names: list[tuple[type[UnderstudyError], str]] = [
+        (ServerError, "server"),
+        (ServerKeyError, "server"),
+        (WrongServerError, "server"),
         (CapabilityError, "abilities"),
         (TokenizerMismatchError, "tokenizer"),
         (ContextLengthError, "context"),

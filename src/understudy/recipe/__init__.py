@@ -6,7 +6,17 @@ from understudy.recipe.loading import differences, load_recipe, load_suite, reci
 from understudy.recipe.models import Lora, Reference, Student
 from understudy.recipe.recipe import ObjectiveConfig, Recipe
 from understudy.recipe.run import Checkpoint, Engine, Evaluation, Optimizer, RolloutConfig
-from understudy.recipe.teachers import AnyTeacher, MixedTeachers, RoutedTeachers, Teacher, View, views_of
+from understudy.recipe.servers import ServedModel
+from understudy.recipe.stored_scores import StoredScores
+from understudy.recipe.teachers import (
+    AnyTeacher,
+    MixedTeachers,
+    RoutedTeachers,
+    ServedTeacher,
+    Teacher,
+    View,
+    views_of,
+)
 from understudy.recipe.verifier import Verifier
 
 __all__ = [
@@ -26,7 +36,10 @@ __all__ = [
     "Reference",
     "RolloutConfig",
     "RoutedTeachers",
+    "ServedModel",
+    "ServedTeacher",
     "Source",
+    "StoredScores",
     "Student",
     "Suite",
     "Teacher",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from understudy.recipe.section import Number, Section, Text, Whole
+from understudy.recipe.servers import ServedModel
 
 Dtype = Literal["float32", "bfloat16"]
 
@@ -62,5 +64,14 @@ def _reference_of(value: object) -> object:
     return {"model": value} if isinstance(value, str) else value
 
 
-ReferenceField = Annotated[Reference, BeforeValidator(_reference_of)]
-"""A ``Reference``, for which the name of its model may stand."""
+def _place_of(value: object) -> str:
+    served = "server" in value if isinstance(value, Mapping) else isinstance(value, ServedModel)
+    return "served" if served else "here"
+
+
+ReferenceField = Annotated[
+    Annotated[Reference, Tag("here")] | Annotated[ServedModel, Tag("served")],
+    Discriminator(_place_of),
+    BeforeValidator(_reference_of),
+]
+"""A ``Reference``, for which the name of its model may stand, or a model behind a ``server``."""

@@ -9,10 +9,10 @@ from pydantic import Field, model_validator
 from understudy.objectives.methods import AnyMethod
 from understudy.recipe.data import Data
 from understudy.recipe.environment import EnvironmentConfig, EnvironmentField
-from understudy.recipe.models import ReferenceField, Student
+from understudy.recipe.models import Reference, ReferenceField, Student
 from understudy.recipe.run import Checkpoint, Engine, Evaluation, Optimizer, RolloutConfig
 from understudy.recipe.section import FolderName, Section, Text, Whole
-from understudy.recipe.teachers import Teacher, TeacherField, views_of
+from understudy.recipe.teachers import ServedTeacher, Teacher, TeacherField, views_of
 from understudy.recipe.trackers import TrackerNames
 
 ObjectiveConfig = AnyMethod
@@ -55,13 +55,20 @@ class Recipe(Section):
 
     @property
     def teachers(self) -> dict[str, Teacher]:
-        """Every model behind the section ``teacher``, by its name in messages and tables."""
-        return {} if self.teacher is None else self.teacher.members
+        """Every model of this process behind the section ``teacher``, by its name in messages and tables."""
+        members = {} if self.teacher is None else self.teacher.members
+        return {name: one for name, one in members.items() if isinstance(one, Teacher)}
+
+    @property
+    def served_teachers(self) -> dict[str, ServedTeacher]:
+        """Every server behind the section ``teacher``, by its name in messages and tables."""
+        members = {} if self.teacher is None else self.teacher.members
+        return {name: one for name, one in members.items() if isinstance(one, ServedTeacher)}
 
     @property
     def keeps_initial(self) -> bool:
         """Whether a scorer asks for the student's weights as they were before step 0."""
-        anchored = self.reference is not None and self.reference.model == "initial"
+        anchored = isinstance(self.reference, Reference) and self.reference.model == "initial"
         return anchored or any(one.weights == "initial" for one in self.teachers.values())
 
     @model_validator(mode="after")

@@ -37,6 +37,8 @@ class Optimizer(Section):
         learning_rate: the highest. schedule: ``constant``, or ``linear`` or ``cosine`` down to 0 at the last step.
         warmup_steps: steps of linear rise. betas, eps, weight_decay: AdamW's.
         max_grad_norm: the gradient's global norm is cut to this; null leaves it.
+        states: how AdamW's two averages are kept: 8 bytes a trained weight in ``float32``, 4 in ``bfloat16``,
+            2 in ``int8``; the last two round, and so change results a little.
     """
 
     learning_rate: Number = Field(default=1e-4, gt=0)
@@ -46,6 +48,7 @@ class Optimizer(Section):
     eps: Number = Field(default=1e-8, gt=0)
     weight_decay: Number = Field(default=0.0, ge=0)
     max_grad_norm: Number | None = Field(default=1.0, gt=0)
+    states: Literal["float32", "bfloat16", "int8"] = "float32"
 
 
 def _suite_or_name(value: object) -> str:
@@ -104,6 +107,9 @@ class Engine(Section):
         kind: ``local`` is one process. device: ``auto`` takes a GPU where there is one.
         micro_batch_tokens: tokens in one forward pass. head_chunk_rows: rows of logits that exist at one time.
         sampler_batch_rows: rollouts that are sampled side by side. threads: of the CPU; null leaves torch's choice.
+        activation_checkpointing: compute a layer again for its gradient instead of keeping what is inside it; ``auto``
+            does so only when the memory plan, or an update that ran out of memory, says that it is needed.
+        offload: ``teacher`` keeps frozen models in the CPU's memory between their uses.
     """
 
     kind: Literal["local"] = "local"
@@ -112,3 +118,5 @@ class Engine(Section):
     head_chunk_rows: Whole = Field(default=512, ge=1)
     sampler_batch_rows: Whole = Field(default=256, ge=1)
     threads: Whole | None = Field(default=None, ge=1)
+    activation_checkpointing: Literal["auto", "on", "off"] = "auto"
+    offload: Literal["none", "teacher"] = "none"

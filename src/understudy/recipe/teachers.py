@@ -11,6 +11,8 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from understudy.recipe.models import Dtype
 from understudy.recipe.section import Number, Section, Text
+from understudy.recipe.servers import ServedModel
+from understudy.recipe.stored_scores import StoredScores
 
 SELF = "self"
 """The name of the student as its own teacher."""
@@ -95,6 +97,8 @@ class Teacher(Section):
         weights: of ``self``: ``live`` (where null), ``initial`` or ``ema``.
         view: what it is told beyond the prompt, one or several; none reads what the student reads.
         cache: remember scores, for text that comes again.
+        align: it may have another tokenizer: it reads the same text in its own tokens and template, and its
+            log-probs are brought to the student's tokens by their bytes; ``auto`` only where tokenizers differ.
     """
 
     model: Text
@@ -103,6 +107,7 @@ class Teacher(Section):
     weights: Literal["live", "initial", "ema"] | None = None
     view: Views = ()
     cache: bool = False
+    align: bool | Literal["auto"] = False
 
     @property
     def is_self(self) -> bool:
@@ -120,7 +125,7 @@ class Teacher(Section):
         return self.weights or "live"
 
     @property
-    def members(self) -> dict[str, Teacher]:
+    def members(self) -> dict[str, Teacher | ServedTeacher]:
         """The models behind it, by the name they have in messages and tables."""
         return {"teacher": self}
 
@@ -128,12 +133,41 @@ class Teacher(Section):
     def _weights_are_its_own(self) -> Teacher:
         if self.weights is not None and not self.is_self:
             raise ValueError(f"weights {self.weights!r} are the student's; they need model: self, not {self.model!r}")
+        if self.align and self.is_self:
+            raise ValueError("align is for a teacher with another tokenizer; the student itself has its own")
         if self.cache and self.is_self and self.resolved_weights != "initial":
             raise ValueError(
                 f"cache remembers nothing of a teacher with {self.resolved_weights} weights, which every step changes; "
                 "take it out, or use weights: initial"
             )
         return self
+
+
+class ServedTeacher(ServedModel):
+    """A teacher behind a server.
+
+    Args:
+        view, cache: as in ``Teacher``.
+    """
+
+    view: Views = ()
+    cache: bool = False
+
+    @property
+    def members(self) -> dict[str, Teacher | ServedTeacher]:
+        """The models behind it, by the name they have in messages and tables."""
+        return {"teacher": self}
+
+
+def _place_of(value: object) -> str:
+    served = "server" in value if isinstance(value, Mapping) else isinstance(value, ServedModel)
+    return "served" if served else "here"
+
+
+OneTeacher = Annotated[
+    Annotated[Teacher, Tag("here")] | Annotated[ServedTeacher, Tag("served")], Discriminator(_place_of)
+]
+"""A teacher in this process or behind a server, told apart by ``server``."""
 
 
 class RoutedTeachers(Section):
@@ -143,11 +177,11 @@ class RoutedTeachers(Section):
         routes: teachers by route. by: what names a problem's route: ``domain``, the name of its data set, or a column.
     """
 
-    routes: dict[Text, Teacher] = Field(min_length=1)
+    routes: dict[Text, OneTeacher] = Field(min_length=1)
     by: Text = "domain"
 
     @property
-    def members(self) -> dict[str, Teacher]:
+    def members(self) -> dict[str, Teacher | ServedTeacher]:
         """The models behind it, by the name they have in messages and tables."""
         return {f"teacher/{route}": teacher for route, teacher in self.routes.items()}
 
@@ -165,7 +199,31 @@ class MixturePart(Teacher):
     def _reads_what_the_others_read(self) -> MixturePart:
         if self.view:
             raise ValueError("the teachers of a mixture read one text: a part has no view of its own")
+        if self.align:
+            raise ValueError("the teachers of a mixture have one vocabulary: a part cannot be aligned")
         return self
+
+
+class ServedPart(ServedTeacher):
+    """A teacher behind a server and its part of a mixture.
+
+    Args:
+        weight: as in ``MixturePart``.
+    """
+
+    weight: Number = Field(gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _reads_what_the_others_read(self) -> ServedPart:
+        if self.view:
+            raise ValueError("the teachers of a mixture read one text: a part has no view of its own")
+        return self
+
+
+OnePart = Annotated[
+    Annotated[MixturePart, Tag("here")] | Annotated[ServedPart, Tag("served")], Discriminator(_place_of)
+]
+"""A part of a mixture in this process or behind a server, told apart by ``server``."""
 
 
 class MixedTeachers(Section):
@@ -175,11 +233,11 @@ class MixedTeachers(Section):
         mixture: the teachers with their weights. view: as in ``Teacher``, one for all of them.
     """
 
-    mixture: tuple[MixturePart, ...] = Field(min_length=1)
+    mixture: tuple[OnePart, ...] = Field(min_length=1)
     view: Views = ()
 
     @property
-    def members(self) -> dict[str, Teacher]:
+    def members(self) -> dict[str, Teacher | ServedTeacher]:
         """The models behind it, by the name they have in messages and tables."""
         return {f"teacher/{number}": part for number, part in enumerate(self.mixture)}
 
@@ -191,25 +249,35 @@ class MixedTeachers(Section):
         return self
 
 
-AnyTeacher = Teacher | RoutedTeachers | MixedTeachers
+AnyTeacher = Teacher | ServedTeacher | RoutedTeachers | MixedTeachers | StoredScores
 
 
 def _form_of(value: object) -> str:
     if isinstance(value, Mapping):
-        return "routed" if "routes" in value else "mixed" if "mixture" in value else "one"
-    return "routed" if isinstance(value, RoutedTeachers) else "mixed" if isinstance(value, MixedTeachers) else "one"
+        forms = {"routes": "routed", "mixture": "mixed", "scores": "stored"}
+        return next((form for key, form in forms.items() if key in value), _place_of(value))
+    if isinstance(value, StoredScores):
+        return "stored"
+    if isinstance(value, RoutedTeachers | MixedTeachers):
+        return "routed" if isinstance(value, RoutedTeachers) else "mixed"
+    return _place_of(value)
 
 
 TeacherField = Annotated[
-    Annotated[Teacher, Tag("one")] | Annotated[MixedTeachers, Tag("mixed")] | Annotated[RoutedTeachers, Tag("routed")],
+    Annotated[Teacher, Tag("here")]
+    | Annotated[ServedTeacher, Tag("served")]
+    | Annotated[MixedTeachers, Tag("mixed")]
+    | Annotated[RoutedTeachers, Tag("routed")]
+    | Annotated[StoredScores, Tag("stored")],
     Discriminator(_form_of),
 ]
-"""One teacher, several by route, or a mixture, told apart by ``model``, ``routes`` and ``mixture``."""
+"""One teacher, here or behind a server, several by route, a mixture, or stored scores, told apart by ``server``,
+``routes``, ``mixture`` and ``scores``."""
 
 
 def views_of(teacher: AnyTeacher | None) -> list[View]:
     """Every view that a teacher has, whatever its form."""
-    if teacher is None:
+    if teacher is None or isinstance(teacher, StoredScores):
         return []
     own = () if isinstance(teacher, RoutedTeachers) else teacher.view
     routed = teacher.routes.values() if isinstance(teacher, RoutedTeachers) else ()

@@ -41,9 +41,13 @@ WORDY_STUDENT = replace(
 )
 """The student is weaker than its teacher and tells nine solutions in ten in a longer manner of its own."""
 
+PIECES_TEACHER = replace(TEACHER, subject="multiplication-pieces")
+"""It knows what the teacher of multiplication knows, in a tokenizer of another family."""
+
 SCHOOLINGS: Mapping[str, Schooling] = {
     TEACHER_NAME: TEACHER,
     STUDENT_NAME: STUDENT,
+    "testbed/multiplication-pieces-teacher": PIECES_TEACHER,
     "testbed/gsm8k-teacher": GSM8K_TEACHER,
     "testbed/gsm8k-student": GSM8K_STUDENT,
     "testbed/remember-digit-teacher": REMEMBER_DIGIT_TEACHER,

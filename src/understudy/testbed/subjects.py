@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerFast
 
-from understudy.testbed import gsm8k, remembering, tokenizer, two_tasks, wordy
+from understudy.testbed import gsm8k, pieces, remembering, tokenizer, two_tasks, wordy
 from understudy.testbed.lesson import Lesson
 
 
@@ -38,6 +38,13 @@ SUBJECTS: Mapping[str, Subject] = {
         vocab_size=len(tokenizer.SPECIALS) + len(tokenizer.CHARACTERS),
         context_tokens=tokenizer.CONTEXT_TOKENS,
         definition=lambda: [tokenizer.SPECIALS, tokenizer.CHARACTERS, MULTIPLICATION_VERSION],
+    ),
+    "multiplication-pieces": Subject(
+        build_tokenizer=pieces.build_tokenizer,
+        lessons=two_tasks.products,
+        vocab_size=pieces.VOCAB_SIZE,
+        context_tokens=tokenizer.CONTEXT_TOKENS,
+        definition=pieces.definition,
     ),
     "gsm8k": Subject(
         build_tokenizer=gsm8k.build_tokenizer,
