@@ -80,9 +80,13 @@ class Sampler(Protocol):
         seed: int,
         step: int,
         progress: Callable[[int], None] | None = None,
+        ended: Callable[[int, Sample], None] | None = None,
     ) -> list[Sample]:
-        """One sample a request, in order; ``progress`` is told how many more have ended.
+        """One sample a request, in order.
 
+        Args:
+            progress: told how many more have ended.
+            ended: given each request's place and its sample once, as soon as that completion has ended.
         Raises:
             ContextLengthError: a prompt leaves no room for a token.
         """

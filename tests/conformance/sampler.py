@@ -202,6 +202,24 @@ class SamplerSuite:
         assert sum(told) == 9
         assert min(told) > 0
 
+    def test_every_completion_is_told_once_as_soon_as_it_has_ended(self, subject: SamplerSubject) -> None:
+        """Its place and its own sample, before those that go on have ended."""
+        params = replace(PARAMS, stop_ids=frozenset())
+        limits = [9, 2, 1, 5, 9, 7, 3, 4, 6]
+        requests = [replace(one, max_new_tokens=n) for one, n in zip(self.requests(subject), limits, strict=True)]
+        told: dict[int, Sample] = {}
+        numbers: list[int] = []
+
+        def ended(place: int, sample: Sample) -> None:
+            assert place not in told
+            told[place] = sample
+
+        samples = subject.sampler.sample(requests, params, seed=0, step=0, progress=numbers.append, ended=ended)
+        assert sorted(told) == list(range(9))
+        assert all(told[place] is sample for place, sample in enumerate(samples))
+        assert list(told).index(2) < list(told).index(0), "one token, and nine of a prompt of like length"
+        assert sum(numbers) == 9
+
     def test_tokens_carry_the_version_of_the_weights(self, subject: SamplerSubject) -> None:
         request = SampleRequest(torch.tensor([2]), key=0)
         assert set(subject.sampler.sample([request], PARAMS, seed=0, step=0)[0].weight_version.tolist()) == {7}

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from understudy import randomness
-from understudy.errors import ContextLengthError, DataError, ModelError, RecipeError
+from understudy.errors import ContextLengthError, DataError, MemoryExhaustedError, ModelError, RecipeError
+from understudy.models.allocation import is_out_of_memory
+from understudy.models.decode_step import step_of
+from understudy.models.sampling_decode import decode, seating
 from understudy.models.sampling_distribution import check_params
-from understudy.models.sampling_wave import Wave, decode
+from understudy.models.sampling_memory import default_budget, rows_that_fit
+from understudy.models.sampling_slots import Forward
+from understudy.models.sampling_work import Work
 from understudy.protocols import Sample, SampleRequest, SamplingParams
+
+_log = logging.getLogger(__name__)
 
 
 class LocalSampler:
@@ -30,7 +37,9 @@ class LocalSampler:
         max_length: longest context in tokens, prompt and completion together.
         device: where the model is. version: what the present weights are called.
         autocast_dtype: dtype of matrix products; None for the model's own.
-        max_batch_rows: completions decoded together.
+        max_batch_rows: completions decoded together, at most; fewer where memory says so.
+        max_cache_bytes: for keys, values, states and logits; None for a share of what is free when sampling begins.
+        notice: told when memory ran out and fewer completions are decoded together from then on.
     """
 
     def __init__(
@@ -43,9 +52,12 @@ class LocalSampler:
         version: int = 0,
         autocast_dtype: torch.dtype | None = None,
         max_batch_rows: int = 256,
+        max_cache_bytes: int | None = None,
+        notice: Callable[[str], None] = _log.warning,
     ) -> None:
         self.model, self.vocab_size, self.max_length, self.version = model, vocab_size, max_length, version
         self.device, self.autocast_dtype, self.max_batch_rows = torch.device(device), autocast_dtype, max_batch_rows
+        self.max_cache_bytes, self._notice = max_cache_bytes, notice
 
     def sample(
         self,
@@ -55,8 +67,9 @@ class LocalSampler:
         seed: int,
         step: int,
         progress: Callable[[int], None] | None = None,
+        ended: Callable[[int, Sample], None] | None = None,
     ) -> list[Sample]:
-        """One sample a request, in order; ``progress`` is told how many more have ended.
+        """One sample a request, in order; ``progress`` is told how many more have ended, ``ended`` which and what.
 
         Raises:
             ContextLengthError: a prompt leaves no room for a token. DataError: a prompt is empty.
@@ -65,22 +78,70 @@ class LocalSampler:
         check_params(params)
         for request in requests:
             _check_prompt(request, self.max_length)
-        samples: dict[int, Sample] = {}
+        work = Work(requests, params, seed=seed, step=step, max_length=self.max_length)
+        told = _Told(progress, ended)
         # no_grad, not inference_mode: what a shared model caches here (rotary tables) must stay fit for training.
         with _evaluating(self.model), torch.no_grad(), self._autocast():
-            for places in _waves(requests, self.max_batch_rows):
-                chosen = [requests[place] for place in places]
-                wave = Wave(chosen, params, max_length=self.max_length, device=self.device)
-                made = decode(
-                    self.model,
-                    wave,
-                    vocab_size=self.vocab_size,
-                    uniform=_uniform(chosen, wave.num_steps, seed=seed, step=step).to(self.device),
-                    version=self.version,
-                    progress=progress,
-                )
-                samples.update(zip(places, made, strict=True))
-        return [samples[place] for place in range(len(requests))]
+            self._decode(work, told)
+        return [told.samples[place] for place in range(len(requests))]
+
+    def _decode(self, work: Work, told: _Told) -> None:
+        """Draw all; while memory runs out, what has not ended yet is drawn again in half as many rows."""
+        rows = self._rows_for(work)
+        forward = step_of(self.model, num_steps=work.num_steps, length=work.longest)
+        while waiting := [place for place in work.order() if place not in told.samples]:
+            reason = self._attempt(work, waiting, forward=forward, rows=rows, told=told)
+            if reason is None:
+                return
+            # Here, outside the handler: its traceback held the cache.
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            rows = self._halved(min(rows, len(waiting)), reason)
+
+    def _rows_for(self, work: Work) -> int:
+        budget = default_budget(self.device) if self.max_cache_bytes is None else self.max_cache_bytes
+        return rows_that_fit(
+            self.model.config,  # type: ignore[arg-type]
+            rows=self.max_batch_rows,
+            length=work.longest,
+            dtype=next(self.model.parameters()).dtype,
+            vocab_size=self.vocab_size,
+            max_bytes=budget if work.requests else None,
+        )
+
+    def _attempt(self, work: Work, places: Sequence[int], *, forward: Forward, rows: int, told: _Told) -> str | None:
+        """Draw the completions at ``places``; why memory ran out, where it did."""
+        try:
+            decode(
+                self.model,
+                work,
+                places,
+                forward=forward,
+                how=seating(len(places), rows, ends_vary=work.ends_vary),
+                vocab_size=self.vocab_size,
+                device=self.device,
+                version=self.version,
+                told=told,
+            )
+        except (RuntimeError, MemoryError) as error:
+            if told.telling or not is_out_of_memory(error):
+                raise
+            return (str(error).strip().splitlines() or [type(error).__name__])[0]
+        return None
+
+    def _halved(self, rows: int, reason: str) -> int:
+        if rows == 1:
+            raise MemoryExhaustedError(
+                "memory ran out while one completion was sampled alone",
+                got=reason,
+                remedy="Free memory, lower rollout.max_completion_length, or take a smaller model.",
+            )
+        self.max_batch_rows = rows // 2
+        self._notice(
+            f"Memory ran out while {rows} completions were sampled side by side; sampling goes on with "
+            f"{self.max_batch_rows}, with the same draws."
+        )
+        return self.max_batch_rows
 
     def load_weights(self, source: Path | None, version: int) -> None:
         """Take the weights in folder ``source`` (Hugging Face form, or a PEFT adapter; None: shared in memory).
@@ -98,6 +159,26 @@ class LocalSampler:
         return torch.autocast(self.device.type, dtype=self.autocast_dtype)
 
 
+class _Told:
+    """What has ended so far, and word of it to those who asked."""
+
+    def __init__(self, progress: Callable[[int], None] | None, ended: Callable[[int, Sample], None] | None) -> None:
+        self.samples: dict[int, Sample] = {}
+        self.telling = False
+        self._progress, self._ended = progress, ended
+
+    def __call__(self, made: Sequence[tuple[int, Sample]]) -> None:
+        self.samples.update(made)
+        # What a listener raises is the listener's: memory that it lacks is no reason to sample again.
+        self.telling = True
+        if self._progress is not None:
+            self._progress(len(made))
+        if self._ended is not None:
+            for place, sample in made:
+                self._ended(place, sample)
+        self.telling = False
+
+
 def _check_prompt(request: SampleRequest, max_length: int) -> None:
     length = request.prompt_ids.numel()
     if length == 0:
@@ -111,20 +192,6 @@ def _check_prompt(request: SampleRequest, max_length: int) -> None:
         )
     if request.max_new_tokens is not None and request.max_new_tokens < 1:
         raise RecipeError("max_new_tokens is out of range", got=request.max_new_tokens, expected="at least 1")
-
-
-def _waves(requests: Sequence[SampleRequest], rows: int) -> Iterator[list[int]]:
-    """Places of the requests in batches of at most ``rows``, prompts of like length together."""
-    order = sorted(range(len(requests)), key=lambda place: requests[place].prompt_ids.numel())
-    for start in range(0, len(order), rows):
-        yield order[start : start + rows]
-
-
-def _uniform(requests: Sequence[SampleRequest], count: int, *, seed: int, step: int) -> Tensor:
-    """[B, count] float64 draws, a function of each request's key and start index alone."""
-    keys = torch.tensor([[request.key] for request in requests])
-    index = torch.tensor([[request.start_index] for request in requests]) + torch.arange(count)
-    return randomness.uniform(seed=seed, step=step, purpose="sample", rollout=keys, index=index)
 
 
 @contextmanager

@@ -1,0 +1,36 @@
+"""When memory has run out, and how much of it is free."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+# What the allocators of torch say; those of CUDA have a type of their own, but libraries below it do not use it.
+_SIGNS = (
+    "defaultcpuallocator",
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    "cublas_status_alloc_failed",
+    "bad_alloc",
+)
+_MEMORY = Path("/proc/meminfo")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an allocator of torch, on a CPU or a GPU, or Python's own had no memory left."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in _SIGNS)
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """Memory of the device that can be had now, what torch's own allocator holds idle included; None: unknown."""
+    if device.type == "cuda":
+        idle = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + idle
+    if device.type != "cpu" or not _MEMORY.is_file():
+        return None
+    found = [line.split() for line in _MEMORY.read_text().splitlines() if line.startswith("MemAvailable:")]
+    return int(found[0][1]) * 1024 if found else None
