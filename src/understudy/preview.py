@@ -9,21 +9,24 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from understudy.build.models import optimizer_of
+from understudy.build.memory_plan import ASSUMED_PROMPT_TOKENS, MemoryPlan, Resident, settle
+from understudy.build.models import device_of, optimizer_of
+from understudy.build.servers import served_models
 from understudy.build.teachers import teacher_notices
 from understudy.build.writing_preview import WritingPreview, preview_writing
 from understudy.engines.local import learning_rate_at
+from understudy.engines.local.free_memory import free_memory
+from understudy.errors import RecipeError
+from understudy.models.memory import ModelSize, Precision
 from understudy.objectives.context import PlanContext
 from understudy.objectives.methods import objective_of
 from understudy.objectives.needs import Needs
 from understudy.objectives.objective import Objective
 from understudy.objectives.writing import ExpertReplay
-from understudy.recipe import Recipe
+from understudy.recipe import Recipe, Reference
 from understudy.rollouts import FinishReason, Origin, Rollout, Turn, contexts_of
 from understudy.testbed import is_testbed, model_config
 from understudy.tokens import Hidden, TokenTable, Wide, batch_of
-
-BYTES = {"float32": 4, "bfloat16": 2}
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class ModelPreview:
     where: str
     num_parameters: int | None
     config: Any = None
-    dtype: str = "float32"
+    dtype: Precision = "float32"
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,9 @@ class Preview:
         method: its name. environment: kind of world. needs: columns of scorers. writers: who writes completions.
         writing: how they come about.
         rollouts_per_step, updates_per_step, steps: counts. learning_rates: at the first, middle and last update.
-        planned_rows: of a synthetic batch, by term. memory_bytes: estimated, by purpose; empty when unknown.
-        fetches: what is not on this machine. models: by role. notices: what the user should know of the teacher.
+        planned_rows: of a synthetic batch, by term. memory_bytes: planned, by purpose; empty when unknown.
+        memory_peak_bytes: at the highest moment, since not all of it is there at one time; None when unknown.
+        fetches: what is not on this machine. models: by role. notices: what the user should know of teacher and memory.
     """
 
     method: str
@@ -68,6 +72,7 @@ class Preview:
     learning_rates: list[float]
     planned_rows: dict[str, int]
     memory_bytes: dict[str, int]
+    memory_peak_bytes: int | None
     fetches: list[str]
     models: list[ModelPreview]
     notices: list[str]
@@ -86,6 +91,7 @@ def preview(recipe: Recipe) -> Preview:
     objective = objective_of(recipe.objective.with_token_ids(lambda _: -1))
     updates = recipe.steps * objective.num_updates
     models, optimizer = _models(recipe), optimizer_of(recipe, objective.num_updates)
+    memory = _memory(recipe, models, objective)
     return Preview(
         method=recipe.objective.method,
         environment=recipe.environment.kind,
@@ -100,63 +106,36 @@ def preview(recipe: Recipe) -> Preview:
             for update in (0, updates // 2, updates - 1)
         ],
         planned_rows=_planned_rows(objective, recipe),
-        memory_bytes=estimate_memory(recipe, models),
+        memory_bytes=memory.plan.by_name() if memory.plan else {},
+        memory_peak_bytes=memory.plan.peak if memory.plan else None,
         fetches=[model.model for model in models if model.where == "to fetch"] + _data_to_fetch(recipe),
         models=models,
-        notices=teacher_notices(recipe),
+        notices=[*teacher_notices(recipe), *memory.notices],
     )
 
 
-def estimate_memory(recipe: Recipe, models: list[ModelPreview]) -> dict[str, int]:
-    """Bytes by purpose: exact for weights and optimiser, an estimate from the configuration for activations and cache.
-
-    Empty when the student's configuration is not on this machine.
-    """
-    student = next(model for model in models if model.role == "student")
-    if student.num_parameters is None:
-        return {}
-    count, config = student.num_parameters, student.config.get_text_config()
-    trained = count if recipe.student.lora is None else _lora_parameters(recipe.student.lora.rank, config)
-    length = recipe.rollout.max_completion_length * recipe.rollout.max_turns
-    kv_width = 2 * getattr(config, "num_key_value_heads", config.num_attention_heads) * _head_dim(config)
-    inner = getattr(config, "intermediate_size", 4 * config.hidden_size)
-    return {
-        "student weights": 4 * count,
-        "student gradients": 4 * trained,
-        "optimizer": 8 * trained,
-        **_kept_weights(recipe, trained),
-        **{
-            f"{model.role} weights": BYTES[model.dtype] * model.num_parameters
-            for model in models
-            if model.role != "student" and model.num_parameters is not None
-        },
-        "activations": 4
-        * recipe.engine.micro_batch_tokens
-        * config.num_hidden_layers
-        * (10 * config.hidden_size + 3 * inner),
-        "logits": 2 * 4 * recipe.engine.head_chunk_rows * config.vocab_size,
-        "sampler cache": 4 * recipe.engine.sampler_batch_rows * length * config.num_hidden_layers * kv_width,
-    }
+@dataclass(frozen=True)
+class _Memory:
+    plan: MemoryPlan | None
+    notices: list[str]
 
 
-def _lora_parameters(rank: int, config: Any) -> int:
-    width, inner = config.hidden_size, getattr(config, "intermediate_size", 4 * config.hidden_size)
-    return config.num_hidden_layers * rank * (4 * 2 * width + 3 * (width + inner))
-
-
-def _head_dim(config: Any) -> int:
-    return getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-
-
-def _kept_weights(recipe: Recipe, trained: int) -> dict[str, int]:
-    """Copies of the student's weights; adapters that are switched off are its start."""
-    copies = {}
-    if recipe.student.ema_decay is not None:
-        copies["student's average"] = 4 * trained
-    needs_start = recipe.keeps_initial or objective_of(recipe.objective).writing.weights == "initial"
-    if needs_start and recipe.student.lora is None:
-        copies["student's start"] = 4 * trained
-    return copies
+def _memory(recipe: Recipe, models: list[ModelPreview], objective: Objective) -> _Memory:
+    """The plan from the configurations on this machine, none without the student's; what does not fit is told."""
+    known = [
+        Resident(model.role, ModelSize.of(model.config, model.num_parameters), model.dtype)
+        for model in models
+        if model.num_parameters is not None
+    ]
+    if models[0].num_parameters is None:
+        return _Memory(None, [])
+    try:
+        free = free_memory(torch.device(device_of(recipe.engine)))
+        settled = settle(recipe, known, objective, prompt_tokens=ASSUMED_PROMPT_TOKENS, free=free)
+    except RecipeError as error:  # this machine need not be the one of the run
+        settled = settle(recipe, known, objective, prompt_tokens=ASSUMED_PROMPT_TOKENS, free=None)
+        return _Memory(settled.plan, [str(error)])
+    return _Memory(settled.plan, list(settled.notices))
 
 
 def _models(recipe: Recipe) -> list[ModelPreview]:
@@ -170,13 +149,15 @@ def _models(recipe: Recipe) -> list[ModelPreview]:
         else:
             seen[teacher.weights_key] = role
             found.append(_model(role, teacher.model, teacher.trust_remote_code, dtype=teacher.dtype))
+    for role, served in served_models(recipe, with_teacher=True).items():
+        found.append(ModelPreview(role, served.model or served.addresses[0], "behind a server", None))
     reference = recipe.reference
-    if reference is not None and reference.model != "initial":
+    if isinstance(reference, Reference) and reference.model != "initial":
         found.append(_model("reference", reference.model, reference.trust_remote_code, dtype=reference.dtype))
     return found
 
 
-def _model(role: str, name: str, trust_remote_code: bool, *, dtype: str = "float32") -> ModelPreview:
+def _model(role: str, name: str, trust_remote_code: bool, *, dtype: Precision = "float32") -> ModelPreview:
     if is_testbed(name):
         return _described(role, name, "built here", model_config(name), dtype)
     try:
@@ -186,7 +167,7 @@ def _model(role: str, name: str, trust_remote_code: bool, *, dtype: str = "float
     return _described(role, name, "on disk", config, dtype)
 
 
-def _described(role: str, name: str, where: str, config: Any, dtype: str) -> ModelPreview:
+def _described(role: str, name: str, where: str, config: Any, dtype: Precision) -> ModelPreview:
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)
     return ModelPreview(role, name, where, sum(p.numel() for p in model.parameters()), config, dtype)

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from understudy.build.aligned import Alignments, alignments_of, check_aligned_prompts, in_its_own_tokens
 from understudy.build.data import EnvironmentFactory, check_lengths, check_teacher_reads, exam_of, suites_of
 from understudy.build.lessons import Lessons, lessons_of
+from understudy.build.memory_plan import ASSUMED_PROMPT_TOKENS, settle_loaded
 from understudy.build.models import (
     Building,
     examinee_of,
@@ -16,7 +18,10 @@ from understudy.build.models import (
     reference_scorer,
     sampler_of,
     set_threads,
+    teacher_sampler,
 )
+from understudy.build.offline import take_rollouts
+from understudy.build.servers import Connections, check_served_reads, check_servers, connections_of, cut_to_shared
 from understudy.build.teachers import Teaching, check_are_routed, teaching_of, with_teacher
 from understudy.build.worlds import check_graded, world_of
 from understudy.build.writers import Cast, Keeping, writers_of
@@ -89,22 +94,42 @@ def assemble(
     exams = [exam_of(suite, recipe, world) for suite in suites_of(recipe)]
     check_are_routed(lessons.tasks, recipe.teacher if own.teacher is None else None)
     wants_teacher = own.teacher is None or objective.writing.needs_teacher_text
+    check_servers(recipe, with_teacher=own.teacher is None)
     loaded, taught = load_models(recipe, with_teacher=wants_teacher, building=building)
+    served = connections_of(recipe, loaded, with_teacher=own.teacher is None)
+    alignments = alignments_of(recipe, objective, loaded, taught)
+    taught = {name: one if name in alignments.teachers else cut_to_shared(one, served) for name, one in taught.items()}
+    loaded = cut_to_shared(loaded, served)
+    longest = ASSUMED_PROMPT_TOKENS
     if world is None:
-        _check_prompts_fit(recipe, lessons, exams, loaded=loaded, taught=taught)
+        longest = _check_prompts_fit(
+            recipe, lessons, exams, loaded=loaded, taught=taught, aligned=alignments, served=served
+        )
     if own.objective is None:
         objective = objective_of(recipe.objective.with_token_ids(partial(token_id, loaded.known_tokenizer)))
-    policy = policy_of(recipe, loaded, objective)
+    settled = settle_loaded(recipe, objective, loaded, taught, prompt_tokens=longest)
+    recipe = settled.recipe
+    notice = keeping.display.notice if keeping else None
+    policy = policy_of(recipe, loaded, objective, notice=notice)
     sampler = sampler_of(policy.model, loaded, recipe.engine, recipe.student.dtype)
     teaching = Teaching(own.teacher)
     if own.teacher is None:
-        teaching = teaching_of(recipe, lessons, policy=policy, taught=taught, shows_tasks=world is None)
-    named = {"teacher": teaching.scorer, "reference": reference_scorer(recipe, policy, building)}
+        teaching = teaching_of(
+            recipe,
+            lessons,
+            policy=policy,
+            taught=taught,
+            alignments=alignments,
+            served=served,
+            shows_tasks=world is None,
+        )
+    named = {"teacher": teaching.scorer, "reference": served.reference or reference_scorer(recipe, policy, building)}
     scorers = {name: scorer for name, scorer in named.items() if scorer is not None}
     student = examinee_of(loaded, sampler, recipe.student.chat_template_kwargs, scorer=policy)
     teacher = _teacher_examinee(recipe, taught, scorers)
     exams = [with_teacher(exam, teaching) for exam in exams]
     check_needs(objective, policy=policy, scorers=scorers)
+    take_rollouts(recipe, keeping)
     cast = Cast(
         student=student,
         teacher=teacher,
@@ -123,8 +148,8 @@ def assemble(
         announce=partial(sampler.load_weights, None),
         settings=_step_settings(recipe, lessons),
     )
-    notices = [*lessons.notices, *writing_notices(recipe, objective.writing), *teaching.notices]
-    return Assembly(parts, policy, exams, student, teacher, lessons, notices)
+    notices = [*served.notices, *lessons.notices, *writing_notices(recipe, objective.writing), *teaching.notices]
+    return Assembly(parts, policy, exams, student, teacher, lessons, [*settled.notices, *notices])
 
 
 def _check_texts(recipe: Recipe, objective: Objective, lessons: Lessons) -> None:
@@ -138,13 +163,26 @@ def _check_texts(recipe: Recipe, objective: Objective, lessons: Lessons) -> None
 
 
 def _check_prompts_fit(
-    recipe: Recipe, lessons: Lessons, exams: Sequence[Exam], *, loaded: LoadedModel, taught: Mapping[str, LoadedModel]
-) -> None:
+    recipe: Recipe,
+    lessons: Lessons,
+    exams: Sequence[Exam],
+    *,
+    loaded: LoadedModel,
+    taught: Mapping[str, LoadedModel],
+    aligned: Alignments,
+    served: Connections,
+) -> int:
+    """The longest prompt of the lessons in tokens."""
     longest = check_lengths(recipe, loaded, lessons.tasks)
     for exam in exams:
         check_lengths(recipe, loaded, exam.tasks)
+    check_served_reads(recipe, loaded, served, longest_prompt=longest)
     for name, model in taught.items():
+        if name in aligned.teachers:
+            check_aligned_prompts(recipe, model, lessons.tasks, name=name)
+            continue
         check_teacher_reads(recipe, loaded, model, longest_prompt=longest, name=name)
+    return longest
 
 
 def _initial_sampler(recipe: Recipe, objective: Objective, policy: LocalPolicy) -> InitialSampler | None:
@@ -159,8 +197,9 @@ def _teacher_examinee(
     model = taught.get("teacher")
     if model is None:
         return None
-    sampler = sampler_of(model.model, model, recipe.engine)
-    return examinee_of(model, sampler, recipe.student.chat_template_kwargs, scorer=scorers["teacher"])
+    sampler = teacher_sampler(model, recipe.engine)
+    scorer = in_its_own_tokens(scorers["teacher"])
+    return examinee_of(model, sampler, recipe.student.chat_template_kwargs, scorer=scorer)
 
 
 def _check_roles(recipe: Recipe, objective: Objective, own: Own) -> None:

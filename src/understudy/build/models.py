@@ -6,7 +6,15 @@ from collections.abc import Callable, Mapping
 
 import torch
 
-from understudy.engines.local import LocalPolicy, LocalScorer, OptimizerConfig
+from understudy.build.aligned import is_aligned
+from understudy.engines.local import (
+    LocalPolicy,
+    LocalScorer,
+    OptimizerConfig,
+    VisitingSampler,
+    VisitingScorer,
+    visits_of,
+)
 from understudy.errors import RecipeError, TokenizerMismatchError
 from understudy.evaluation.examination import Examinee
 from understudy.models.adapters import LoraConfig
@@ -14,8 +22,8 @@ from understudy.models.load import LoadedModel, load_model
 from understudy.models.sampling import LocalSampler
 from understudy.models.tokenizers import share_vocabulary
 from understudy.objectives.objective import Objective
-from understudy.protocols import Scorer
-from understudy.recipe import Engine, Recipe
+from understudy.protocols import Sampler, Scorer
+from understudy.recipe import Engine, Recipe, ServedModel
 from understudy.testbed import is_testbed, resolve_model, resolve_models
 
 Building = Callable[[str, int, int], None]
@@ -49,12 +57,16 @@ def model_named(
     trust_remote_code: bool = False,
     tokenizer: str | None = None,
     building: Building | None = None,
+    is_frozen: bool = False,
 ) -> LoadedModel:
-    """The model of that name: a folder, a hub id, or a testbed model, which is made on first use."""
+    """The model of that name: a folder, a hub id, or a testbed model, which is made on first use.
+
+    Args:
+        is_frozen: it never learns; with ``engine.offload: teacher`` its home is the CPU.
+    """
     folder = str(resolve_model(name, building)) if is_testbed(name) else name
-    return load_model(
-        folder, dtype=dtype, device=device_of(engine), trust_remote_code=trust_remote_code, tokenizer=tokenizer
-    )
+    device = "cpu" if is_frozen and engine.offload == "teacher" else device_of(engine)
+    return load_model(folder, dtype=dtype, device=device, trust_remote_code=trust_remote_code, tokenizer=tokenizer)
 
 
 def sampler_of(model: torch.nn.Module, loaded: LoadedModel, engine: Engine, dtype: str = "float32") -> LocalSampler:
@@ -71,7 +83,7 @@ def sampler_of(model: torch.nn.Module, loaded: LoadedModel, engine: Engine, dtyp
 
 def examinee_of(
     loaded: LoadedModel,
-    sampler: LocalSampler,
+    sampler: Sampler,
     kwargs: Mapping[str, object] | None = None,
     *,
     scorer: Scorer | None = None,
@@ -85,7 +97,8 @@ def load_models(
 ) -> tuple[LoadedModel, dict[str, LoadedModel]]:
     """The student and its teachers by ``Recipe.teachers``, all cut to the vocabulary that they all share.
 
-    A model that several teachers name is loaded once; the student as its own teacher is not loaded again.
+    Teachers that are aligned keep their own. A model that several teachers name is loaded once; the student as its own
+    teacher is not loaded again.
 
     Raises:
         ModelError: one is no model. TokenizerMismatchError: one reads text in another way than the student.
@@ -110,8 +123,12 @@ def load_models(
                 dtype=one.dtype,
                 trust_remote_code=one.trust_remote_code,
                 building=building,
+                is_frozen=True,
             )
-    return sharing_vocabulary(student, {name: loaded[one.weights_key] for name, one in teachers.items()})
+    models = {name: loaded[one.weights_key] for name, one in teachers.items()}
+    apart = {name: model for name, model in models.items() if is_aligned(teachers[name], student, model)}
+    student, alike = sharing_vocabulary(student, {name: one for name, one in models.items() if name not in apart})
+    return student, {name: apart.get(name) or alike[name] for name in models}
 
 
 def sharing_vocabulary(
@@ -138,11 +155,18 @@ def optimizer_of(recipe: Recipe, num_updates: int) -> OptimizerConfig:
         eps=options.eps,
         weight_decay=options.weight_decay,
         max_grad_norm=options.max_grad_norm or 0.0,
+        states=options.states,
     )
 
 
-def policy_of(recipe: Recipe, loaded: LoadedModel, objective: Objective) -> LocalPolicy:
-    """The student that learns, all of it or its adapters; schedules count optimiser updates."""
+def policy_of(
+    recipe: Recipe, loaded: LoadedModel, objective: Objective, *, notice: Callable[[str], None] | None = None
+) -> LocalPolicy:
+    """The student that learns, all of it or its adapters; schedules count optimiser updates.
+
+    Args:
+        notice: told when memory ran out in the middle of a step and what helped.
+    """
     section = recipe.student.lora
     lora = None
     if section is not None:
@@ -161,27 +185,50 @@ def policy_of(recipe: Recipe, loaded: LoadedModel, objective: Objective) -> Loca
         precision=recipe.student.dtype,
         token_budget=recipe.engine.micro_batch_tokens,
         chunk_rows=recipe.engine.head_chunk_rows,
+        activation_checkpointing=recipe.engine.activation_checkpointing,
         ema_decay=recipe.student.ema_decay,
         keep_initial=recipe.keeps_initial or objective.writing.weights == "initial",
         seed=recipe.seed,
+        notice=notice,
     )
 
 
 def reference_scorer(recipe: Recipe, policy: LocalPolicy, building: Building | None) -> Scorer | None:
-    """The recipe's reference; None where there is none."""
+    """The recipe's reference; None where there is none in this process."""
     section = recipe.reference
-    if section is None or section.model == "initial":
-        return None if section is None else policy.scorer("initial")
+    if section is None or isinstance(section, ServedModel):
+        return None
+    if section.model == "initial":
+        return policy.scorer("initial")
     reference = model_named(
         section.model,
         recipe.engine,
         dtype=section.dtype,
         trust_remote_code=section.trust_remote_code,
         building=building,
+        is_frozen=True,
     )
     return local_scorer(share_vocabulary(policy.loaded, reference)[1], recipe.engine)
 
 
-def local_scorer(loaded: LoadedModel, engine: Engine) -> LocalScorer:
-    """A frozen model in this process as a scorer."""
-    return LocalScorer(loaded, token_budget=engine.micro_batch_tokens, chunk_rows=engine.head_chunk_rows)
+def local_scorer(loaded: LoadedModel, engine: Engine) -> Scorer:
+    """A frozen model in this process as a scorer; its home is the CPU where ``engine.offload`` says so."""
+    scorer = LocalScorer(loaded, token_budget=engine.micro_batch_tokens, chunk_rows=engine.head_chunk_rows)
+    if engine.offload == "none":
+        return scorer
+    return VisitingScorer(scorer, visits_of(loaded.model, torch.device(device_of(engine))))
+
+
+def teacher_sampler(loaded: LoadedModel, engine: Engine) -> Sampler:
+    """A frozen model in this process as a sampler; its home is the CPU where ``engine.offload`` says so."""
+    if engine.offload == "none":
+        return sampler_of(loaded.model, loaded, engine)
+    device = torch.device(device_of(engine))
+    sampler = LocalSampler(
+        loaded.model,
+        vocab_size=loaded.vocab_size,
+        max_length=loaded.max_length,
+        device=device,
+        max_batch_rows=engine.sampler_batch_rows,
+    )
+    return VisitingSampler(sampler, visits_of(loaded.model, device))

@@ -6,20 +6,34 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from understudy.build.aligned import Alignments, refuse_partial
 from understudy.build.lessons import Lessons
 from understudy.build.models import local_scorer
+from understudy.build.offline import stored_teacher
 from understudy.build.privileges import Privileged, privileged
+from understudy.build.servers import Connections
 from understudy.engines.local import LocalPolicy
 from understudy.errors import RecipeError
 from understudy.evaluation.examination import Exam
 from understudy.models.load import LoadedModel
 from understudy.protocols import Scorer, Task, View
-from understudy.recipe import AnyTeacher, Engine, MixedTeachers, Recipe, RoutedTeachers, Teacher, views_of
+from understudy.recipe import (
+    AnyTeacher,
+    Engine,
+    MixedTeachers,
+    Recipe,
+    RoutedTeachers,
+    ServedTeacher,
+    StoredScores,
+    Teacher,
+    views_of,
+)
 from understudy.rollouts import Rollout
 from understudy.tasks.templates import missing_column, text_of
 from understudy.teachers import CachedScorer, MixedScorer, RoutedScorer
 from understudy.teachers.mixture import Share
 from understudy.teachers.routed import check_routes, routed_view
+from understudy.teachers.served import ServedScorer
 from understudy.training.step import by_domain
 
 Route = Callable[[Rollout], str]
@@ -56,29 +70,47 @@ def teaching_of(
     *,
     policy: LocalPolicy,
     taught: Mapping[str, LoadedModel],
+    alignments: Alignments,
+    served: Connections,
     shows_tasks: bool = True,
 ) -> Teaching:
     """The recipe's teacher, checked on its problems.
 
     Args:
         policy: answers where the teacher is the student itself. taught: the other models, by ``Recipe.teachers``.
+        alignments: those of them that have another tokenizer. served: those behind servers.
         shows_tasks: the student reads the tasks' prompts as they are; false where an environment makes its own.
     Raises:
         UserMistakeError: a view finds nothing to tell in any problem, or its prompts cannot be encoded.
     """
-    view, told = _view_and_privileges(recipe, lessons, policy.loaded, taught)
+    if isinstance(recipe.teacher, StoredScores):
+        stored = stored_teacher(recipe.teacher, policy.loaded)
+        return Teaching(stored, stored.view(), recipe.teacher)
+    view, told = _view_and_privileges(recipe, lessons, policy.loaded, taught, alignments, served)
     notices = teacher_notices(recipe)
     for one in told:
         notices += one.check(lessons)
         if shows_tasks:
             one.check_prompts()
-    return Teaching(teacher_scorer(recipe, policy, taught=taught), view, recipe.teacher, notices)
+    scorer = teacher_scorer(recipe, policy, taught=taught, alignments=alignments, served=served)
+    return Teaching(scorer, view, recipe.teacher, notices)
 
 
-def teacher_scorer(recipe: Recipe, policy: LocalPolicy, *, taught: Mapping[str, LoadedModel]) -> Scorer | None:
+def teacher_scorer(
+    recipe: Recipe,
+    policy: LocalPolicy,
+    *,
+    taught: Mapping[str, LoadedModel],
+    alignments: Alignments,
+    served: Connections,
+) -> Scorer | None:
     """The recipe's teacher, whatever it is made of; None where there is none."""
     section = recipe.teacher
-    scorers = [_member(one, taught.get(name), policy, recipe.engine) for name, one in recipe.teachers.items()]
+    members = {} if section is None else section.members
+    scorers = [
+        alignments.scorer(name, _member(one, served.teachers.get(name) or taught.get(name), policy, recipe.engine))
+        for name, one in members.items()
+    ]
     if isinstance(section, RoutedTeachers):
         return RoutedScorer(dict(zip(section.routes, scorers, strict=True)))
     if isinstance(section, MixedTeachers):
@@ -87,30 +119,47 @@ def teacher_scorer(recipe: Recipe, policy: LocalPolicy, *, taught: Mapping[str, 
     return scorers[0] if scorers else None
 
 
-def _member(section: Teacher, loaded: LoadedModel | None, policy: LocalPolicy, engine: Engine) -> Scorer:
-    scorer: Scorer = policy.scorer(section.resolved_weights) if loaded is None else local_scorer(loaded, engine)
+def _member(
+    section: Teacher | ServedTeacher, known: ServedScorer | LoadedModel | None, policy: LocalPolicy, engine: Engine
+) -> Scorer:
+    scorer: Scorer
+    if isinstance(known, LoadedModel):
+        scorer = local_scorer(known, engine)
+    elif known is not None or isinstance(section, ServedTeacher):
+        assert known is not None, "every server was connected"
+        scorer = known
+    else:
+        scorer = policy.scorer(section.resolved_weights)
     return CachedScorer(scorer) if section.cache else scorer
 
 
 def _view_and_privileges(
-    recipe: Recipe, lessons: Lessons, student: LoadedModel, taught: Mapping[str, LoadedModel]
+    recipe: Recipe,
+    lessons: Lessons,
+    student: LoadedModel,
+    taught: Mapping[str, LoadedModel],
+    alignments: Alignments,
+    served: Connections,
 ) -> tuple[View | None, list[Privileged]]:
     """What the teacher reads in place of the student's contexts (None: it reads these), and what it is told by whom."""
     section = recipe.teacher
-    limits = [taught.get(name, student).max_length for name in recipe.teachers]
+    names = [] if section is None else list(section.members)
+    limits = [served.max_length(name, taught.get(name, student).max_length) for name in names]
     make = partial(privileged, recipe=recipe, lessons=lessons, student=student)
     if isinstance(section, RoutedTeachers):
         by_route = {
-            route: make(one.view, _on_route(section, route, lessons.tasks), max_length=limit)
-            for (route, one), limit in zip(section.routes.items(), limits, strict=True)
-            if one.view
+            route: alignments.told(name, make(one.view, _on_route(section, route, lessons.tasks), max_length=limit))
+            for (route, one), name, limit in zip(section.routes.items(), names, limits, strict=True)
+            if one.view or name in alignments.teachers
         }
-        views = {route: one.privilege.view() for route, one in by_route.items()}
+        views = {route: alignments.view(f"teacher/{route}", one.privilege) for route, one in by_route.items()}
         return (routed_view(views, route_of(section)) if views else None), list(by_route.values())
-    if section is None or not section.view:
+    if section is None or isinstance(section, StoredScores):
         return None, []
-    one = make(section.view, lessons.tasks, max_length=min(limits))
-    return one.privilege.view(), [one]
+    if not (section.view or "teacher" in alignments.teachers):
+        return None, []
+    one = alignments.told("teacher", make(section.view, lessons.tasks, max_length=min(limits)))
+    return alignments.view("teacher", one.privilege), [one]
 
 
 def _on_route(section: RoutedTeachers, route: str, tasks: Sequence[Task]) -> list[Task]:
@@ -162,6 +211,7 @@ def with_teacher(exam: Exam, teaching: Teaching) -> Exam:
             expected="a teacher that reads what the student reads",
             remedy="Leave the suite out; kl/reverse_k1 in the metrics is measured with the view.",
         )
+    refuse_partial(teacher, suite=name)
     if not isinstance(teacher, RoutedScorer):
         return exam
     if name in teacher.scorers:

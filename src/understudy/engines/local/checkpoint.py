@@ -16,11 +16,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 
+from understudy.engines.local.optimizer_states import States, state_dtypes
 from understudy.engines.local.weights import NamedTensors
 from understudy.errors import CheckpointError
 
 _STATE, _TENSORS = "trainer.json", "trainer.safetensors"
-_MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,18 @@ class Saved:
     average: NamedTensors
 
 
-def read(folder: Path, model: nn.Module, parameters: Mapping[str, nn.Parameter], *, with_average: bool) -> Saved:
-    """Read what ``write_model`` and ``write_trainer`` wrote; raises CheckpointError before anything has changed."""
+def read(
+    folder: Path, model: nn.Module, parameters: Mapping[str, nn.Parameter], *, states: States, with_average: bool
+) -> Saved:
+    """Read what ``write_model`` and ``write_trainer`` wrote; raises CheckpointError before anything has changed.
+
+    Args:
+        states: how the optimiser keeps its averages; the file must have them so.
+    """
     state, tensors = _read_trainer(folder)
     moments: dict[str, NamedTensors] = {}
-    if state.updates:
-        moments = {name: {key: _tensor(tensors, f"{key}.{name}") for key in _MOMENTS} for name in parameters}
+    if any(key.startswith("exp_avg.") for key in tensors):  # none before an update that moved weights
+        moments = {name: _moments(tensors, name, state_dtypes(p, states)) for name, p in parameters.items()}
     average = {name: _tensor(tensors, f"ema.{name}") for name in parameters} if with_average else {}
     return Saved(state, _read_model(folder, model, parameters), moments, average)
 
@@ -95,6 +101,19 @@ def _read_model(folder: Path, model: nn.Module, parameters: Mapping[str, nn.Para
         return _read_full(folder / "model", parameters)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise CheckpointError("the saved model cannot be read", got=f"{folder}: {_line(error)}") from error
+
+
+def _moments(tensors: Mapping[str, Tensor], name: str, dtypes: Mapping[str, torch.dtype]) -> NamedTensors:
+    first = _tensor(tensors, f"exp_avg.{name}")
+    found = {key: tensors[f"{key}.{name}"] for key in dtypes if f"{key}.{name}" in tensors}
+    if {key: value.dtype for key, value in found.items()} != dtypes:
+        raise CheckpointError(
+            "the optimiser's averages were saved in another form",
+            got=f"{first.dtype} for {name}",
+            expected=dtypes["exp_avg"],
+            remedy="Resume with the optimizer.states of the run.",
+        )
+    return found
 
 
 def _tensor(tensors: Mapping[str, Tensor], name: str) -> Tensor:

@@ -34,10 +34,11 @@ class InitialSampler:
         seed: int,
         step: int,
         progress: Callable[[int], None] | None = None,
+        ended: Callable[[int, Sample], None] | None = None,
     ) -> list[Sample]:
         """One sample a request, in order; the live weights are back when the call returns."""
         with self._policy.under("initial"):
-            return self._sampler.sample(requests, params, seed=seed, step=step, progress=progress)
+            return self._sampler.sample(requests, params, seed=seed, step=step, progress=progress, ended=ended)
 
     def load_weights(self, source: Path | None, version: int) -> None:
         """Nothing, for version 0; raises ModelError for others."""

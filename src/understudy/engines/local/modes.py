@@ -1,35 +1,87 @@
-"""Dropout of adapters, the only randomness inside an update, keyed by the update's number."""
+"""Dropout of adapters, the only randomness inside an update, keyed so that it does not depend on micro-batches."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from understudy import randomness
+from understudy.engines.local.shares import Share
 from understudy.models.adapters import LoraSettings
-from understudy.randomness import derived_seed
 
 
 @contextmanager
 def dropout_mode(
-    model: nn.Module, lora: LoraSettings | None, *, seed: int, update: int, device: torch.device
-) -> Iterator[None]:
-    """Within the block the adapters' dropout is on, drawn from (seed, update); the model's own dropout stays off.
+    model: nn.Module, lora: LoraSettings | None, *, seed: int, update: int
+) -> Iterator[Callable[[Share], None]]:
+    """Within the block the adapters' dropout is on; the model's own stays off.
 
     The student must be the same distribution when it samples, is scored, and learns; so the base model never drops.
+    What an adapter drops of a context depends on (seed, update, adapter, context) alone: not on the contexts beside
+    it, and a layer that is computed again drops the same. Only in an adapted head it depends on the share.
+
+    Yields:
+        To be told each share before it goes through the model, and its backward pass.
     """
     if lora is None or lora.dropout == 0:
-        yield
+        yield lambda _: None
         return
-    layers = [layer for name, module in model.named_modules() if name.endswith("lora_dropout") for layer in [module]]
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(derived_seed(seed=seed, step=update, purpose="dropout"))
-        for layer in layers:
-            layer.train()
-        try:
-            yield
-        finally:
-            for layer in layers:
-                layer.eval()
+    modules = dict(model.named_modules())
+    names = [name for name, module in modules.items() if isinstance(module, nn.Dropout) and "lora_dropout" in name]
+    draws = _Draws(seed=seed, update=update, probability=lora.dropout, num_adapters=len(names))
+    hooks = [modules[name].register_forward_hook(draws.hook(number)) for number, name in enumerate(names)]
+    try:
+        yield draws.begin
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+class _Draws:
+    """Which inputs the adapters drop in the present share."""
+
+    def __init__(self, *, seed: int, update: int, probability: float, num_adapters: int) -> None:
+        self._seed, self._update, self._keep = seed, update, 1.0 - probability
+        self._adapters = torch.arange(num_adapters)[:, None]
+        self._share: Share | None = None
+        self._words: list[list[int]] = []
+        self._streams: dict[int, torch.Generator] = {}
+
+    def begin(self, share: Share) -> None:
+        """From now on this share goes through the model."""
+        contexts = torch.tensor([[span.context for span in share.spans] or [0]])
+        words = randomness.bits(
+            seed=self._seed, step=self._update, purpose="dropout", rollout=contexts, index=self._adapters
+        )
+        self._share, self._words, self._streams = share, (words >> np.uint64(1)).tolist(), {}
+
+    def hook(self, adapter: int) -> Callable[[nn.Module, Any, Tensor], Tensor]:
+        """A forward hook of an identity: its output with the dropped elements zero and the others scaled up."""
+
+        def drop(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
+            assert self._share is not None
+            is_grid = output.shape[:-1] == self._share.batch.ids.shape
+            kept = self._kept(adapter, self._share, output) if is_grid else self._kept_in_turn(adapter, output)
+            return output * kept.to(output.dtype).div_(self._keep)
+
+        return drop
+
+    def _kept(self, adapter: int, share: Share, like: Tensor) -> Tensor:
+        """[B, L, W] float32, 1 where an element stays; every context's part is drawn on its own."""
+        kept = torch.ones(like.shape, device=like.device)
+        flat, generator = kept.view(-1, like.shape[-1]), torch.Generator(like.device)
+        for span, word in zip(share.spans, self._words[adapter], strict=False):
+            generator.manual_seed(word)
+            flat[span.start : span.start + span.length].bernoulli_(self._keep, generator=generator)
+        return kept
+
+    def _kept_in_turn(self, adapter: int, like: Tensor) -> Tensor:
+        """The same where rows are not the share's tokens, as in an adapted head: drawn call after call."""
+        if adapter not in self._streams:
+            self._streams[adapter] = torch.Generator(like.device).manual_seed(self._words[adapter][0])
+        return torch.empty(like.shape, device=like.device).bernoulli_(self._keep, generator=self._streams[adapter])

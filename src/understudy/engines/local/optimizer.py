@@ -10,6 +10,8 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor, nn
 
+from understudy.engines.local.optimizer_states import CompactAdamW, States
+
 Schedule = Literal["constant", "linear", "cosine"]
 
 
@@ -51,6 +53,11 @@ class OptimizerSettings(Protocol):
         """Gradients of a larger global norm are scaled down to it; 0 for no bound."""
         ...
 
+    @property
+    def states(self) -> States:
+        """How Adam's two averages are kept."""
+        ...
+
 
 @dataclass(frozen=True)
 class OptimizerConfig:
@@ -63,6 +70,7 @@ class OptimizerConfig:
     eps: float = 1e-8
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
+    states: States = "float32"
 
 
 def learning_rate_at(update: int, *, settings: OptimizerSettings, total_updates: int) -> float:
@@ -83,20 +91,24 @@ def learning_rate_at(update: int, *, settings: OptimizerSettings, total_updates:
     return settings.learning_rate * (1 + math.cos(math.pi * progress)) / 2
 
 
-def adamw(parameters: Iterable[nn.Parameter], settings: OptimizerSettings) -> torch.optim.AdamW:
-    """AdamW in its fused form; matrices decay, vectors do not."""
+def adamw(
+    parameters: Iterable[nn.Parameter], settings: OptimizerSettings, *, seed: int = 0
+) -> torch.optim.AdamW | CompactAdamW:
+    """AdamW, in torch's fused form or with compact states; matrices decay, vectors do not.
+
+    Args:
+        seed: keys the rounding of compact states.
+    """
     parameters = list(parameters)
     groups = [
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": settings.weight_decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(
-        [group for group in groups if group["params"]],
-        lr=settings.learning_rate,
-        betas=settings.betas,
-        eps=settings.eps,
-        fused=True,
-    )
+    groups = [group for group in groups if group["params"]]
+    rate, betas, eps = settings.learning_rate, settings.betas, settings.eps
+    if settings.states != "float32":
+        return CompactAdamW(groups, lr=rate, betas=betas, eps=eps, states=settings.states, seed=seed)
+    return torch.optim.AdamW(groups, lr=rate, betas=betas, eps=eps, fused=True)
 
 
 def clip_by_norm(grads: list[Tensor], *, max_norm: float) -> Tensor:

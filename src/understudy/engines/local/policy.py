@@ -12,14 +12,17 @@ import torch
 from torch import Tensor, nn
 
 from understudy.engines.local import checkpoint
+from understudy.engines.local.checkpointing import Choice, checkpointing_mode, learning_allowance, same_attention
 from understudy.engines.local.modes import dropout_mode
 from understudy.engines.local.optimizer import OptimizerSettings, adamw, clip_by_norm, learning_rate_at
+from understudy.engines.local.out_of_memory import Allowance, Budget, Extent, Notice, memory_for
 from understudy.engines.local.policy_scorer import PolicyScorer
-from understudy.engines.local.scorer import DEFAULT_TOKEN_BUDGET, capabilities_of, score_with
+from understudy.engines.local.scorer import DEFAULT_TOKEN_BUDGET, capabilities_of, score_within
 from understudy.engines.local.shares import Share, shares_of
 from understudy.engines.local.weights import NamedTensors, average_into, copy_of, swapped
 from understudy.errors import CapabilityError, NonFiniteError
 from understudy.models.adapters import LoraSettings, add_lora
+from understudy.models.architectures import why_not_packed
 from understudy.models.head import check_head, default_chunk_rows
 from understudy.models.load import LoadedModel
 from understudy.models.loss_module import LossModule
@@ -37,11 +40,14 @@ class LocalPolicy:
         optimizer: learning rate, schedule, AdamW and clipping. total_updates: length of the schedule.
         lora: adapters instead of full training.
         precision: ``bfloat16`` runs the backbone's products in bfloat16; weights, head and loss stay float32.
-        token_budget: padded tokens a micro-batch, at most. chunk_rows: rows of logits at a time.
+        token_budget: padded tokens a micro-batch, at most. chunk_rows: rows of logits at a time. Where memory runs
+            out both become smaller, and the same update or scoring is done again.
+        activation_checkpointing: keep a layer's inputs only and compute it again for its gradient; ``auto`` begins
+            without, and does it when one context does not fit. notice: told when memory ran out and what helped.
         ema_decay: keep an exponential average of the weights. keep_initial: keep the start on the CPU (full
             training; LoRA always has it). seed: keys the adapters' start and their dropout.
     Raises:
-        ModelError: the architecture's logits are not known here.
+        ModelError: the architecture's logits are not known here. CapabilityError: it cannot be checkpointed.
     """
 
     def __init__(
@@ -54,11 +60,14 @@ class LocalPolicy:
         precision: Literal["float32", "bfloat16"] = "float32",
         token_budget: int = DEFAULT_TOKEN_BUDGET,
         chunk_rows: int | None = None,
+        activation_checkpointing: Choice = "auto",
         ema_decay: float | None = None,
         keep_initial: bool = False,
         seed: int = 0,
+        notice: Notice | None = None,
     ) -> None:
         check_head(loaded.model, vocab_size=loaded.vocab_size)
+        self.why_not_packed = why_not_packed(loaded.model, autocast=precision == "bfloat16")
         self.loaded = loaded
         self.model: nn.Module = add_lora(loaded.model, lora, seed=seed) if lora else _trainable(loaded.model)
         self.device = loaded.device
@@ -66,14 +75,15 @@ class LocalPolicy:
         self.updates = 0
         self._settings, self._total_updates, self._seed = optimizer, total_updates, seed
         self._autocast = precision == "bfloat16"
-        self._token_budget = token_budget
-        self._chunk_rows = chunk_rows or default_chunk_rows(loaded.vocab_size)
+        budget = Budget(token_budget, chunk_rows or default_chunk_rows(loaded.vocab_size))
+        self._scoring = Allowance(budget, work="scoring with the student", notice=notice)
+        self._learning = learning_allowance(self.model, budget, activation_checkpointing, notice=notice)
         self._loss_module = LossModule(
-            self.model, vocab_size=loaded.vocab_size, chunk_rows=self._chunk_rows, autocast=self._autocast
+            self.model, vocab_size=loaded.vocab_size, chunk_rows=budget.rows, autocast=self._autocast
         )
         self._head = self._loss_module.head
         self._parameters = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
-        self._optimizer = adamw(self._parameters.values(), optimizer)
+        self._optimizer = adamw(self._parameters.values(), optimizer, seed=seed)
         self._lora = lora
         self._ema_decay = ema_decay
         self._ema: NamedTensors | None = None if ema_decay is None else copy_of(self._parameters)
@@ -125,14 +135,8 @@ class LocalPolicy:
         with self.under(weights):
             # Hidden states become logits later, when the weights may have moved: they take a copy of the head along.
             project: Callable[[Tensor], Tensor] | None = self._head.frozen() if request.hidden else None
-            scores = score_with(
-                self.model,
-                self._head,
-                request,
-                token_budget=self._token_budget,
-                chunk_rows=self._chunk_rows,
-                autocast=self._autocast,
-                project=project,
+            scores = score_within(
+                self._scoring, self.model, self._head, request, autocast=self._autocast, project=project
             )
         return replace(scores, fingerprint=fingerprint, version=self.version)
 
@@ -142,9 +146,8 @@ class LocalPolicy:
         Raises:
             NonFiniteError: a term's loss or the gradient is NaN or infinite; the weights are left untouched.
         """
-        shares = self._shares(batch, plan)
         try:
-            sums = self._accumulate(shares, plan)
+            sums, num_tokens = self._accumulate(batch, plan)
             _refuse_non_finite(sums)
             norm = self._clipped_norm()
             if not bool(torch.isfinite(norm)):
@@ -152,13 +155,12 @@ class LocalPolicy:
             rate = self._step(moves=any(bool(term.weights.any()) for term in plan.terms))
         finally:
             self._optimizer.zero_grad(set_to_none=True)
-        num_tokens = sum(share.batch.num_tokens for share in shares)
         return UpdateResult(sums=sums, grad_norm=float(norm), learning_rate=rate, num_tokens=num_tokens)
 
     def gradients(self, batch: Batch, plan: LossPlan) -> NamedTensors:
         """The gradient that ``update`` would step with, before clipping, by parameter name; nothing changes."""
         try:
-            self._accumulate(self._shares(batch, plan), plan)
+            self._accumulate(batch, plan)
             return {n: torch.zeros_like(p) if p.grad is None else p.grad.clone() for n, p in self._parameters.items()}
         finally:
             self._optimizer.zero_grad(set_to_none=True)
@@ -183,7 +185,13 @@ class LocalPolicy:
         Raises:
             CheckpointError: a file is missing, broken, or of another model; nothing has changed then.
         """
-        saved = checkpoint.read(folder, self.model, self._parameters, with_average=self._ema is not None)
+        saved = checkpoint.read(
+            folder,
+            self.model,
+            self._parameters,
+            states=self._settings.states,
+            with_average=self._ema is not None,
+        )
         self._optimizer.state.clear()
         with torch.no_grad():
             for name, p in self._parameters.items():
@@ -196,18 +204,41 @@ class LocalPolicy:
             self._ema = {name: value.to(self.device, copy=True) for name, value in saved.average.items()}
         self.version, self.updates = saved.state.version, saved.state.updates
 
-    def _shares(self, batch: Batch, plan: LossPlan) -> list[Share]:
-        return shares_of(batch, plan, token_budget=self._token_budget, vocab_size=self.vocab_size, device=self.device)
+    def _accumulate(self, batch: Batch, plan: LossPlan) -> tuple[dict[str, float], int]:
+        """The plan's gradient in the parameters; each term's sum, and the tokens that went through the model."""
 
-    def _accumulate(self, shares: list[Share], plan: LossPlan) -> dict[str, float]:
+        def shares(budget: Budget) -> list[Share]:
+            return shares_of(
+                batch,
+                plan,
+                token_budget=budget.tokens,
+                vocab_size=self.vocab_size,
+                device=self.device,
+                model=self.model,
+            )
+
+        def extent(budget: Budget) -> Extent:
+            passes, alone = shares(budget), shares(replace(budget, tokens=1))
+            return Extent.of([share.batch for share in passes], alone=[share.batch for share in alone])
+
+        return self._learning.run(lambda budget: self._backward(shares(budget), plan, budget), extent)
+
+    def _backward(self, shares: list[Share], plan: LossPlan, budget: Budget) -> tuple[dict[str, float], int]:
+        self._optimizer.zero_grad(set_to_none=True)  # of an attempt that did not fit
+        self._loss_module.chunk_rows = budget.rows
         sums = {term.name: torch.zeros((), device=self.device) for term in plan.terms}
-        with dropout_mode(self.model, self._lora, seed=self._seed, update=self.updates, device=self.device):
+        with (
+            checkpointing_mode(self.model, enabled=budget.checkpointing),
+            dropout_mode(self.model, self._lora, seed=self._seed, update=self.updates) as begin,
+        ):
             for share in shares:
+                begin(share)
                 loss, parts = self._loss_module(share.batch, share.terms, temperature=plan.temperature)
                 for name, part in parts.items():
                     sums[name] = sums[name] + part
-                loss.backward()
-        return {name: float(value) for name, value in sums.items()}
+                with same_attention(self.model, self.device):
+                    loss.backward()
+        return {name: float(value) for name, value in sums.items()}, sum(share.batch.num_tokens for share in shares)
 
     def _clipped_norm(self) -> Tensor:
         """Global norm before clipping; parameters the loss did not reach get a zero gradient."""
@@ -223,7 +254,8 @@ class LocalPolicy:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         if moves:
-            self._optimizer.step()
+            with memory_for("the optimiser's averages", remedy="Set optimizer.states: int8, or student.lora."):
+                self._optimizer.step()
         self.updates += 1
         if self._ema is not None and self._ema_decay is not None:
             average_into(self._ema, self._parameters, decay=self._ema_decay)

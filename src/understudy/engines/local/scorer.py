@@ -8,11 +8,14 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from understudy.engines.local.out_of_memory import Allowance, Budget, Extent, Notice
 from understudy.errors import CapabilityError, ShapeError
+from understudy.models.architectures import why_not_packed
 from understudy.models.forward import MicroBatch, causal_lm, hidden_rows, plan_forward
 from understudy.models.head import Head, check_head, default_chunk_rows, token_ids_fit
 from understudy.models.head_scores import RowScores, score_rows
 from understudy.models.load import LoadedModel
+from understudy.models.packing import scoring_budget
 from understudy.protocols import Capabilities, ScoreRequest, Scores
 
 DEFAULT_TOKEN_BUDGET = 8192
@@ -36,8 +39,9 @@ class LocalScorer:
 
     Args:
         loaded: its weights stay as they are, in their own precision; log-probs are float32 all the same.
-        token_budget: padded tokens a forward pass, at most. chunk_rows: rows of logits at a time.
-        version: reported with the scores.
+        token_budget: padded tokens a forward pass, at most. chunk_rows: rows of logits at a time. Where memory runs
+            out both become smaller, and the same scoring is done again.
+        version: reported with the scores. notice: told when memory ran out and what helped.
     Raises:
         ModelError: the architecture's logits are not known here (see ``check_head``).
     """
@@ -49,14 +53,16 @@ class LocalScorer:
         token_budget: int = DEFAULT_TOKEN_BUDGET,
         chunk_rows: int | None = None,
         version: int = 0,
+        notice: Notice | None = None,
     ) -> None:
         check_head(loaded.model, vocab_size=loaded.vocab_size)
+        self.why_not_packed = why_not_packed(loaded.model)
         self.loaded = loaded
         self.version = version
         self._model = loaded.model.eval()
-        self._head = Head(loaded.model, vocab_size=loaded.vocab_size)
-        self._token_budget = token_budget
-        self._chunk_rows = chunk_rows or default_chunk_rows(loaded.vocab_size)
+        self.head = Head(loaded.model, vocab_size=loaded.vocab_size)
+        budget = Budget(token_budget, chunk_rows or default_chunk_rows(loaded.vocab_size))
+        self._allowance = Allowance(budget, work=f"scoring with {loaded.name or 'the teacher'}", notice=notice)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -70,14 +76,40 @@ class LocalScorer:
 
     def score(self, request: ScoreRequest) -> Scores:
         """Exactly one row a requested row, in order."""
-        scores = score_with(
-            self._model,
-            self._head,
-            request,
-            token_budget=self._token_budget,
-            chunk_rows=self._chunk_rows,
-        )
+        scores = score_within(self._allowance, self._model, self.head, request)
         return replace(scores, fingerprint=self.fingerprint, version=self.version)
+
+
+def score_within(
+    allowance: Allowance,
+    model: nn.Module,
+    head: Head,
+    request: ScoreRequest,
+    *,
+    autocast: bool = False,
+    project: Callable[[Tensor], Tensor] | None = None,
+) -> Scores:
+    """``score_with`` in passes that fit into memory.
+
+    Raises:
+        MemoryExhaustedError: one context alone does not fit.
+    """
+
+    def passes(token_budget: int) -> list[MicroBatch]:
+        return _passes(model, request, token_budget=token_budget)
+
+    def attempt(budget: Budget) -> Scores:
+        return score_with(
+            model,
+            head,
+            request,
+            token_budget=budget.tokens,
+            chunk_rows=budget.rows,
+            autocast=autocast,
+            project=project,
+        )
+
+    return allowance.run(attempt, lambda budget: Extent.of(passes(budget.tokens), alone=passes(1)))
 
 
 def score_with(
@@ -100,9 +132,8 @@ def score_with(
     token_id = _checked_tokens(request, head.vocab_size)
     device = next(model.parameters()).device
     outputs = _Outputs(request)
-    batches = plan_forward(request.contexts, request.context, request.position, token_budget=token_budget)
     with torch.no_grad():
-        for batch in batches:
+        for batch in _passes(model, request, token_budget=token_budget):
             hidden = hidden_rows(model, batch.to(device), autocast=autocast)
             scores = score_rows(
                 hidden,
@@ -116,6 +147,11 @@ def score_with(
             )
             outputs.take(batch, scores, hidden)
     return outputs.scores(_width(model), device, project or head.constant)
+
+
+def _passes(model: nn.Module, request: ScoreRequest, *, token_budget: int) -> list[MicroBatch]:
+    budget = scoring_budget(token_budget, next(model.parameters()).device)
+    return plan_forward(request.contexts, request.context, request.position, token_budget=budget, model=model)
 
 
 def _checked_tokens(request: ScoreRequest, vocab_size: int) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from understudy.errors import ShapeError
 from understudy.models.forward import MicroBatch, plan_forward
@@ -17,21 +17,46 @@ from understudy.plans import Full, LossPlan, LossTerm
 from understudy.tokens import Batch, Hidden, TokenTable
 
 
+@dataclass(frozen=True)
+class Span:
+    """Where a context lies among the flattened tokens of a micro-batch.
+
+    Args:
+        context: its number in the batch. start, length: in tokens; the length is the same in every micro-batch.
+    """
+
+    context: int
+    start: int
+    length: int
+
+
 @dataclass(frozen=True, eq=False)
 class Share:
     """One micro-batch and the plan's terms on its rows, on one device.
 
     Args:
         batch: ``batch.rows`` are rows of the token table. terms: one for each term of the plan that has rows here.
+        spans: of its contexts.
     """
 
     batch: MicroBatch
     terms: Sequence[RowTerm]
+    spans: Sequence[Span] = ()
 
 
-def shares_of(batch: Batch, plan: LossPlan, *, token_budget: int, vocab_size: int, device: torch.device) -> list[Share]:
+def shares_of(
+    batch: Batch,
+    plan: LossPlan,
+    *,
+    token_budget: int,
+    vocab_size: int,
+    device: torch.device,
+    model: nn.Module | None = None,
+) -> list[Share]:
     """The plan in micro-batches. Entries of weight zero take no part: gated rows cost nothing.
 
+    Args:
+        model: who will learn; it decides whether contexts may be packed (``plan_forward``).
     Raises:
         ShapeError: a term's ids or rows lie outside the vocabulary or the table.
     """
@@ -42,6 +67,7 @@ def shares_of(batch: Batch, plan: LossPlan, *, token_budget: int, vocab_size: in
         batch.table["context"][used],
         batch.table["position"][used],
         token_budget=token_budget,
+        model=model,
     )
     moved = [replace(part, rows=used[part.rows]).to(device) for part in forward]
     owner, place = _places([used[part.rows] for part in forward], batch.table.num_tokens)
@@ -52,7 +78,17 @@ def shares_of(batch: Batch, plan: LossPlan, *, token_budget: int, vocab_size: in
         for share, entries in zip(cut, by_owner.split(counts) if forward else [], strict=True):
             if entries.numel():
                 share.append(_row_term(term, entries, place, batch.table, device))
-    return [Share(part, share) for part, share in zip(moved, cut, strict=True)]
+    spans = [_spans(part.flat, used[part.rows], batch.table) for part in forward]
+    return [Share(*fields) for fields in zip(moved, cut, spans, strict=True)]
+
+
+def _spans(flat: Tensor, rows: Tensor, table: TokenTable) -> list[Span]:
+    """The state at ``flat`` predicts the token at ``position`` of its context, so it stands one before it."""
+    context, position = table["context"][rows], table["position"][rows]
+    contexts, owner = context.unique(return_inverse=True)
+    starts = torch.zeros(contexts.numel(), dtype=torch.int64).index_put_((owner,), flat - position + 1)
+    lengths = torch.zeros(contexts.numel(), dtype=torch.int64).scatter_reduce_(0, owner, position, "amax")
+    return [Span(*fields) for fields in zip(contexts.tolist(), starts.tolist(), lengths.tolist(), strict=True)]
 
 
 def _weighted_only(term: LossTerm, table: TokenTable, vocab_size: int) -> LossTerm:
