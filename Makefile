@@ -9,7 +9,7 @@ ARGS ?=
 INSTALLED := $(VENV)/installed-$(firstword $(shell { pwd; cat pyproject.toml constraints.txt; } | cksum))
 # TRL is what we measure against, never a dependency: it has an environment of its own.
 BENCH := .venv-bench
-BENCHED := $(BENCH)/installed-$(firstword $(shell { pwd; cat pyproject.toml constraints.txt benchmarks/constraints.txt; } | cksum))
+BENCHED := $(BENCH)/installed-$(firstword $(shell { pwd; cat constraints.txt benchmarks/constraints.txt; } | cksum))
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 
 .DEFAULT_GOAL := help
@@ -33,8 +33,8 @@ check: $(INSTALLED)  ## lint, format, strict types, import layers
 	$(RUN)mypy
 	$(RUN)lint-imports --no-logo
 
-bench: $(BENCHED)  ## time a training step against TRL's, half an hour; ARGS="--sizes S --rounds 1" is a look
-	$(BENCH)/bin/python -m benchmarks $(ARGS)
+bench: $(INSTALLED) $(BENCHED)  ## time a training step against TRL's, half an hour; ARGS="--sizes S --rounds 1" is a look
+	$(RUN)understudy bench speed --against-trl $(BENCH)/bin/python $(ARGS)
 
 docs: $(INSTALLED)  ## write docs/methods/reference from the methods' own words
 	$(RUN)understudy methods --markdown docs/methods/reference
@@ -62,5 +62,5 @@ $(BENCHED):
 	@echo "[1/1] $(BENCH) with $(TORCH) and $$(cat benchmarks/constraints.txt) (minutes on a slow line)"
 	@grep -qsF "$(CURDIR)/$(BENCH)" $(BENCH)/pyvenv.cfg || $(PYTHON) -m venv --clear $(BENCH)
 	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check "$(TORCH)"
-	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r benchmarks/constraints.txt -e .
+	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r benchmarks/constraints.txt
 	@rm -f $(BENCH)/installed-*; touch $@

@@ -1,1 +1,1 @@
-"""What things cost on this machine; `python -m benchmarks`."""
+"""What parts of a step cost here, each by ``python -m benchmarks.NAME``; `make bench` measures whole steps."""

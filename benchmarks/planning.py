@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from transformers.utils.logging import disable_progress_bar
 
-from benchmarks.workload import LEARNING_RATE, SIZES, Size, write_workload
+from understudy.bench.speed.workload import LEARNING_RATE, SIZES, Size, write_workload
 from understudy.build import assemble
 from understudy.recipe import Recipe, recipe_from
 from understudy.training.clock import Clock

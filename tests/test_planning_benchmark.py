@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from benchmarks import planning
-from benchmarks.workload import SIZES, write_workload
+
+from understudy.bench.speed.workload import SIZES, write_workload
 
 
 def test_a_step_is_all_its_phases_and_planning_is_one_of_them(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""``understudy bench methods | variance``. Heavy imports happen inside the commands."""
+"""``understudy bench methods | variance | speed | memory``. Heavy imports happen inside the commands."""
 
 from __future__ import annotations
 
@@ -10,15 +10,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from understudy.cost_cli import memory, speed
 from understudy.errors import UserMistakeError
 
 if TYPE_CHECKING:
     from understudy.bench.order import Order
     from understudy.bench.plan import RatePolicy
 
-bench = typer.Typer(help="Compare methods, and estimators.", no_args_is_help=True, rich_markup_mode=None)
+bench = typer.Typer(
+    help="Compare methods, estimators, and what they cost.", no_args_is_help=True, rich_markup_mode=None
+)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs to read.")]
-Markdown = Annotated[bool, typer.Option("--markdown", help="Print a section for docs/results.md.")]
+Markdown = Annotated[bool, typer.Option("--markdown", help="Print a section for docs/.")]
+bench.command()(speed)
+bench.command()(memory)
 
 
 @bench.command()

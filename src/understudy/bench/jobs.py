@@ -17,7 +17,7 @@ from understudy.build import Assembly, Keeping, assemble, examinee_of, model_nam
 from understudy.engines.local import LocalScorer
 from understudy.errors import NonFiniteError
 from understudy.objectives.methods import objective_of
-from understudy.recipe import Engine, Recipe, differences, recipe_from, to_yaml
+from understudy.recipe import Engine, Recipe, Reference, differences, recipe_from, to_yaml
 from understudy.recipe.yaml_text import parse_yaml
 from understudy.training import loop, metric_lines
 from understudy.training.run_directory import RunDirectory, open_run
@@ -187,7 +187,7 @@ def _parameters(assembly: Assembly, recipe: Recipe) -> dict[str, int]:
     """Of the models that took part; a reference that is the student's start is a second copy of it."""
     counts = {"student": sum(p.numel() for p in assembly.policy.model.parameters())}
     needed = objective_of(recipe.objective).needs.scorers()
-    if recipe.reference is not None and "reference" in needed:
+    if isinstance(recipe.reference, Reference) and "reference" in needed:
         model = recipe.reference.model
         is_start = model == "initial"
         counts["reference"] = counts["student"] if is_start else model_named(model, ENGINE).model.num_parameters()

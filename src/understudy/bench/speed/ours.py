@@ -5,17 +5,14 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from benchmarks.phases import Phases
-from benchmarks.workload import LEARNING_RATE, Size
+from understudy.bench.speed.phases import Phases
+from understudy.bench.speed.settings import METHODS
+from understudy.bench.speed.workload import LEARNING_RATE, Size
 from understudy.build import assemble
 from understudy.models.forward import backbone
 from understudy.recipe import Recipe
 from understudy.training.clock import Clock
 from understudy.training.step import run_step
-
-METHODS = {"opd": {"method": "opd"}, "gkd": {"method": "gkd", "beta": 1.0, "lmbda": 1.0}}
-SETTINGS = tuple(f"{method}-{precision}" for method in METHODS for precision in ("float32", "bfloat16"))
-"""``bfloat16``: bf16 teacher, bf16 products in the student's layers; weights, head, loss and AdamW stay float32."""
 
 
 def time_steps(folder: Path, size: Size, setting: str, *, steps: int, threads: int, phases: Phases) -> list[int]:
@@ -49,9 +46,9 @@ def recipe_of(folder: Path, size: Size, setting: str, *, steps: int, threads: in
             "rollout": {
                 "prompts_per_step": size.batch,
                 "num_generations": 1,
-                "max_completion_length": size.completion_length,
+                "max_completion_length": max(size.completion_length, size.golden_length),
             },
-            "objective": METHODS[method],
+            "objective": dict(METHODS[method]),
             "optimizer": {"learning_rate": LEARNING_RATE},
             "steps": steps,
             "engine": {"threads": threads, "device": "cpu"},

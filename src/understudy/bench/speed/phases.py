@@ -1,37 +1,48 @@
-"""Seconds by phase and peak memory of a step, taken the same way on both sides: from outside, with hooks."""
+"""Seconds by phase of a step, taken the same way on both sides: from outside, with hooks.
+
+TRL's Python runs this file too: only torch is imported.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from torch.profiler import record_function
 
 PHASES = ("sample", "teacher", "student_score", "forward", "loss", "backward", "optimizer", "rest")
+Clock = Literal["wall", "cpu"]
 
 
 class Phases:
     """A stopwatch of nested phases: a phase's seconds leave out those of the phases inside it.
 
     Args:
-        on_first_step: called just before the first step begins.
+        on_first_step: called just before the first step begins. on_step: told the number of each step that ended.
         clock: ``wall``, or ``cpu``: seconds of all threads of this process, which others on the machine delay less.
+        named: make each phase a named range of ``torch.profiler``.
     Attributes:
         steps: one mapping a step, phase -> seconds; ``total`` is their sum.
     """
 
     def __init__(
-        self, on_first_step: Callable[[], object] = lambda: None, *, clock: Literal["wall", "cpu"] = "wall"
+        self,
+        on_first_step: Callable[[], object] = lambda: None,
+        *,
+        clock: Clock = "wall",
+        on_step: Callable[[int], object] = lambda _: None,
+        named: bool = False,
     ) -> None:
         self.steps: list[dict[str, float]] = []
         self._now = time.perf_counter if clock == "wall" else time.process_time
-        self._on_first_step = on_first_step
+        self._on_first_step, self._on_step, self._named = on_first_step, on_step, named
         self._stack: list[str] = []
+        self._ranges: list[record_function] = []
         self._since = 0.0
 
     @contextmanager
@@ -53,18 +64,24 @@ class Phases:
         self._book()
         self.steps[-1]["total"] = sum(self.steps[-1].values())
         self._stack = []
+        self._on_step(len(self.steps))
 
     def enter(self, phase: str) -> None:
         """The time from now on belongs to ``phase``; outside a step nothing is counted."""
         if self._stack:
             self._book()
             self._stack.append(phase)
+            if self._named:
+                self._ranges.append(record_function(phase))
+                self._ranges[-1].__enter__()
 
     def leave(self) -> None:
         """Back to the phase around the present one."""
         if self._stack:
             self._book()
             self._stack.pop()
+            if self._ranges:
+                self._ranges.pop().__exit__(None, None, None)
 
     def timed(self, phase: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """``function``, its time booked to ``phase``."""
@@ -97,19 +114,3 @@ class Phases:
         now = self._now()
         self.steps[-1][self._stack[-1]] += now - self._since
         self._since = now
-
-
-def forget_peak_memory() -> float:
-    """Let the peak start again from what the process holds now, which is returned, in MiB."""
-    Path("/proc/self/clear_refs").write_text("5")
-    return _status("VmRSS")
-
-
-def peak_memory() -> float:
-    """Most resident memory since ``forget_peak_memory``, in MiB."""
-    return _status("VmHWM")
-
-
-def _status(field: str) -> float:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024

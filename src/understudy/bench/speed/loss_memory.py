@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
-import subprocess
-import sys
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
-from benchmarks.phases import forget_peak_memory, peak_memory
+from understudy.bench.speed.resident import forget_peak_memory, peak_memory
 from understudy.models.head import Head
 from understudy.models.head_loss import head_loss
 from understudy.models.row_terms import RowTerm
@@ -21,30 +19,33 @@ from understudy.tokens import Hidden
 VOCABULARY, WIDTH, CHUNK_ROWS = 32768, 256, 512
 ROWS = (512, 2048, 8192)
 LOSSES = ("opd", "gkd")
+SIDES = ("ours", "naive")
 
 
-def peak_apart(loss: str, side: str, rows: int) -> float:
-    """MiB above what the process held before the loss: forward and backward together."""
-    command = [sys.executable, "-m", "benchmarks.loss_memory", loss, side, str(rows)]
-    root = Path(__file__).parents[1]
-    return float(subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout.split()[-1])
+@dataclass(frozen=True)
+class Peak:
+    """Most memory during forward and backward, above what the process held before."""
+
+    mib: float
 
 
-def run(loss: str, side: str, rows: int) -> float:
+def measure(loss: str, side: str, rows: int) -> Peak:
     """The peak of one loss on ``rows`` rows: sampled-token policy gradient, or full-vocabulary reverse KL."""
     torch.manual_seed(0)
-    student, teacher = _head(), _head()
+    torch.set_num_threads(1)
+    student, teacher = small_head(), small_head()
     hidden = torch.randn(rows, WIDTH, requires_grad=True)
     states, ids = torch.randn(rows, WIDTH), torch.randint(VOCABULARY, (rows,))
-    evaluate = _ours if side == "ours" else _naive
+    evaluate = FORMS[side]
     evaluate(loss, student, teacher, hidden[:16], states[:16], ids[:16]).backward()
     student.module.weight.grad = hidden.grad = None
     held = forget_peak_memory()
     evaluate(loss, student, teacher, hidden, states, ids).backward()
-    return peak_memory() - held
+    return Peak(peak_memory() - held)
 
 
-def _ours(loss: str, student: Head, teacher: Head, hidden: Tensor, states: Tensor, ids: Tensor) -> Tensor:
+def through_the_head(loss: str, student: Head, teacher: Head, hidden: Tensor, states: Tensor, ids: Tensor) -> Tensor:
+    """The loss as training computes it."""
     count = hidden.shape[0]
     weights, index = torch.full((count,), 1 / count), torch.arange(count)
     if loss == "opd":
@@ -54,7 +55,8 @@ def _ours(loss: str, student: Head, teacher: Head, hidden: Tensor, states: Tenso
     return head_loss(hidden, student, [term], chunk_rows=CHUNK_ROWS)[0]
 
 
-def _naive(loss: str, student: Head, teacher: Head, hidden: Tensor, states: Tensor, ids: Tensor) -> Tensor:
+def naive(loss: str, student: Head, teacher: Head, hidden: Tensor, states: Tensor, ids: Tensor) -> Tensor:
+    """The loss as its formula stands, with all logits at once."""
     live = student(hidden).log_softmax(-1)
     if loss == "opd":
         return -live.gather(1, ids[:, None]).mean()
@@ -62,21 +64,14 @@ def _naive(loss: str, student: Head, teacher: Head, hidden: Tensor, states: Tens
     return (live.exp() * (live - target)).sum(1).mean()
 
 
-def _head() -> Head:
+def small_head() -> Head:
+    """Random, of ``VOCABULARY`` ids over ``WIDTH``."""
     config = Qwen3Config(
         vocab_size=VOCABULARY, hidden_size=WIDTH, intermediate_size=WIDTH, num_hidden_layers=1, num_attention_heads=4
     )
     return Head(Qwen3ForCausalLM(config), vocab_size=VOCABULARY)
 
 
-def main() -> None:
-    """Print one peak in MiB."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.loss_memory")
-    parser.add_argument("loss", choices=LOSSES)
-    parser.add_argument("side", choices=("ours", "naive"))
-    parser.add_argument("rows", type=int)
-    print(run(**vars(parser.parse_args())))
-
-
-if __name__ == "__main__":
-    main()
+Form = Callable[[str, Head, Head, Tensor, Tensor, Tensor], Tensor]
+FORMS: dict[str, Form] = {"ours": through_the_head, "naive": naive}
+"""The loss by the names of ``SIDES``."""

@@ -1,54 +1,25 @@
-"""The same run by TRL's trainers, timed by phase; only this file needs trl, which ``make bench`` installs apart."""
+"""The same run by TRL's trainers, timed by phase; only this file needs trl, and only TRL's Python runs it."""
 
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from datasets import load_dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 
-from benchmarks.phases import Phases
-from benchmarks.workload import LEARNING_RATE, Size
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One way to run TRL.
-
-    Args:
-        trainer: ``DistillationTrainer`` (chunked loss on hidden states) or ``GKDTrainer`` (full logits).
-        weights: dtype of both models' weights, and so of the optimiser. autocast: ``bf16=True``.
-        checkpointing: TRL's default; without it generation has its cache back in GKD.
-        attention: of both models.
-    """
-
-    trainer: Literal["distillation", "gkd"]
-    weights: Literal["float32", "bfloat16"] = "float32"
-    autocast: bool = False
-    checkpointing: bool = False
-    attention: Literal["sdpa", "eager"] = "sdpa"
-
-
-SETTINGS = {
-    "distillation-default": Setting("distillation", autocast=True, checkpointing=True),
-    "distillation-float32": Setting("distillation"),
-    "distillation-autocast": Setting("distillation", autocast=True),
-    "distillation-bfloat16": Setting("distillation", weights="bfloat16"),
-    "gkd-float32": Setting("gkd"),
-    "gkd-autocast": Setting("gkd", autocast=True),
-    "gkd-bfloat16": Setting("gkd", weights="bfloat16"),
-    "gkd-bfloat16-eager": Setting("gkd", weights="bfloat16", attention="eager"),
-}
+from understudy.bench.speed.phases import Phases
+from understudy.bench.speed.settings import PEER_SETTINGS, PeerSetting
+from understudy.bench.speed.workload import LEARNING_RATE, Size
 
 
 def time_steps(folder: Path, size: Size, setting: str, *, steps: int, threads: int, phases: Phases) -> list[int]:
     """Run so many steps on a workload; returns the trained tokens of each."""
     torch.set_num_threads(threads)
-    chosen = SETTINGS[setting]
+    chosen = PEER_SETTINGS[setting]
     student, teacher = (_model(folder / name, chosen) for name in ("student", "teacher"))
     build = _distillation if chosen.trainer == "distillation" else _gkd
     with tempfile.TemporaryDirectory() as output:
@@ -87,13 +58,13 @@ class _Watch(TrainerCallback):
         return counted
 
 
-def _model(folder: Path, setting: Setting) -> Any:
+def _model(folder: Path, setting: PeerSetting) -> Any:
     return AutoModelForCausalLM.from_pretrained(
         folder, dtype=getattr(torch, setting.weights), attn_implementation=setting.attention
     )
 
 
-def _common(setting: Setting, size: Size, steps: int, output: str) -> dict[str, Any]:
+def _common(setting: PeerSetting, size: Size, steps: int, output: str) -> dict[str, Any]:
     """What both trainers are told: nothing is logged, saved or loaded by workers while a step is timed."""
     return {
         "output_dir": output,
@@ -118,14 +89,13 @@ def _prompts(folder: Path) -> Any:
 
 
 def _distillation(
-    setting: Setting, size: Size, steps: int, output: str, *, folder: Path, student: Any, teacher: Any
+    setting: PeerSetting, size: Size, steps: int, output: str, *, folder: Path, student: Any, teacher: Any
 ) -> Any:
-    from trl import DistillationConfig, DistillationTrainer
-
-    config = DistillationConfig(
+    trl = import_module("trl")
+    config = trl.DistillationConfig(
         **_common(setting, size, steps, output), beta=1.0, temperature=1.0, max_completion_length=size.completion_length
     )
-    return DistillationTrainer(
+    return trl.DistillationTrainer(
         model=student,
         teacher_model=teacher,
         args=config,
@@ -134,10 +104,9 @@ def _distillation(
     )
 
 
-def _gkd(setting: Setting, size: Size, steps: int, output: str, *, folder: Path, student: Any, teacher: Any) -> Any:
-    from trl.experimental.gkd import GKDConfig, GKDTrainer
-
-    config = GKDConfig(
+def _gkd(setting: PeerSetting, size: Size, steps: int, output: str, *, folder: Path, student: Any, teacher: Any) -> Any:
+    gkd = import_module("trl.experimental.gkd")
+    config = gkd.GKDConfig(
         **_common(setting, size, steps, output),
         beta=1.0,
         lmbda=1.0,
@@ -145,7 +114,7 @@ def _gkd(setting: Setting, size: Size, steps: int, output: str, *, folder: Path,
         max_new_tokens=size.completion_length,
         max_length=size.prompt_lengths[1] + size.completion_length,
     )
-    return GKDTrainer(
+    return gkd.GKDTrainer(
         model=student,
         teacher_model=teacher,
         args=config,

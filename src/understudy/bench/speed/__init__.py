@@ -1,0 +1,1 @@
+"""What a training step costs on this machine, in seconds and memory, alone or against TRL doing the same work."""
