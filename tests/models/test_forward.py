@@ -4,11 +4,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import PreTrainedModel
 
 from tests.conformance.tiny import tiny_batch, tiny_model
 from understudy.errors import ShapeError
 from understudy.models.adapters import LoraConfig, add_lora
-from understudy.models.forward import backbone, hidden_rows, micro_batches, plan_forward
+from understudy.models.architectures import why_not_packed
+from understudy.models.forward import MicroBatch, backbone, hidden_rows, micro_batches, plan_forward
 
 
 @given(st.lists(st.integers(1, 50), max_size=30), st.integers(1, 120))
@@ -71,3 +73,35 @@ def test_backbone_of_a_wrapped_model_keeps_its_adapters() -> None:
             if "lora_B" in name:
                 p.fill_(0.1)
     assert (backbone(wrapped)(input_ids=ids).last_hidden_state - plain).abs().max() > 1e-2
+
+
+def found_fit() -> PreTrainedModel:
+    model = tiny_model()
+    assert why_not_packed(model) is None
+    return model
+
+
+def test_a_packed_row_of_contexts_says_where_each_state_is() -> None:
+    sizes = (50, 2, 31, 22)
+    contexts = [torch.arange(size) % 19 for size in sizes]
+    context, position = torch.tensor([2, 0, 0, 3, 2]), torch.tensor([4, 49, 3, 21, 30])
+    (part,) = plan_forward(contexts, context, position, token_budget=1000, model=found_fit())
+    assert part.lengths == (49, 30, 21)  # longest first, the second has no row
+    assert part.ids.tolist() == [[n % 19 for size in (49, 30, 21) for n in range(size)]]
+    assert (part.rows.tolist(), part.num_tokens) == ([0, 1, 2, 3, 4], 100)
+    assert part.flat.tolist() == [49 + 3, 48, 2, 79 + 20, 49 + 29]
+
+
+def test_only_a_model_found_fit_is_given_packed_contexts() -> None:
+    contexts = [torch.arange(size) % 19 for size in (50, 31, 22)]
+    rows = torch.arange(3), torch.tensor([49, 30, 21])
+    for model in (None, tiny_model()):
+        assert all(part.lengths is None for part in plan_forward(contexts, *rows, token_budget=1000, model=model))
+
+
+def test_a_rank_without_work_runs_beside_packed_ones_and_adds_nothing() -> None:
+    model = found_fit()
+    states = hidden_rows(model, MicroBatch.without_rows())
+    assert states.shape == (0, 16)
+    states.sum().backward()
+    assert all(p.grad is not None and not p.grad.any() for p in model.model.layers.parameters())

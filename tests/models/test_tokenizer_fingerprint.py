@@ -8,7 +8,7 @@ from understudy.testbed.tokenizer import build_tokenizer
 
 
 def test_two_copies_agree_whatever_the_order_of_the_stop_ids() -> None:
-    assert tokenizer_fingerprint(tiny_tokenizer(), [1, 0]) == tokenizer_fingerprint(tiny_tokenizer(), {0, 1, 1})
+    assert tokenizer_fingerprint(tiny_tokenizer(), [1, 0]) == tokenizer_fingerprint(tiny_tokenizer(), {0, 1})
 
 
 def test_each_part_counts() -> None:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from understudy.errors import ShapeError
-from understudy.models.attention import grouped_attention
-
-# Padded tokens from which on a pass costs what its tokens cost, and not what it takes to begin one.
-_WORTH_A_PASS = 1024
+from understudy.errors import ModelError, ShapeError
+from understudy.models.packed_attention import NAME, our_kernels, reading
+from understudy.models.packing import micro_batches, packed_batches, pays_to_pack
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,18 +21,21 @@ class MicroBatch:
     """Contexts that go through the backbone together, and which of their states are wanted.
 
     Args:
-        ids: [B, L] int64, padded on the right with 0. flat: [M] int64 into B * L, the state that predicts each row.
+        ids: [B, L] int64, padded on the right with 0; packed: [1, T], contexts one after another.
+        flat: [M] int64 into B * L or T, the state that predicts each row.
         rows: [M] int64, ascending, the caller's numbers of these rows. num_tokens: real tokens in ``ids``.
+        lengths: of the contexts of a packed micro-batch, in order; None: padded.
     """
 
     ids: Tensor
     flat: Tensor
     rows: Tensor
     num_tokens: int
+    lengths: tuple[int, ...] | None = None
 
     def to(self, device: torch.device) -> MicroBatch:
         """The same with its tensors on ``device``."""
-        return MicroBatch(self.ids.to(device), self.flat.to(device), self.rows.to(device), self.num_tokens)
+        return replace(self, ids=self.ids.to(device), flat=self.flat.to(device), rows=self.rows.to(device))
 
     @classmethod
     def without_rows(cls) -> MicroBatch:
@@ -42,65 +44,61 @@ class MicroBatch:
         return cls(torch.zeros(1, 1, dtype=torch.int64), none, none, 0)
 
 
-def micro_batches(lengths: Sequence[int], token_budget: int) -> list[list[int]]:
-    """Indices of contexts grouped so that a group's padded size stays within the budget.
-
-    Longest first, so that the contexts of a group are of like length; a context above the budget stands alone. A
-    group large enough to be worth a pass of its own takes no context that would be padded by more than a seventh.
-
-    >>> micro_batches([3, 9, 4, 2], 9)
-    [[1], [2, 0], [3]]
-    """
-    groups: list[list[int]] = []
-    width = 0
-    enough = max(_WORTH_A_PASS, token_budget // 16)
-    for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
-        alike = groups and (lengths[index] * 8 >= width * 7 or width * len(groups[-1]) < enough)
-        if alike and width * (len(groups[-1]) + 1) <= token_budget:
-            groups[-1].append(index)
-        else:
-            groups.append([index])
-            width = lengths[index]
-    return groups
-
-
 def plan_forward(
-    contexts: Sequence[Tensor], context: Tensor, position: Tensor, *, token_budget: int
+    contexts: Sequence[Tensor], context: Tensor, position: Tensor, *, token_budget: int, model: nn.Module | None = None
 ) -> list[MicroBatch]:
     """Micro-batches that cover every row once; contexts without a row are left out, and no token past the last row's.
 
     Args:
         contexts: [L] int64 ids each. context: [R], the context of each row. position: [R], the predicted token's
             index in its context; the state at ``position - 1`` predicts it.
-        token_budget: padded tokens a micro-batch, at most.
+        token_budget: tokens a micro-batch, at most, padding included.
+        model: who will read them. Where it was found fit (``architectures.why_not_packed``) contexts are packed if
+            that pays; else, or without it, they are padded.
     Raises:
         ShapeError: a row points outside its context.
     """
     context, position = context.cpu(), position.cpu()
     if context.numel() == 0:
         return []
+    lengths = _needed_lengths(contexts, context, position)
+    used = lengths.nonzero().squeeze(1).tolist()
+    needed = lengths[used].tolist()
+    packs = model is not None and reads_packed(model) and pays_to_pack(needed, token_budget)
+    cut = packed_batches if packs else micro_batches
+    groups = [[used[i] for i in group] for group in cut(needed, token_budget)]
+    owner = torch.zeros(len(contexts), dtype=torch.int64)
+    for number, group in enumerate(groups):
+        owner[group] = number
+    by_group = owner[context].argsort(stable=True)
+    rows_of_groups = by_group.split(torch.bincount(owner[context], minlength=len(groups)).tolist())
+    batches = []
+    for group, rows in zip(groups, rows_of_groups, strict=True):
+        sizes = lengths[group].tolist()
+        pieces = [contexts[i][:n] for i, n in zip(group, sizes, strict=True)]
+        starts = torch.zeros(len(contexts), dtype=torch.int64)
+        starts[group] = _starts(sizes, packs=packs)
+        ids = torch.cat(pieces)[None] if packs else pad_sequence(pieces, batch_first=True)
+        flat = starts[context[rows]] + position[rows] - 1
+        batches.append(MicroBatch(ids, flat, rows, sum(sizes), tuple(sizes) if packs else None))
+    return batches
+
+
+def _needed_lengths(contexts: Sequence[Tensor], context: Tensor, position: Tensor) -> Tensor:
+    """[C] how far each context has to be read: as far as its last row's predecessor; 0 without rows."""
     sizes = torch.tensor([ids.numel() for ids in contexts])
     if int(context.min()) < 0 or int(context.max()) >= len(contexts):
         raise ShapeError("a row's context", got=f"{int(context.min())}..{int(context.max())}", expected=len(contexts))
     if bool(((position < 1) | (position >= sizes[context])).any()):
         raise ShapeError("a row's position is outside its context", expected="1 <= position < length")
-    lengths = torch.zeros(len(contexts), dtype=torch.int64).scatter_reduce_(0, context, position, "amax")
-    used = lengths.nonzero().squeeze(1).tolist()
-    groups = [[used[i] for i in group] for group in micro_batches(lengths[used].tolist(), token_budget)]
-    place = torch.zeros(len(contexts), 2, dtype=torch.int64)
-    for number, group in enumerate(groups):
-        place[group] = torch.stack([torch.full((len(group),), number), torch.arange(len(group))], dim=1)
-    group_of_row, slot_of_row = place[context].unbind(1)
-    rows_by_group = group_of_row.argsort(stable=True).split(
-        torch.bincount(group_of_row, minlength=len(groups)).tolist()
-    )
-    batches = []
-    for group, rows in zip(groups, rows_by_group, strict=True):
-        wanted = lengths[group].tolist()
-        ids = pad_sequence([contexts[i][:n] for i, n in zip(group, wanted, strict=True)], batch_first=True)
-        flat = slot_of_row[rows] * ids.shape[1] + position[rows] - 1
-        batches.append(MicroBatch(ids, flat, rows, sum(wanted)))
-    return batches
+    return torch.zeros(len(contexts), dtype=torch.int64).scatter_reduce_(0, context, position, "amax")
+
+
+def _starts(sizes: Sequence[int], *, packs: bool) -> Tensor:
+    """Where each context begins among the states of its micro-batch, laid end to end."""
+    if packs:
+        return torch.tensor([0, *sizes[:-1]]).cumsum(0)
+    return torch.arange(len(sizes)) * max(sizes)
 
 
 def causal_lm(model: nn.Module) -> Any:
@@ -112,21 +110,57 @@ def causal_lm(model: nn.Module) -> Any:
 def backbone(model: nn.Module) -> nn.Module:
     """The module that gives last hidden states; adapter layers injected by PEFT stay active in it."""
     inner = causal_lm(model)
-    found = inner.base_model
-    return found if found is not inner else inner.get_decoder()
+    found = next((part for part in (inner.base_model, inner.get_decoder()) if part is not inner), None)
+    return inner.model if found is None else found
+
+
+def reads_packed(model: nn.Module) -> bool:
+    """Whether the model was found fit for packed contexts."""
+    return bool(causal_lm(model).config.get_text_config()._attn_implementation == NAME)
 
 
 def hidden_rows(model: nn.Module, batch: MicroBatch, *, autocast: bool = False) -> Tensor:
     """[M, H] last hidden states of the wanted rows, in the order of ``batch.rows``.
 
-    Padding stands on the right, where no causal model can see it; so no mask is passed and attention takes its
+    Padding stands on the right, where no causal model can see it; so no mask tensor is made, and attention takes its
     fast causal path.
 
     Args:
         autocast: run the backbone's matrix products in bfloat16.
+    Raises:
+        ModelError: the micro-batch is packed and the model was not found fit for it.
     """
     device = batch.ids.device
-    attention = grouped_attention(causal_lm(model).config, device)
-    with attention, torch.autocast(device.type, dtype=torch.bfloat16, enabled=autocast):
-        states = backbone(model)(input_ids=batch.ids, use_cache=False).last_hidden_state
+    with _attention_for(model, batch), torch.autocast(device.type, dtype=torch.bfloat16, enabled=autocast):
+        inputs = _packed_inputs(batch) if batch.lengths is not None else {}
+        states = backbone(model)(input_ids=batch.ids, use_cache=False, **inputs).last_hidden_state
     return states.flatten(0, 1).index_select(0, batch.flat)
+
+
+@contextmanager
+def _attention_for(model: nn.Module, batch: MicroBatch) -> Iterator[None]:
+    if reads_packed(model):
+        with reading(batch.lengths):
+            yield
+    elif batch.lengths is not None:
+        raise ModelError(
+            f"{type(causal_lm(model)).__name__} was given packed contexts",
+            expected="a model that architectures.why_not_packed found fit for them",
+        )
+    elif batch.ids.device.type == "cpu":
+        with our_kernels(causal_lm(model).config):
+            yield
+    else:
+        yield
+
+
+def _packed_inputs(batch: MicroBatch) -> dict[str, Tensor]:
+    """Positions that begin anew with each context. The mask of ones only says that there is one, so that transformers
+    asks for it in its plain form and does not look for packing by itself."""
+    assert batch.lengths is not None
+    device = batch.ids.device
+    lengths = torch.tensor(batch.lengths, device=device)
+    total = batch.ids.shape[1]
+    starts = (lengths.cumsum(0) - lengths).repeat_interleave(lengths, output_size=total)
+    positions = torch.arange(total, device=device) - starts
+    return {"position_ids": positions[None], "attention_mask": torch.ones_like(batch.ids, dtype=torch.bool)}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,6 +18,8 @@ from understudy.models.forward import causal_lm, hidden_rows, plan_forward
 # Values of one [rows, vocabulary] buffer: 256 MiB in float32, 441 rows at 152k tokens.
 _BUFFER_VALUES = 1 << 26
 _MAX_CHUNK_ROWS = 8192
+# Rows of a weight of lower precision that are widened at one time: 32 MiB at width 1,024.
+_TILE_TOKENS = 8192
 
 
 def default_chunk_rows(vocab_size: int) -> int:
@@ -32,6 +35,8 @@ class Head:
 
     Args:
         model: the causal language model, PEFT-wrapped or not. vocab_size: true vocabulary, V.
+    Attributes:
+        scale, cap: logits = cap * tanh(scale * product / cap); no cap: scale * product.
     """
 
     def __init__(self, model: nn.Module, *, vocab_size: int) -> None:
@@ -40,7 +45,7 @@ class Head:
         if not isinstance(self.module, nn.Module):
             raise ModelError("the model has no output embeddings", got=type(inner).__name__)
         self.vocab_size = vocab_size
-        self._scale, self._cap = _scale_and_cap(inner)
+        self.scale, self.cap = _scale_and_cap(inner)
 
     @property
     def parameters(self) -> list[nn.Parameter]:
@@ -55,23 +60,58 @@ class Head:
         return weight
 
     @property
-    def is_affine(self) -> bool:
-        """Whether logits are one matrix product (plus bias) of the states, with nothing after it."""
-        return type(self.module) is nn.Linear and self._scale == 1.0 and self._cap is None
+    def bias(self) -> Tensor | None:
+        """[V or more] of a plain linear head, if it has one."""
+        bias = self.module.bias
+        assert bias is None or isinstance(bias, Tensor)
+        return bias
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether its module is one matrix product (plus bias): then ``into`` holds. Scale and cap may follow."""
+        return type(self.module) is nn.Linear
 
     def __call__(self, hidden: Float[Tensor, "m h"]) -> Float[Tensor, "m v"]:
         """Logits before temperature, computed and returned in float32 whatever the weights' precision."""
         dtype = torch.promote_types(hidden.dtype, torch.float32)
         with torch.autocast(hidden.device.type, enabled=False):
             logits = self._product(hidden.to(dtype), dtype)
-            if self._scale != 1.0:
-                logits = logits * self._scale
-            return logits if self._cap is None else torch.tanh(logits / self._cap) * self._cap
+            if self.scale != 1.0:
+                logits = logits * self.scale
+            return logits if self.cap is None else torch.tanh(logits / self.cap) * self.cap
 
-    @torch.no_grad()
-    def constant(self, hidden: Float[Tensor, "m h"]) -> Float[Tensor, "m v"]:
-        """Logits without a graph, under the weights at the time of the call."""
-        return self(hidden)
+    @property
+    def constant(self) -> ConstantHead:
+        """[m, H] -> [m, V] logits without a graph, under the weights at the time of the call."""
+        return ConstantHead(self)
+
+    def into(self, hidden: Float[Tensor, "m h"], out: Float[Tensor, "m v"]) -> Float[Tensor, "m v"]:
+        """The logits of a linear head, without a graph, in a buffer that stands ready: a fresh one costs page faults.
+
+        Weights of lower precision are widened a tile at a time, so no second copy of them exists.
+        """
+        wide = hidden.detach().to(out.dtype) * self.scale if self.scale != 1.0 else hidden.detach().to(out.dtype)
+        bias = None if self.bias is None else self.bias.detach()[: self.vocab_size].to(out.dtype) * self.scale
+        for start, stop, weight in self.weight_tiles(out.dtype):
+            if bias is None:
+                torch.mm(wide, weight.T, out=out[:, start:stop])
+            else:
+                torch.addmm(bias[start:stop], wide, weight.T, out=out[:, start:stop])
+        return out if self.cap is None else out.div_(self.cap).tanh_().mul_(self.cap)
+
+    def times_weight(self, gradient: Float[Tensor, "m v"]) -> Float[Tensor, "m h"]:
+        """The hidden states' gradient from that of the logits, before any cap; linear heads."""
+        parts = [gradient[:, start:stop] @ weight for start, stop, weight in self.weight_tiles(gradient.dtype)]
+        total = parts[0] if len(parts) == 1 else torch.stack(parts).sum(0)
+        return total * self.scale if self.scale != 1.0 else total
+
+    def weight_tiles(self, dtype: torch.dtype) -> Iterator[tuple[int, int, Float[Tensor, "t h"]]]:
+        """(first token, last + 1, their weights in ``dtype``) over the true vocabulary; one tile if nothing is cast."""
+        weight = self.weight.detach()
+        size = self.vocab_size if weight.dtype == dtype else _TILE_TOKENS
+        for start in range(0, self.vocab_size, size):
+            stop = min(start + size, self.vocab_size)
+            yield start, stop, weight[start:stop].to(dtype)
 
     def frozen(self) -> Callable[[Tensor], Tensor]:
         """A copy with the weights of this moment, for targets that must not move with the model."""
@@ -91,6 +131,40 @@ class Head:
             return self.module(hidden)[:, : self.vocab_size]
         wide = {name: p.to(dtype) for name, p in own.items()}
         return functional_call(self.module, wide, (hidden,))[:, : self.vocab_size]
+
+
+@dataclass(frozen=True, eq=False)
+class ConstantHead:
+    """A head whose logits carry no graph."""
+
+    head: Head
+
+    def __call__(self, hidden: Float[Tensor, "m h"]) -> Float[Tensor, "m v"]:
+        """Logits under the weights at the time of the call."""
+        with torch.no_grad():
+            return self.head(hidden)
+
+
+def in_one_buffer(project: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """The same projection, each call overwriting the answer of the last, where it is a linear head; no graph then."""
+    head = project.head if isinstance(project, ConstantHead) else project
+    return _OneBuffer(head) if isinstance(head, Head) and head.is_linear else project
+
+
+class _OneBuffer:
+    """A linear head that writes every chunk of rows to the same place."""
+
+    def __init__(self, head: Head) -> None:
+        self._head = head
+        self._buffer: Tensor | None = None
+
+    def __call__(self, hidden: Tensor) -> Tensor:
+        rows, dtype = hidden.shape[0], torch.promote_types(hidden.dtype, torch.float32)
+        held = self._buffer
+        if held is None or held.shape[0] < rows or held.dtype != dtype or held.device != hidden.device:
+            held = self._buffer = torch.empty(rows, self._head.vocab_size, dtype=dtype, device=hidden.device)
+        with torch.no_grad(), torch.autocast(hidden.device.type, enabled=False):
+            return self._head.into(hidden, held[:rows])
 
 
 def check_head(model: nn.Module, *, vocab_size: int) -> None:

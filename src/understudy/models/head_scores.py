@@ -9,6 +9,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from understudy.models.head import in_one_buffer
+from understudy.models.kernels.rows import row_statistics
+
 
 @dataclass(frozen=True, eq=False)
 class RowScores:
@@ -43,9 +46,10 @@ def score_rows(
         head: [m, H] -> [m, V] float32 logits. token_id: the token that stands at each row. ids: further tokens.
         top_k: how many of the most likely tokens; at most the vocabulary.
     """
+    project = in_one_buffer(head)
     parts = [
         _score_chunk(
-            head(hidden[start : start + chunk_rows]),
+            project(hidden[start : start + chunk_rows]),
             token_id=token_id[start : start + chunk_rows],
             ids=None if ids is None else ids[start : start + chunk_rows],
             top_k=top_k,
@@ -73,21 +77,12 @@ def _joined(parts: list[Tensor | None]) -> Tensor | None:
 def _score_chunk(
     logits: Tensor, *, token_id: Tensor, ids: Tensor | None, top_k: int, entropy: bool, temperature: float
 ) -> RowScores:
-    # One buffer, worked in place: on a CPU torch.logsumexp costs several times this.
-    scaled = logits.div_(temperature) if temperature != 1 else logits
-    scaled.sub_(scaled.amax(1, keepdim=True))
-    sampled = scaled.gather(1, token_id[:, None]).squeeze(1)
-    at_ids = None if ids is None else scaled.gather(1, ids)
-    top = torch.topk(scaled, min(top_k, scaled.shape[1]), dim=1) if top_k else None
-    weights = scaled.exp() if entropy else scaled.exp_()
-    mass = weights.sum(1)
-    log_mass = mass.log()
-    # sum p (log Z - s): weights become p * s in place; s is 0 at the most likely token and finite elsewhere.
-    spread = weights.mul_(scaled).sum(1) if entropy else None
+    statistics = row_statistics(logits, temperature=temperature, entropy=entropy)
+    top = torch.topk(logits, min(top_k, logits.shape[1]), dim=1) if top_k else None
     return RowScores(
-        sampled=(sampled - log_mass).float(),
-        at_ids=None if at_ids is None else (at_ids - log_mass[:, None]).float(),
+        sampled=statistics.log_probs(logits.gather(1, token_id[:, None])).squeeze(1).float(),
+        at_ids=None if ids is None else statistics.log_probs(logits.gather(1, ids)).float(),
         top_ids=None if top is None else top.indices,
-        top_logprobs=None if top is None else (top.values - log_mass[:, None]).float(),
-        entropy=None if spread is None else (log_mass - spread / mass).float(),
+        top_logprobs=None if top is None else statistics.log_probs(top.values).float(),
+        entropy=statistics.entropy.float() if entropy else None,
     )
