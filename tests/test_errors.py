@@ -34,7 +34,7 @@ def test_every_error_is_also_a_standard_one_and_has_an_exit_code(kind: type[Unde
     users_mistake = issubclass(kind, errors.UserMistakeError)
     assert kind.exit_code == (2 if users_mistake else 1)
     if kind is not UnderstudyError:
-        standard = (ValueError, RuntimeError, KeyError, ArithmeticError, OSError, TypeError)
+        standard = (ValueError, RuntimeError, KeyError, ArithmeticError, OSError, TypeError, MemoryError)
         assert issubclass(kind, standard), "callers who know only Python's own errors can catch it"
     with pytest.raises(UnderstudyError, match="broken; got 1"):
         raise kind("broken", got=1)

@@ -1,4 +1,4 @@
-"""The command line: ``understudy demo | train | doctor | evaluate | report | push | methods | bench``.
+"""The command line: ``understudy demo | train | doctor | serve | score | evaluate | report | push | methods | bench``.
 
 Heavy imports happen inside the commands, so that ``--help`` answers at once.
 """
@@ -20,6 +20,8 @@ from rich.table import Table
 from understudy.bench_cli import bench
 from understudy.doctor_cli import doctor
 from understudy.errors import UnderstudyError
+from understudy.score_cli import score
+from understudy.serve_cli import serve
 
 app = typer.Typer(
     name="understudy",
@@ -31,6 +33,8 @@ app = typer.Typer(
 )
 app.add_typer(bench, name="bench")
 app.command()(doctor)
+app.command()(serve)
+app.command()(score)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs to read.")]
 
 
@@ -212,7 +216,7 @@ def _show_preview(recipe: object, *, as_json: bool) -> None:
         ["planned rows", ", ".join(f"{name} {count}" for name, count in plan.planned_rows.items())],
         *([model.role, _model_line(model)] for model in plan.models),
         *([f"memory: {what}", f"{size / 2**20:,.1f} MiB"] for what, size in plan.memory_bytes.items()),
-        ["memory: total", _total(plan.memory_bytes)],
+        ["memory: total", _total(plan.memory_peak_bytes)],
         ["to fetch", ", ".join(plan.fetches) or "nothing"],
         *(["notice", notice] for notice in plan.notices),
     ]
@@ -225,10 +229,10 @@ def _model_line(model: object) -> str:
     return f"{getattr(model, 'model', '')} ({getattr(model, 'where', '')}{size})"
 
 
-def _total(memory: dict[str, int]) -> str:
-    return (
-        f"about {sum(memory.values()) / 2**20:,.1f} MiB" if memory else "unknown until the student is on this machine"
-    )
+def _total(peak: int | None) -> str:
+    if peak is None:
+        return "unknown until the student is on this machine"
+    return f"about {peak / 2**20:,.1f} MiB at the highest moment"
 
 
 def _suite_rows(suites: object) -> list[list[str]]:

@@ -61,8 +61,10 @@ def _model(section: object) -> str:
 
 
 def _teacher(section: object) -> str:
-    """One model, several by route, or a mixture."""
+    """One model, several by route, a mixture, or stored scores."""
     teacher = as_mapping(section)
+    if "scores" in teacher:
+        return f"scores in {teacher['scores']}"
     routes, parts = as_mapping(teacher.get("routes")), teacher.get("mixture")
     if isinstance(parts, list):
         return " + ".join(f"{as_mapping(part).get('weight')} × {_model(part)}" for part in parts)

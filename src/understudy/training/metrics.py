@@ -139,7 +139,11 @@ def _unaligned(result: StepResult) -> dict[str, float]:
         return {}
     left = torch.bincount(table["rollout"], minlength=table.num_rollouts)
     lost = (left == 0) & (table.rollouts["num_tokens"] > 0)
-    return {"rollouts/unaligned_tokens": float(missing), "rollouts/unaligned": float(lost.sum())}
+    return {
+        "rollouts/unaligned_tokens": float(missing),
+        "rollouts/unaligned_share": missing / scored,
+        "rollouts/unaligned": float(lost.sum()),
+    }
 
 
 def _wrote(table: TokenTable, origin: Origin) -> Tensor:
