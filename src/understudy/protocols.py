@@ -198,6 +198,24 @@ class Scorer(Protocol):
         ...
 
 
+@runtime_checkable
+class Eager(Protocol):
+    """What a scorer that answers from elsewhere may add: it begins before anybody waits for the answer."""
+
+    @property
+    def is_eager(self) -> bool:
+        """Whether ``expect`` begins anything; false for a wrapper of scorers that cannot."""
+        ...
+
+    def expect(self, request: ScoreRequest) -> None:
+        """Begin what ``score`` will be asked for soon; it picks up what is equal, context by context, once."""
+        ...
+
+    def forget(self) -> None:
+        """Give up what was expected and not picked up."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Viewed:
     """What a scorer reads in place of one context.

@@ -17,7 +17,7 @@ from understudy.objectives.writing import ExpertReplay, TeacherPrefix, TurnWindo
 from understudy.protocols import SamplingParams, Task
 from understudy.recipe import Recipe
 from understudy.rollouts import Origin, Rollout
-from understudy.training.collecting import Write, Writer
+from understudy.training.collecting import Ended, Write, Writer
 from understudy.training.guidance import PrefixLengths, with_prefix, with_replay
 from understudy.training.progress import Display, Silent
 from understudy.training.rollout_store import RolloutStore
@@ -111,7 +111,7 @@ def _teacher_texts(recipe: Recipe, lessons: Lessons, cast: Cast, keeping: Keepin
     """A completion of each prompt, the same at every step: the data's, or one that the teacher writes once."""
     if recipe.data.has_teacher_text:
         read = _in_data(lessons.teacher_text, cast.student, Origin.TEACHER)
-        return lambda episodes, step, _: read(episodes, step, None)
+        return lambda episodes, step, _, **__: read(episodes, step, None)
     return _stored_teacher(recipe, cast, keeping, max_turns=1)
 
 
@@ -153,7 +153,13 @@ def _params(recipe: Recipe, writer: Examinee) -> SamplingParams:
 def _played(
     recipe: Recipe, examinee: Examinee, author: Origin, cast: Cast, *, max_turns: Callable[[int], int] | None = None
 ) -> Write:
-    def write(episodes: Sequence[Episode], step: int, progress: Callable[[int], None] | None) -> list[Rollout]:
+    def write(
+        episodes: Sequence[Episode],
+        step: int,
+        progress: Callable[[int], None] | None,
+        *,
+        ended: Ended | None = None,
+    ) -> list[Rollout]:
         return play(
             episodes,
             environment_factory=cast.environment,
@@ -164,6 +170,7 @@ def _played(
             step=step,
             author=author,
             progress=progress,
+            ended=ended,
             max_turns=max_turns(step) if max_turns is not None else recipe.rollout.max_turns,
             max_length=examinee.max_length,
             chat_template_kwargs=examinee.chat_template_kwargs,
@@ -173,7 +180,12 @@ def _played(
 
 
 def _in_data(completion: Callable[[Task], str], student: Examinee, author: Origin) -> Write:
-    def write(episodes: Sequence[Episode], _: int, progress: Callable[[int], None] | None) -> list[Rollout]:
+    def write(
+        episodes: Sequence[Episode],
+        _: int,
+        progress: Callable[[int], None] | None,
+        **__: object,  # all end at once: there is nobody to tell
+    ) -> list[Rollout]:
         rollouts = from_completions(
             episodes,
             [completion(episode.task) for episode in episodes],

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -59,6 +60,7 @@ def play(
     step: int,
     author: Origin = Origin.STUDENT,
     progress: Callable[[int], None] | None = None,
+    ended: Callable[[Rollout], None] | None = None,
     max_turns: int = 1,
     max_length: int | None = None,
     chat_template_kwargs: Mapping[str, object] | None = None,
@@ -81,6 +83,8 @@ def play(
         seed, step: with an episode's key they fix every draw, with its group the environment's seed.
         author: STUDENT, or TEACHER for a teacher's own samples: no behaviour log-prob, weight version -1.
         progress: told how many more completions have ended. max_turns: completions an episode may have.
+        ended: given rollouts while others still go on, each at most once: with its last possible completion, before
+            the environment has answered it (ungraded), or when the environment ends it.
         max_length: the speaker's context; a later turn whose prompt does not fit ends the rollout. Without it, and
             for the first turn, the sampler raises.
         chat_template_kwargs: passed to the chat template.
@@ -88,19 +92,23 @@ def play(
         UserMistakeError: a prompt that cannot be encoded or does not fit, or data a verifier cannot use.
     """
     plays = [_opened(episode, environment_factory, seed=seed, step=step) for episode in tasks]
-    for _ in range(max_turns):
+    for number in range(max_turns):
         for one in _running(plays):
             _encode(one, tokenizer, chat_template_kwargs, max_length)
             _begin(one, params, max_length)
         running = _running(plays)
         if not running:
             break
-        samples = _spoken(running, sampler, params, seed=seed, step=step, progress=progress)
+        is_last = number == max_turns - 1
+        told = partial(_tell, ended, author) if ended and is_last else None
+        samples = _spoken(running, sampler, params, seed=seed, step=step, progress=progress, told=told)
         actions = [_take(*pair, tokenizer, author) for pair in zip(running, samples, strict=True)]
         for one, action in zip(running, actions, strict=True):
             _prepare(one, action)
         for one, action in zip(running, actions, strict=True):
             _answer(one, action)
+            if ended and not is_last and one.finish_reason is not None:
+                ended(_rollout(one))
     return [_rollout(one) for one in plays]
 
 
@@ -116,6 +124,7 @@ def _spoken(
     seed: int,
     step: int,
     progress: Callable[[int], None] | None,
+    told: Callable[[_Play, Sample], None] | None,
 ) -> list[Sample | None]:
     """What the speaker says in each, all together; None where what was given had an end of its own."""
     speaking = [number for number, one in enumerate(plays) if one.given.finish_reason is None]
@@ -124,10 +133,29 @@ def _spoken(
         progress(len(plays) - len(speaking))
     if speaking:
         requests = [plays[number].request(params) for number in speaking]
-        samples = sampler.sample(requests, params, seed=seed, step=step, progress=progress)
-        for number, sample in zip(speaking, samples, strict=True):
-            spoken[number] = sample
+        sample = partial(sampler.sample, requests, params, seed=seed, step=step, progress=progress)
+        samples = sample(ended=lambda place, one: told(plays[speaking[place]], one)) if told else sample()
+        for number, one in zip(speaking, samples, strict=True):
+            spoken[number] = one
     return spoken
+
+
+def _tell(ended: Callable[[Rollout], None], author: Origin, one: _Play, sample: Sample) -> None:
+    """Tell of a rollout whose last completion this is."""
+    turn = replace(turn_of(one.prompt_ids, one.given, sample, author=author), shown=one.observation.prompt)
+    episode = one.episode
+    ended(
+        Rollout(
+            key=episode.key,
+            group=episode.group,
+            problem=episode.task.problem,
+            turns=(*one.turns, turn),
+            finish_reason=turn.finish_reason,
+            domain=episode.task.domain,
+            extra=episode.task.columns,
+            num_given=None if episode.opening is None else one.num_given + one.given.ids.numel(),
+        )
+    )
 
 
 def _opened(episode: Episode, factory: Callable[[], Environment], *, seed: int, step: int) -> _Play:

@@ -39,7 +39,7 @@ def check_same_tokenizer(student: LoadedModel, teacher: LoadedModel) -> None:
             "student and teacher have different tokenizers",
             got="; ".join(differences),
             expected="the same id for the same token in both",
-            remedy="Choose a teacher of the student's family, or set teacher.align: true: texts are then aligned by bytes.",
+            remedy="Choose a teacher of the student's family, or set teacher.align: true to compare the two by bytes.",
         )
 
 

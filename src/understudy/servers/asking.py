@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Future
 
@@ -11,7 +10,7 @@ from understudy.servers.pool import ServerPool
 from understudy.servers.rows import Ask, Rows, WireForm, joined
 
 _EXPECTED = 4096
-"""Texts whose scores may be waiting to be picked up; of more, the oldest go."""
+"""Texts whose scores may be waiting to be picked up; more are not begun."""
 
 
 class Asker:
@@ -23,22 +22,35 @@ class Asker:
 
     def __init__(self, pool: ServerPool, form: WireForm) -> None:
         self._pool, self._form = pool, form
-        self._expected: OrderedDict[bytes, Future[Rows]] = OrderedDict()
+        self._expected: dict[bytes, Future[Rows]] = {}
 
     def expect(self, asks: Sequence[Ask]) -> None:
         """Begin to score these texts; ``rows`` of an equal ask picks the answer up, once."""
         for ask in asks:
-            if ask.digest not in self._expected:
+            if ask.digest not in self._expected and len(self._expected) < _EXPECTED:
                 self._expected[ask.digest] = background().submit(self._rows(ask))
-        while len(self._expected) > _EXPECTED:
-            self._expected.popitem(last=False)[1].cancel()
+
+    def forget(self) -> None:
+        """Give up the texts that were expected and not asked for."""
+        for future in self._expected.values():
+            future.cancel()
+        self._expected.clear()
 
     def rows(self, asks: Sequence[Ask]) -> list[Rows]:
-        """One record an ask, in order; raises what ``ServerPool.ask`` raises, of the first that fails."""
-        begun = [self._expected.pop(ask.digest, None) for ask in asks]
-        missing = [ask for ask, future in zip(asks, begun, strict=True) if future is None]
-        fresh = iter(background().run(all_of([self._rows(ask) for ask in missing])) if missing else ())
-        return [next(fresh) if future is None else future.result() for future in begun]
+        """One record an ask, in order, equal asks sent once; raises what ``ServerPool.ask`` raises."""
+        digests = [ask.digest for ask in asks]
+        distinct = dict(zip(digests, asks, strict=True))
+        begun = {digest: self._expected.pop(digest) for digest in distinct if digest in self._expected}
+        fresh = [ask for digest, ask in distinct.items() if digest not in begun]
+        try:
+            answers = background().run(all_of([self._rows(ask) for ask in fresh])) if fresh else []
+            found = {digest: future.result() for digest, future in begun.items()}
+        except BaseException:
+            for future in begun.values():
+                future.cancel()
+            raise
+        found |= zip((digest for digest in distinct if digest not in begun), answers, strict=True)
+        return [found[digest] for digest in digests]
 
     async def _rows(self, ask: Ask) -> Rows:
         return joined(await all_of([self._pool.ask(call) for call in self._form.calls(ask)]))

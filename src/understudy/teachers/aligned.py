@@ -13,6 +13,7 @@ from understudy.teachers.alignment import Place
 from understudy.teachers.alignment_marks import Answers
 from understudy.teachers.alignment_pair import Aligned, Pair
 from understudy.teachers.alignment_top_k import SharedTokens, under_shared_ids
+from understudy.teachers.eager import EagerWrapper, expect
 from understudy.teachers.limits import fingerprint_of, refuse_beyond
 
 PREFIX_TOP_K = 64
@@ -22,7 +23,7 @@ _SPARE = 16
 """So many candidates, or twice those asked for, are fetched for a top-k: some have no counterpart (our choice)."""
 
 
-class AlignedScorer:
+class AlignedScorer(EagerWrapper):
     """Implements ``Scorer``: marks the student's tokens with a teacher that reads the same bytes as other tokens.
 
     The mark of a token is the teacher's log-probability of the text up to the token's end, less that up to its
@@ -66,18 +67,30 @@ class AlignedScorer:
                 what the teacher reads, or with several for a top-k; its view leaves such rows out.
         """
         refuse_beyond(request, self.capabilities, who="a teacher of another tokenizer")
-        asked = _asked(request, [self.pair.read(ids) for ids in request.contexts])
-        answer = self.inner.score(asked.inner(request, top_k=self._num_candidates(request, asked)))
+        asked = self._asked(request)
+        answer = self.inner.score(asked.inner(request, top_k=self._num_candidates(request)))
         answers = Answers(asked.read, asked.row_of, answer, self.pair.teacher_speller)
         marks = answers.marks(request.context.tolist(), asked.places)
         scores = Scores(marks, self.fingerprint, answer.version)
         return self._with_top_k(scores, request, asked, answer) if request.top_k else scores
 
-    def _num_candidates(self, request: ScoreRequest, asked: _Asked) -> int:
-        has_beginnings = any(point.inside for place in asked.places for point in (place.start, place.end))
-        spare = 0 if self.pair.is_same else max(request.top_k, _SPARE)
-        wanted = request.top_k + spare if request.top_k else 0
-        return min(self.inner.capabilities.top_k, max(wanted, self._prefix_top_k if has_beginnings else 0))
+    def expect(self, request: ScoreRequest) -> None:
+        """Have the teacher begin with what it will be asked of each text."""
+        expect(self.inner, self._asked(request).inner(request, top_k=self._num_candidates(request)))
+
+    @property
+    def _inner_scorers(self) -> list[Scorer]:
+        return [self.inner]
+
+    def _asked(self, request: ScoreRequest) -> _Asked:
+        return _asked(request, [self.pair.read(ids) for ids in request.contexts])
+
+    def _num_candidates(self, request: ScoreRequest) -> int:
+        """The same for every batch, so that what is expected of one text is what is asked of many."""
+        if self.pair.is_same:
+            return min(self.inner.capabilities.top_k, request.top_k)
+        wanted = request.top_k + max(request.top_k, _SPARE) if request.top_k else 0
+        return min(self.inner.capabilities.top_k, max(wanted, self._prefix_top_k))
 
     def _with_top_k(self, scores: Scores, request: ScoreRequest, asked: _Asked, answer: Scores) -> Scores:
         assert answer.top_ids is not None and answer.top_logprobs is not None

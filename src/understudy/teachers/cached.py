@@ -9,13 +9,14 @@ from collections.abc import Iterator
 import torch
 
 from understudy.protocols import Capabilities, Scorer, ScoreRequest, Scores
+from understudy.teachers.eager import EagerWrapper, expect
 
 DEFAULT_MAX_BYTES = 1 << 30
 _OVERHEAD_BYTES = 240
 """Of a row's key and its places in memory, beside its figures (measured: 238, CPython 3.11)."""
 
 
-class CachedScorer:
+class CachedScorer(EagerWrapper):
     """Implements ``Scorer``: remembers every row it was asked for, the least recently used go first.
 
     A row is known by the ids up to its token, its route, and all that was asked of it. When the inner scorer answers
@@ -62,6 +63,17 @@ class CachedScorer:
             known.update(zip([keys[row] for row in missing], _packed(answer), strict=True))
         self._remember(known)
         return _unpacked([known[key] for key in keys], request, fingerprint=self._of[0], version=self._of[1])
+
+    def expect(self, request: ScoreRequest) -> None:
+        """Have the inner scorer begin what is not known."""
+        if not (request.hidden or self.inner.fingerprint != self._of[0]):
+            missing = [row for row, key in enumerate(row_keys(request)) if key not in self._rows]
+            request = request.rows(torch.tensor(missing, dtype=torch.int64))
+        expect(self.inner, request)
+
+    @property
+    def _inner_scorers(self) -> list[Scorer]:
+        return [self.inner]
 
     def _forget(self) -> None:
         self._rows.clear()

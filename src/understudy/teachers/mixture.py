@@ -11,6 +11,7 @@ from torch import Tensor
 
 from understudy.errors import RecipeError
 from understudy.protocols import Capabilities, Scorer, ScoreRequest, Scores
+from understudy.teachers.eager import EagerWrapper, expect
 from understudy.teachers.limits import fingerprint_of, refuse_beyond, shared_capabilities
 from understudy.teachers.mixed_states import MixedHead, over_vocabulary
 from understudy.teachers.mixed_top_k import proven_top_k
@@ -24,7 +25,7 @@ class Share:
     weight: float
 
 
-class MixedScorer:
+class MixedScorer(EagerWrapper):
     """Implements ``Scorer``: the log-probs of sum_i w_i p_i, each p_i at the request's temperature.
 
     ``sampled`` and ``at_ids`` are exact whatever the teachers are. Where all of them give hidden states, so does the
@@ -66,7 +67,7 @@ class MixedScorer:
         """
         can = self.capabilities
         refuse_beyond(request, can, who="the mixture of teachers")
-        if can.hidden and (request.hidden or request.entropy or request.top_k):
+        if self._wants_states(request):
             return self._with_states(request)
         scores = [scorer.score(request) for scorer in self.scorers.values()]
         mixed = self._on_ids(scores)
@@ -77,9 +78,21 @@ class MixedScorer:
             mixed = replace(mixed, top_ids=ids, top_logprobs=logprobs)
         return mixed
 
+    def expect(self, request: ScoreRequest) -> None:
+        """Have each teacher that can begin with what it will be asked first."""
+        first = _states_of(request) if self._wants_states(request) else request
+        for scorer in self._inner_scorers:
+            expect(scorer, first)
+
+    @property
+    def _inner_scorers(self) -> list[Scorer]:
+        return list(self.scorers.values())
+
+    def _wants_states(self, request: ScoreRequest) -> bool:
+        return self.capabilities.hidden and bool(request.hidden or request.entropy or request.top_k)
+
     def _with_states(self, request: ScoreRequest) -> Scores:
-        inner = replace(request, top_k=0, entropy=False, hidden=True)
-        scores = [scorer.score(inner) for scorer in self.scorers.values()]
+        scores = [scorer.score(_states_of(request)) for scorer in self.scorers.values()]
         head = MixedHead.of(scores, self._log_weights, temperature=request.temperature)
         states = head.side_by_side([one.hidden for one in scores if one.hidden is not None])
         whole = over_vocabulary(states, head, request=request)
@@ -108,6 +121,10 @@ class MixedScorer:
         """log sum_i w_i p_i of columns of one shape; -inf where no teacher gives mass."""
         stacked = torch.stack([one.double() for one in logprobs], dim=-1)
         return torch.logsumexp(stacked + self._log_weights, dim=-1).float()
+
+
+def _states_of(request: ScoreRequest) -> ScoreRequest:
+    return replace(request, top_k=0, entropy=False, hidden=True)
 
 
 def check_weights(weights: Sequence[float]) -> None:

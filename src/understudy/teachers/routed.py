@@ -10,13 +10,14 @@ from torch import Tensor
 from understudy.errors import RecipeError, ShapeError
 from understudy.protocols import Capabilities, Scorer, ScoreRequest, Scores, View, Viewed
 from understudy.rollouts import Context, Rollout
+from understudy.teachers.eager import EagerWrapper, expect
 from understudy.teachers.hints import last_moment
 from understudy.teachers.limits import fingerprint_of, refuse_beyond, shared_capabilities
 
 Project = Callable[[Tensor], Tensor]
 
 
-class RoutedScorer:
+class RoutedScorer(EagerWrapper):
     """Implements ``Scorer``: each context is scored by the scorer that its route names.
 
     It can give what every one of its scorers can. Hidden states carry the number of their scorer in one more column,
@@ -54,17 +55,25 @@ class RoutedScorer:
                 "a routed teacher needs a route for each context",
                 got=f"{len(request.routes)} for {len(request.contexts)}",
             )
-        owner = self._owners(request)
-        rows = [(owner == number).nonzero().squeeze(1) for number in range(len(self.scorers))]
+        rows = self._rows_of_each(request)
         scores = [scorer.score(request.rows(own)) for scorer, own in zip(self.scorers.values(), rows, strict=True)]
         return self._merged(scores, torch.cat(rows).argsort())
 
-    def _owners(self, request: ScoreRequest) -> Tensor:
-        """[R] int64, number of the scorer of each row."""
+    def expect(self, request: ScoreRequest) -> None:
+        """Have each scorer that can begin with its own rows."""
+        for scorer, own in zip(self._inner_scorers, self._rows_of_each(request), strict=True):
+            expect(scorer, request.rows(own))
+
+    @property
+    def _inner_scorers(self) -> list[Scorer]:
+        return list(self.scorers.values())
+
+    def _rows_of_each(self, request: ScoreRequest) -> list[Tensor]:
+        """The rows of each scorer, [M] int64."""
         check_routes(request.routes, self.scorers)
         numbers = {name: number for number, name in enumerate(self.scorers)}
-        owners = torch.tensor([numbers[route] for route in request.routes], dtype=torch.int64)
-        return owners[request.context]
+        owners = torch.tensor([numbers[route] for route in request.routes], dtype=torch.int64)[request.context]
+        return [(owners == number).nonzero().squeeze(1) for number in range(len(self.scorers))]
 
     def _merged(self, scores: Sequence[Scores], order: Tensor) -> Scores:
         def merged(name: str) -> Tensor | None:

@@ -122,6 +122,15 @@ class ServedScorer:
         sent = _states_of(request) if self._is_cut else request
         self._asker.expect([part.ask for part in parts_of(sent)])
 
+    @property
+    def is_eager(self) -> bool:
+        """Always: the server works while the student samples."""
+        return True
+
+    def forget(self) -> None:
+        """Give up what was expected and not picked up."""
+        self._asker.forget()
+
     def check(self, request: ScoreRequest) -> None:
         """Refuse what the server cannot give; raises CapabilityError or ShapeError."""
         refuse_beyond(request, self.capabilities, who=f"the server {self.pool.settings.urls[0]}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 from understudy.environments.episodes import Episode
 from understudy.objectives.writing import ON_POLICY, RolloutMix
@@ -16,8 +16,24 @@ from understudy.training.order import Order, one_set
 Writer = Literal["student", "teacher", "data"]
 
 
-Write = Callable[[Sequence[Episode], int, Callable[[int], None] | None], list[Rollout]]
-"""(episodes, step, progress) -> one rollout an episode, in order."""
+Ended = Callable[[Rollout], None]
+"""Told of a rollout, ungraded, while others are still being written."""
+
+
+class Write(Protocol):
+    """Writes one rollout an episode, in order."""
+
+    def __call__(
+        self,
+        episodes: Sequence[Episode],
+        step: int,
+        progress: Callable[[int], None] | None,
+        /,
+        *,
+        ended: Ended | None = None,
+    ) -> list[Rollout]:
+        """``progress`` is told how many more have ended, ``ended`` of those that are known before the last has."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -47,8 +63,10 @@ class Collector:
             plain = one_set(len(self.tasks), seed=self.seed, shuffle=self.shuffle)
             object.__setattr__(self, "order", plain)
 
-    def __call__(self, step: int, progress: Callable[[int], None] | None = None) -> list[Rollout]:
-        """The rollouts of ``step``, by group; ``progress`` is told how many more have ended."""
+    def __call__(
+        self, step: int, progress: Callable[[int], None] | None = None, *, ended: Ended | None = None
+    ) -> list[Rollout]:
+        """The rollouts of ``step``, by group; see ``Write`` for who is told what."""
         by_writer: dict[Writer, list[Episode]] = {}
         for group, task in enumerate(self.tasks_of(step)):
             writer = self.writer_of(step, group)
@@ -56,7 +74,12 @@ class Collector:
             first = group * self.num_generations
             assigned = by_writer.setdefault(writer, [])
             assigned.extend(Episode(task, first + attempt, group, attempt) for attempt in range(attempts))
-        rollouts = [r for writer, assigned in by_writer.items() for r in self.write[writer](assigned, step, progress)]
+        tell: dict[str, Ended] = {} if ended is None else {"ended": ended}
+        rollouts = [
+            rollout
+            for writer, assigned in by_writer.items()
+            for rollout in self.write[writer](assigned, step, progress, **tell)
+        ]
         return sorted(rollouts, key=lambda rollout: rollout.key)
 
     def num_rollouts(self) -> int:

@@ -96,10 +96,15 @@ def with_student(table: TokenTable, policy: Policy, scoring: Scoring) -> tuple[T
 
 def with_scorer(table: TokenTable, name: str, scorer: Scorer, scoring: Scoring) -> TokenTable:
     """All columns needed of one scorer, in one call; log-probs at ids that do not exist yet are left for later."""
-    needs = scoring.needs
     columns = [column for column in scoring.at_ids_of(name) if column in table.wide]
-    reading = scoring.readings[name]
-    request = ScoreRequest(
+    return _written(table, name, scorer.score(request_of(table, name, scorer, scoring)), columns=columns)
+
+
+def request_of(table: TokenTable, name: str, scorer: Scorer, scoring: Scoring) -> ScoreRequest:
+    """What ``with_scorer`` asks of a scorer, given the wide columns that are there."""
+    needs, reading = scoring.needs, scoring.readings[name]
+    columns = [column for column in scoring.at_ids_of(name) if column in table.wide]
+    return ScoreRequest(
         contexts=reading.contexts,
         context=reading.context,
         position=reading.position,
@@ -110,7 +115,6 @@ def with_scorer(table: TokenTable, name: str, scorer: Scorer, scoring: Scoring) 
         temperature=scoring.temperature,
         routes=reading.routes,
     )
-    return _written(table, name, scorer.score(request), columns=columns)
 
 
 def with_late_ids(table: TokenTable, scorers: Mapping[str, Scorer], scoring: Scoring) -> TokenTable:

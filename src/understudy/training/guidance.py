@@ -11,7 +11,7 @@ from understudy.objectives.context import PlanContext
 from understudy.objectives.writing import ExpertReplay, TeacherPrefix
 from understudy.randomness import uniform
 from understudy.rollouts import FinishReason, Rollout
-from understudy.training.collecting import Write
+from understudy.training.collecting import Ended, Write
 from understudy.training.written_once import world_of
 
 
@@ -49,12 +49,18 @@ def with_prefix(write: Write, texts: Write, lengths: PrefixLengths) -> Write:
         write: goes on. texts: gives each episode a teacher's rollout, the same at every step. lengths: of the parts.
     """
 
-    def guided(episodes: Sequence[Episode], step: int, progress: Callable[[int], None] | None) -> list[Rollout]:
+    def guided(
+        episodes: Sequence[Episode],
+        step: int,
+        progress: Callable[[int], None] | None,
+        *,
+        ended: Ended | None = None,
+    ) -> list[Rollout]:
         sizes = {episode.key: lengths.of(step, episode.key) for episode in episodes}
         begun = [_in_its_world(episode) for episode in episodes]
         asked = [replace(one, attempt=one.attempt % lengths.prefix.num_texts) for one in begun if sizes[one.key]]
         known = {text.key: text for text in texts(asked, step, progress)} if asked else {}
-        return write([_begun(one, known.get(one.key), sizes[one.key]) for one in begun], step, progress)
+        return write([_begun(one, known.get(one.key), sizes[one.key]) for one in begun], step, progress, ended=ended)
 
     return guided
 
@@ -67,13 +73,19 @@ def with_replay(write: Write, experts: Write, replay: ExpertReplay, *, max_turns
         max_turns: of any episode.
     """
 
-    def guided(episodes: Sequence[Episode], step: int, progress: Callable[[int], None] | None) -> list[Rollout]:
+    def guided(
+        episodes: Sequence[Episode],
+        step: int,
+        progress: Callable[[int], None] | None,
+        *,
+        ended: Ended | None = None,
+    ) -> list[Rollout]:
         begun = [_in_its_world(episode) for episode in episodes]
         if not replay.num_replayed(step, num_turns=max_turns):
-            return write(begun, step, progress)
+            return write(begun, step, progress, ended=ended)
         # One teacher episode a task, shared by all attempts at it.
         known = {text.key: text for text in experts([replace(one, attempt=0) for one in begun], step, progress)}
-        return write([_replayed(one, known[one.key], replay, step) for one in begun], step, progress)
+        return write([_replayed(one, known[one.key], replay, step) for one in begun], step, progress, ended=ended)
 
     return guided
 

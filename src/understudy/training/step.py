@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Protocol
 
 import torch
 
@@ -11,14 +13,25 @@ from understudy.errors import NonFiniteError
 from understudy.objectives.context import PlanContext
 from understudy.objectives.objective import Objective
 from understudy.plans import LossPlan
-from understudy.protocols import Policy, Scorer, UpdateResult, View
+from understudy.protocols import Eager, Policy, Scorer, UpdateResult, View
 from understudy.randomness import derived_seed
 from understudy.rollouts import Rollout, contexts_of
 from understudy.tokens import Batch, TokenTable, batch_of
 from understudy.training.clock import Clock
-from understudy.training.columns import Scoring, Trust, with_late_ids, with_scorer, with_student
-from understudy.training.views import Reading, as_the_student, read_through, rows_seen_by_all
+from understudy.training.collecting import Ended
+from understudy.training.columns import Scoring, Trust, request_of, with_late_ids, with_scorer, with_student
+from understudy.training.early import early_scorers
+from understudy.training.views import as_the_student, read_through, rows_seen_by_all
 from understudy.world import SingleProcess, World
+
+
+class Collect(Protocol):
+    """Gives the graded rollouts of a step."""
+
+    def __call__(self, step: int, progress: Progress, /, *, ended: Ended | None = None) -> Sequence[Rollout]:
+        """``ended`` is given only where a scorer can begin early; see ``Write``."""
+        ...
+
 
 Progress = Callable[[int], None]
 """Told how many more items (rollouts, problems) have ended; it may raise to give the work up."""
@@ -61,7 +74,7 @@ class Parts:
         announce: tells the samplers that the live weights are now called so.
     """
 
-    collect: Callable[[int, Progress], Sequence[Rollout]]
+    collect: Collect
     policy: Policy
     objective: Objective
     settings: StepSettings
@@ -104,18 +117,22 @@ def run_step(parts: Parts, step: int, *, clock: Clock, progress: Progress) -> St
     Raises:
         NonFiniteStepError: a loss or gradient is NaN or infinite; the weights are those before the failed update.
     """
+    early = early_scorers(asked(parts), parts.views, parts.objective.needs)
+    try:
+        return _run_step(parts, step, early, clock=clock, progress=progress)
+    finally:
+        for scorer in early.values():
+            scorer.forget()
+
+
+def _run_step(parts: Parts, step: int, early: Mapping[str, Eager], *, clock: Clock, progress: Progress) -> StepResult:
     torch.manual_seed(derived_seed(seed=parts.settings.seed, step=step, purpose="training step"))
     with clock("sample"):
-        rollouts = parts.collect(step, progress)
+        tell: dict[str, Ended] = {"ended": partial(_expect, parts, early)} if early else {}
+        rollouts = parts.collect(step, progress, **tell)
         batch = batch_of(rollouts, contexts_of(rollouts))
     with clock("view"):
-        table, readings = _seen(parts, rollouts, batch)
-    scoring = Scoring(
-        needs=parts.objective.needs,
-        readings=readings,
-        temperature=parts.settings.temperature,
-        trust=parts.settings.trust,
-    )
+        table, scoring = _seen(parts, rollouts, batch)
     with clock("student_score"):
         table, drift = with_student(table, parts.policy, scoring)
     for name, scorer in asked(parts).items():
@@ -140,7 +157,15 @@ def asked(parts: Parts) -> dict[str, Scorer]:
     return {name: scorer for name, scorer in parts.scorers.items() if name in needed}
 
 
-def _seen(parts: Parts, rollouts: Sequence[Rollout], batch: Batch) -> tuple[TokenTable, dict[str, Reading]]:
+def _expect(parts: Parts, early: Mapping[str, Eager], rollout: Rollout) -> None:
+    """Have the scorers that can begin with this rollout, with the requests that the whole step will make of it."""
+    table, scoring = _seen(parts, [rollout], batch_of([rollout], contexts_of([rollout])))
+    for name, scorer in early.items():
+        if table.num_tokens:
+            scorer.expect(request_of(table, name, parts.scorers[name], scoring))
+
+
+def _seen(parts: Parts, rollouts: Sequence[Rollout], batch: Batch) -> tuple[TokenTable, Scoring]:
     """What each scorer reads, and the rows that all of them can: a token without a counterpart has no row."""
     table, contexts = batch.table, batch.contexts
     routes = [parts.route(rollouts[context.rollout]) for context in contexts]
@@ -149,9 +174,10 @@ def _seen(parts: Parts, rollouts: Sequence[Rollout], batch: Batch) -> tuple[Toke
         view = parts.views.get(name)
         readings[name] = read_through(view, rollouts, contexts, table, routes=routes) if view else readings["student"]
     rows = rows_seen_by_all(readings.values(), table.num_tokens)
-    if rows.numel() == table.num_tokens:
-        return table, readings
-    return table.keep_rows(rows), {name: reading.keep_rows(rows) for name, reading in readings.items()}
+    if rows.numel() < table.num_tokens:
+        table, readings = table.keep_rows(rows), {name: one.keep_rows(rows) for name, one in readings.items()}
+    settings = parts.settings
+    return table, Scoring(parts.objective.needs, readings, temperature=settings.temperature, trust=settings.trust)
 
 
 def _plan_context(settings: StepSettings, step: int) -> PlanContext:

@@ -25,7 +25,12 @@ def written_once(write: Write, store: RolloutStore, *, purpose: str, begin: Begi
         begin: told when they are made, as a phase within the step's sampling; None: they are the step's sampling.
     """
 
-    def recall(episodes: Sequence[Episode], _: int, progress: Callable[[int], None] | None) -> list[Rollout]:
+    def recall(
+        episodes: Sequence[Episode],
+        _: int,
+        progress: Callable[[int], None] | None,
+        **__: object,  # nearly all are in the store: there is nobody to tell
+    ) -> list[Rollout]:
         missing = {place_of(episode): episode for episode in episodes if store.find(episode) is None}
         made: dict[Place, Rollout] = {}
         if missing:

@@ -111,7 +111,7 @@ class Agent:
         if before is None or before.done:
             raise EnvironmentFailedError("step without a running episode", remedy="Call reset first.")
         reply = self._manner.read(action)
-        offered = not before.admissible or reply.action in before.admissible
+        offered = before.offers(reply.action)
         scene = self._world.step(reply.action) if reply.action else _unmoved(before)
         penalty = 0.0 if reply.well_formed and offered else self._manner.penalty
         self._past.append(Past(before.observation, reply.action or action.strip()))
