@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from tests.doctor.pairs import phi, recipe_of, write_pair
+from tests.conformance.tiny import tiny_tokenizer
+from tests.doctor.pairs import VOCAB, phi, recipe_of, write_pair
 from understudy.doctor.pairing import context_findings
 from understudy.doctor.room import disk_finding, kept_bytes
 from understudy.errors import ModelError
@@ -54,3 +56,13 @@ def test_what_a_run_keeps_by_hand(tmp_path: Path) -> None:
 def test_the_disk_of_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
     assert disk_finding(tmp_path / "a" / "b", needed=1).verdict == "ok"
     assert disk_finding(tmp_path / "a" / "b", needed=1 << 60).verdict == "stop"
+
+
+def test_the_papers_of_an_adapter_are_its_base_models(tmp_path: Path) -> None:
+    write_pair(tmp_path, phi)
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    (adapter / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": str(tmp_path / "student")}))
+    tiny_tokenizer(VOCAB).save_pretrained(adapter)
+    papers, base = load_papers(str(adapter)), load_papers(str(tmp_path / "student"))
+    assert (papers.vocab_size, papers.stop_ids, papers.max_length) == (base.vocab_size, base.stop_ids, base.max_length)

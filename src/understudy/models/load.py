@@ -156,7 +156,7 @@ def _load_plain(name: str, *, dtype: torch.dtype, trust_remote_code: bool) -> Pr
 def _load_adapted(name: str, *, dtype: torch.dtype, trust_remote_code: bool) -> PreTrainedModel:
     from peft import PeftModel  # slow to import, needed for adapters only
 
-    base_name = _base_of(Path(name))
+    base_name = base_of(Path(name))
     if base_name is None or not (Path(name) / "adapter_model.safetensors").is_file():
         raise ModelError(
             f"{name} is not a complete adapter",
@@ -175,8 +175,8 @@ def _load_adapted(name: str, *, dtype: torch.dtype, trust_remote_code: bool) -> 
         ) from error
 
 
-def _base_of(folder: Path) -> str | None:
-    """The model that an adapter's settings name; None where they cannot be read."""
+def base_of(folder: Path) -> str | None:
+    """The model that an adapter's settings name; None where there are none, or they cannot be read."""
     try:
         return json.loads((folder / "adapter_config.json").read_text()).get("base_model_name_or_path") or None
     except (OSError, ValueError, AttributeError):

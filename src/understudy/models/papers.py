@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 
 from understudy.errors import ModelError
-from understudy.models.load import LoadedModel, describe, load_tokenizer
+from understudy.models.load import LoadedModel, base_of, describe, load_tokenizer
 from understudy.models.locate import check_location, first_line
 
 
@@ -16,18 +17,19 @@ def load_papers(name: str, *, trust_remote_code: bool = False, tokenizer: str | 
     """The record of a model whose weights stay where they are: the module is on the device ``meta``.
 
     Args:
-        name: folder or hub id; for an adapter's folder see ``load_model``. tokenizer: where it is not the model's own.
+        name: folder or hub id; of an adapter's folder, its base model is read. tokenizer: where it is not the model's.
     Raises:
         ModelError: no configuration of a causal language model is there.
     """
     check_location(name)
+    whole = base_of(Path(name)) or name
     try:
-        config = AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code)
+        config = AutoConfig.from_pretrained(whole, trust_remote_code=trust_remote_code)
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{name} has no configuration of a causal language model", got=first_line(error)) from error
-    written = _generation_config(name)
+    written = _generation_config(whole)
     if written is not None:
         model.generation_config = written
     return describe(
