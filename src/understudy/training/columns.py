@@ -16,11 +16,11 @@ from understudy.rollouts import Origin
 from understudy.tokens import Hidden, TokenTable, Wide
 from understudy.training.views import Reading
 
-DRIFT_BOUNDS: Mapping[str, float] = {"float32": 1e-3, "bfloat16": 5e-3}
+DRIFT_BOUNDS: Mapping[str, float] = {"float32": 1e-3, "bfloat16": 1e-2}
 """Largest mean |trainer - sampler| that is trusted, nats a token, by the precision of the student's products.
 
-In bfloat16 both sides round, and a second pass is no nearer to the truth than the sampler's own figure: measured
-1.3e-3 between the two and 2e-3 from each to float32, at a vocabulary of 32,768 (docs/performance.md).
+In bfloat16 a second pass rounds as well and is no nearer to the truth than the sampler's own figure: measured 1.3e-3
+between the two and 2e-3 from each to float32 at a vocabulary of 32,768, 7e-3 in a tiny model with large weights.
 """
 
 
