@@ -16,7 +16,7 @@ import torch
 from understudy.bench.speed.workload import SIZES, random_model
 from understudy.models.architectures import why_not_packed
 from understudy.models.forward import MicroBatch, hidden_rows, plan_forward
-from understudy.models.packing import pays_to_pack, scoring_budget
+from understudy.models.packing import packed_budget, pays_to_pack
 
 TOKENS, BUDGET = 5600, 8192
 SHAPES = {"student": (128, 4), "teacher": (256, 8)}
@@ -60,24 +60,23 @@ def seconds(model: torch.nn.Module, batches: list[MicroBatch], *, learns: bool, 
     return time.process_time() - began
 
 
-def plan(lengths: list[int], model: torch.nn.Module, *, packs: bool, budget: int) -> list[MicroBatch]:
+def plan(lengths: list[int], model: torch.nn.Module, *, packs: bool) -> list[MicroBatch]:
     """Every context with its last 128 positions wanted, always packed or never."""
     generator = torch.Generator().manual_seed(1)
     contexts = [torch.randint(1, 512, (length + 1,), generator=generator) for length in lengths]
     rows = [(c, p) for c, length in enumerate(lengths) for p in range(max(1, length - 127), length + 1)]
     context, position = torch.tensor(rows).unbind(1)
     decide = pays_to_pack
-    plan_forward.__globals__["pays_to_pack"] = lambda *_: packs
+    plan_forward.__globals__["pays_to_pack"] = lambda *_, **__: packs
     try:
-        return plan_forward(contexts, context, position, token_budget=budget, model=model)
+        return plan_forward(contexts, context, position, token_budget=BUDGET, model=model)
     finally:
         plan_forward.__globals__["pays_to_pack"] = decide
 
 
 def compare(model: torch.nn.Module, lengths: list[int], *, rounds: int, **mode: bool) -> tuple[float, list[float]]:
     """Seconds of padding (median), and padding's seconds over packing's, a pair a round."""
-    budget = BUDGET if mode["learns"] else scoring_budget(BUDGET, torch.device("cpu"))
-    both = [plan(lengths, model, packs=packs, budget=budget) for packs in (False, True)]
+    both = [plan(lengths, model, packs=packs) for packs in (False, True)]
     for batches in both:  # a first time, for the allocator and the product library
         seconds(model, batches, **mode)
     pairs = [tuple(seconds(model, batches, **mode) for batches in both) for _ in range(rounds)]
@@ -93,10 +92,10 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     print("| contexts | model, precision, pass | padded, s | padded / packed: median (smallest, largest) | chosen |")
     print("|---|---|---|---|---|")
+    room = packed_budget(BUDGET, torch.device("cpu"))
     for name, lengths in length_cases().items():
+        chosen = "packed" if pays_to_pack(lengths, padded_tokens=BUDGET, packed_tokens=room) else "padded"
         for label, model, mode in models():
-            budget = BUDGET if mode["learns"] else scoring_budget(BUDGET, torch.device("cpu"))
-            chosen = "packed" if pays_to_pack(lengths, budget) else "padded"
             padded, ratios = compare(model, lengths, rounds=given.rounds, **mode)
             told = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f}, {ratios[-1]:.2f})"
             print(f"| {name} ({len(lengths)}) | {label} | {padded:.3f} | {told} | {chosen} |", flush=True)

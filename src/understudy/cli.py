@@ -20,8 +20,10 @@ from rich.table import Table
 from understudy.bench_cli import bench
 from understudy.doctor_cli import doctor
 from understudy.errors import UnderstudyError
+from understudy.retrieve_cli import retrieve
 from understudy.score_cli import score
 from understudy.serve_cli import serve
+from understudy.shop_cli import shop_goals
 
 app = typer.Typer(
     name="understudy",
@@ -35,6 +37,8 @@ app.add_typer(bench, name="bench")
 app.command()(doctor)
 app.command()(serve)
 app.command()(score)
+app.command()(retrieve)
+app.command()(shop_goals)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs to read.")]
 
 

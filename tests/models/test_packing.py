@@ -213,9 +213,10 @@ def test_packing_needs_no_more_passes_than_padding(sizes: list[int], budget: int
 @given(st.integers(1, 500), st.integers(1, 60))
 def test_contexts_of_one_length_are_never_packed(length: int, count: int) -> None:
     budget = length * count
-    assert not pays_to_pack([length] * count, budget)
+    assert not pays_to_pack([length] * count, padded_tokens=budget, packed_tokens=budget)
 
 
 def test_a_long_tail_is_packed_and_short_contexts_are_not() -> None:
-    assert pays_to_pack([900, 700, 420, 300, 210, 150, 120, 90, 70], 8192)
-    assert not pays_to_pack([12, 11, 10, 9, 8, 7, 6, 5], 8192)
+    budgets = {"padded_tokens": 8192, "packed_tokens": 1536}
+    assert pays_to_pack([900, 700, 420, 300, 210, 150, 120, 90, 70], **budgets)
+    assert not pays_to_pack([12, 11, 10, 9, 8, 7, 6, 5], **budgets)

@@ -53,8 +53,13 @@ def _classic(logprobs: Tensor, tokens: list[int], k: int) -> list[dict[str, obje
     return found
 
 
-def vllm_generate(scored: Scored, *, max_logprobs: int = 20, takes_ids: bool = True) -> Route:
-    """``POST /inference/v1/generate``; without ``takes_ids`` an older version, which ignores the field."""
+def vllm_generate(scored: Scored, *, max_logprobs: int = 20, takes_ids: bool = True, caches: bool = False) -> Route:
+    """``POST /inference/v1/generate``; without ``takes_ids`` an older version, which ignores the field.
+
+    Args:
+        caches: it knows every text that it has read, and answers null where its cache covers rows that were wanted.
+    """
+    known: set[tuple[int, ...]] = set()
 
     def generate(body: Any) -> object:
         tokens, params = body["token_ids"], body["sampling_params"]
@@ -71,7 +76,9 @@ def vllm_generate(scored: Scored, *, max_logprobs: int = 20, takes_ids: bool = T
             if ids.shape[0] != len(tokens) - 1 - start or ids.shape[1] > max_logprobs:
                 raise RequestRefusedError("prompt_logprob_token_ids of the wrong shape")
             found = scored(tokens)[start:].gather(1, ids.clamp_min(0)).masked_fill(ids < 0, -torch.inf)
-            answer["prompt_token_id_logprobs"] = npy(found.numpy())
+            is_swallowed = caches and params.get("skip_reading_prefix_cache") is False and tuple(tokens) in known
+            answer["prompt_token_id_logprobs"] = None if is_swallowed else npy(found.numpy())
+            known.add(tuple(tokens))
         return answer
 
     return generate
@@ -150,9 +157,9 @@ def answering(routes: dict[str, Route], *, model: str = "teacher", max_model_len
     return answer
 
 
-def vllm(scored: Scored, *, max_logprobs: int = 20, takes_ids: bool = True) -> Answer:
+def vllm(scored: Scored, *, max_logprobs: int = 20, takes_ids: bool = True, caches: bool = False) -> Answer:
     """A vLLM without development mode."""
-    route = vllm_generate(scored, max_logprobs=max_logprobs, takes_ids=takes_ids)
+    route = vllm_generate(scored, max_logprobs=max_logprobs, takes_ids=takes_ids, caches=caches)
     return answering({"/inference/v1/generate": route})
 
 

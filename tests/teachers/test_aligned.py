@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import ExitStack
+from copy import deepcopy
 from dataclasses import replace
 from functools import cache
 
@@ -15,14 +18,18 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from tests.conformance.scorer import MakeScorer, ScorerSuite
 from tests.conformance.tiny import tiny_model
+from tests.serving.served import served_model
 from tests.teachers import families
 from tests.teachers.members import Telling, local
 from understudy.errors import CapabilityError, TokenizerMismatchError
 from understudy.models.byte_offsets import Speller, read_tiled, tiled
+from understudy.models.load import describe
 from understudy.protocols import Scorer, ScoreRequest, Scores
+from understudy.servers.settings import ServerSettings
 from understudy.teachers.aligned import AlignedScorer
 from understudy.teachers.alignment import align, groups_of
 from understudy.teachers.alignment_pair import Pair, Reader, as_own
+from understudy.teachers.served import connect
 
 FAMILIES = {
     "byte-level": families.byte_level,
@@ -172,6 +179,25 @@ class TestConformance(ScorerSuite):
             return aligned(Pair(reader(tokenizer), reader(tokenizer)), local(model, vocab_size=vocab_size))
 
         return make
+
+
+class TestServedConformance(TestConformance):
+    """The same behind a real server: what the teacher reads goes over the wire in its own tokens."""
+
+    @pytest.fixture
+    def make_scorer(self) -> Iterator[MakeScorer]:
+        tokenizer = families.characters("abcdefghijklmn")
+        with ExitStack() as stack:
+
+            def make(model: PreTrainedModel, *, vocab_size: int) -> AlignedScorer:
+                # A copy: the server hooks into its model, and two threads must not run one.
+                loaded = replace(describe(deepcopy(model), None), vocab_size=vocab_size)
+                url = stack.enter_context(served_model(loaded, max_logprobs=-1))
+                return aligned(
+                    Pair(reader(tokenizer), reader(tokenizer)), connect(ServerSettings((url,)), vocab_size=vocab_size)
+                )
+
+            yield make
 
 
 # ------------------------------------------------------------------------------------------------ by hand

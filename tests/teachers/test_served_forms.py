@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
+from typing import Any, ClassVar
 
 import pytest
 from transformers import PreTrainedModel
@@ -27,6 +29,7 @@ class FormSuite(ScorerSuite):
     form: Callable[[Scored], Answer]
     top_k: int = 0
     at_ids: int = 0
+    settings: ClassVar[Mapping[str, Any]] = {}
 
     @pytest.fixture
     def make_scorer(self) -> Iterator[MakeScorer]:
@@ -34,7 +37,7 @@ class FormSuite(ScorerSuite):
 
             def make(model: PreTrainedModel, *, vocab_size: int) -> Scorer:
                 server = stack.enter_context(scripted(type(self).form(Scored(model, vocab_size))))
-                return connect(ServerSettings((server.url,), start_seconds=5), vocab_size=vocab_size)
+                return connect(ServerSettings((server.url,), start_seconds=5, **self.settings), vocab_size=vocab_size)
 
             yield make
 
@@ -61,6 +64,29 @@ class TestVllm(FormSuite):
 class TestVllmWithASmallLimit(FormSuite):
     form = staticmethod(partial(other_servers.vllm, max_logprobs=5))
     top_k = at_ids = 5
+
+
+class TestVllmWithItsCache(FormSuite):
+    """Every text that comes again is answered with null first, and read whole then."""
+
+    form = staticmethod(partial(other_servers.vllm, caches=True))
+    settings: ClassVar[Mapping[str, Any]] = {"prefix_cache": True}
+    top_k = at_ids = 17
+
+    def test_only_what_the_cache_swallows_is_asked_twice(self, model: PreTrainedModel) -> None:
+        with scripted(other_servers.vllm(Scored(model, self.vocab_size), caches=True)) as server:
+            scorer = connect(ServerSettings((server.url,), prefix_cache=True), vocab_size=self.vocab_size)
+            request = replace(self.request_of(scorer), top_k=0)
+            count = len(request.context.unique())
+            told = []
+            for _ in range(2):
+                before = len(server.asked)
+                scorer.score(request)
+                told.append(
+                    [one.body["sampling_params"].get("skip_reading_prefix_cache") for one in server.asked[before:]]
+                )
+        assert told[0] == [False] * count
+        assert sorted(told[1], key=str) == [False] * count + [None] * count
 
 
 class TestOlderVllm(FormSuite):

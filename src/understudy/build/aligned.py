@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from transformers import PreTrainedTokenizerBase
 
 from understudy.build.privileges import Privileged
 from understudy.errors import ContextLengthError, RecipeError, TokenizerMismatchError
@@ -12,7 +15,7 @@ from understudy.models.load import LoadedModel
 from understudy.models.tokenizers import check_same_tokenizer
 from understudy.objectives.objective import Objective
 from understudy.protocols import Scorer, Task, View
-from understudy.recipe import Recipe, Teacher
+from understudy.recipe import Recipe, ServedTeacher, Teacher
 from understudy.teachers import RoutedScorer
 from understudy.teachers.aligned import AlignedScorer
 from understudy.teachers.alignment_pair import Pair, Reader
@@ -21,7 +24,31 @@ from understudy.teachers.disk_scores import DiskScorer
 from understudy.teachers.privileged import Privilege
 
 
-def is_aligned(section: Teacher, student: LoadedModel, teacher: LoadedModel) -> bool:
+class Words(Protocol):
+    """How a model reads and ends text: a model of this process, or what is known of one behind a server."""
+
+    @property
+    def known_tokenizer(self) -> PreTrainedTokenizerBase:
+        """Its tokenizer."""
+        ...
+
+    @property
+    def vocab_size(self) -> int:
+        """Tokens it gives mass to."""
+        ...
+
+    @property
+    def stop_ids(self) -> frozenset[int]:
+        """Every id that ends a completion."""
+        ...
+
+    @property
+    def max_length(self) -> int:
+        """Longest context in tokens."""
+        ...
+
+
+def is_aligned(section: Teacher | ServedTeacher, student: LoadedModel, teacher: LoadedModel) -> bool:
     """Whether a teacher's text is aligned with the student's by its bytes; ``auto``: where the tokenizers differ."""
     if section.align != "auto":
         return section.align
@@ -42,7 +69,7 @@ class Alignments:
     """
 
     student: LoadedModel
-    teachers: Mapping[str, LoadedModel]
+    teachers: Mapping[str, Words]
     one_to_one: bool = False
     _pairs: dict[str, Pair] = field(default_factory=dict)
 
@@ -69,20 +96,31 @@ class Alignments:
 
     def _pair(self, name: str) -> Pair:
         if name not in self._pairs:
-            sides = [Reader(one.known_tokenizer, one.stop_ids) for one in (self.student, self.teachers[name])]
-            self._pairs[name] = Pair(*sides)
+            self._pairs[name] = pair_of(self.student, self.teachers[name])
         return self._pairs[name]
 
 
+def pair_of(student: Words, teacher: Words) -> Pair:
+    """Both tokenizers; raises UserMistakeError where one cannot be spelled in bytes."""
+    return Pair(*(Reader(one.known_tokenizer, one.stop_ids) for one in (student, teacher)))
+
+
 def alignments_of(
-    recipe: Recipe, objective: Objective, student: LoadedModel, taught: Mapping[str, LoadedModel]
+    recipe: Recipe,
+    objective: Objective,
+    student: LoadedModel,
+    taught: Mapping[str, LoadedModel],
+    foreign: Mapping[str, Words],
 ) -> Alignments:
     """The teachers that are aligned.
 
+    Args:
+        taught: the teachers of this process. foreign: those behind servers that are aligned.
     Raises:
         RecipeError: the method learns from text that such a teacher would write in tokens of its own.
     """
-    aligned = {name: one for name, one in taught.items() if is_aligned(recipe.teachers[name], student, one)}
+    here = {name: one for name, one in taught.items() if is_aligned(recipe.teachers[name], student, one)}
+    aligned: dict[str, Words] = {**here, **foreign}
     if aligned and objective.writing.needs_teacher_text and not recipe.data.has_teacher_text:
         raise RecipeError(
             f"method {recipe.objective.method!r} learns from the teacher's own tokens, which are not the student's",
@@ -92,7 +130,7 @@ def alignments_of(
     return Alignments(student, aligned, one_to_one="teacher" in objective.needs.top_k)
 
 
-def check_aligned_prompts(recipe: Recipe, teacher: LoadedModel, tasks: Sequence[Task], *, name: str) -> None:
+def check_aligned_prompts(recipe: Recipe, teacher: Words, tasks: Sequence[Task], *, name: str) -> None:
     """Every prompt must leave room in the teacher's own context, in its own tokens.
 
     Raises:

@@ -36,7 +36,7 @@ from understudy.objectives.objective import Objective
 from understudy.protocols import Scorer
 from understudy.recipe import Recipe
 from understudy.training.collecting import Collector, Write, Writer
-from understudy.training.columns import Trust, check_needs
+from understudy.training.columns import DRIFT_BOUNDS, Trust, check_needs
 from understudy.training.step import Parts, StepSettings
 
 
@@ -97,7 +97,7 @@ def assemble(
     check_servers(recipe, with_teacher=own.teacher is None)
     loaded, taught = load_models(recipe, with_teacher=wants_teacher, building=building)
     served = connections_of(recipe, loaded, with_teacher=own.teacher is None)
-    alignments = alignments_of(recipe, objective, loaded, taught)
+    alignments = alignments_of(recipe, objective, loaded, taught, served.foreign)
     taught = {name: one if name in alignments.teachers else cut_to_shared(one, served) for name, one in taught.items()}
     loaded = cut_to_shared(loaded, served)
     longest = ASSUMED_PROMPT_TOKENS
@@ -122,8 +122,10 @@ def assemble(
             alignments=alignments,
             served=served,
             shows_tasks=world is None,
+            notice=notice,
         )
-    named = {"teacher": teaching.scorer, "reference": served.reference or reference_scorer(recipe, policy, building)}
+    reference = served.reference or reference_scorer(recipe, policy, building, notice=notice)
+    named = {"teacher": teaching.scorer, "reference": reference}
     scorers = {name: scorer for name, scorer in named.items() if scorer is not None}
     student = examinee_of(loaded, sampler, recipe.student.chat_template_kwargs, scorer=policy)
     teacher = _teacher_examinee(recipe, taught, scorers)
@@ -177,11 +179,11 @@ def _check_prompts_fit(
     for exam in exams:
         check_lengths(recipe, loaded, exam.tasks)
     check_served_reads(recipe, loaded, served, longest_prompt=longest)
+    for name, words in aligned.teachers.items():
+        check_aligned_prompts(recipe, words, lessons.tasks, name=name)
     for name, model in taught.items():
-        if name in aligned.teachers:
-            check_aligned_prompts(recipe, model, lessons.tasks, name=name)
-            continue
-        check_teacher_reads(recipe, loaded, model, longest_prompt=longest, name=name)
+        if name not in aligned.teachers:
+            check_teacher_reads(recipe, loaded, model, longest_prompt=longest, name=name)
     return longest
 
 
@@ -238,6 +240,6 @@ def _step_settings(recipe: Recipe, lessons: Lessons) -> StepSettings:
         seed=recipe.seed,
         total_steps=recipe.steps,
         temperature=rollout.temperature,
-        trust=Trust(exact=rollout.top_p == 1 and rollout.top_k == 0),
+        trust=Trust(exact=rollout.top_p == 1 and rollout.top_k == 0, bound=DRIFT_BOUNDS[recipe.student.dtype]),
         domains=sorted({task.domain for task in lessons.tasks}),
     )

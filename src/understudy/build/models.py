@@ -193,8 +193,10 @@ def policy_of(
     )
 
 
-def reference_scorer(recipe: Recipe, policy: LocalPolicy, building: Building | None) -> Scorer | None:
-    """The recipe's reference; None where there is none in this process."""
+def reference_scorer(
+    recipe: Recipe, policy: LocalPolicy, building: Building | None, *, notice: Callable[[str], None] | None = None
+) -> Scorer | None:
+    """The recipe's reference; None where there is none in this process. ``notice`` as in ``local_scorer``."""
     section = recipe.reference
     if section is None or isinstance(section, ServedModel):
         return None
@@ -208,12 +210,18 @@ def reference_scorer(recipe: Recipe, policy: LocalPolicy, building: Building | N
         building=building,
         is_frozen=True,
     )
-    return local_scorer(share_vocabulary(policy.loaded, reference)[1], recipe.engine)
+    return local_scorer(share_vocabulary(policy.loaded, reference)[1], recipe.engine, notice=notice)
 
 
-def local_scorer(loaded: LoadedModel, engine: Engine) -> Scorer:
-    """A frozen model in this process as a scorer; its home is the CPU where ``engine.offload`` says so."""
-    scorer = LocalScorer(loaded, token_budget=engine.micro_batch_tokens, chunk_rows=engine.head_chunk_rows)
+def local_scorer(loaded: LoadedModel, engine: Engine, *, notice: Callable[[str], None] | None = None) -> Scorer:
+    """A frozen model in this process as a scorer; its home is the CPU where ``engine.offload`` says so.
+
+    Args:
+        notice: told when memory ran out and what helped.
+    """
+    scorer = LocalScorer(
+        loaded, token_budget=engine.micro_batch_tokens, chunk_rows=engine.head_chunk_rows, notice=notice
+    )
     if engine.offload == "none":
         return scorer
     return VisitingScorer(scorer, visits_of(loaded.model, torch.device(device_of(engine))))

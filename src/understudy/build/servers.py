@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from understudy.build.served_words import check_same_words
+from understudy.build.served_words import ServedWords, check_own_words, check_same_words, foreign_tokenizer
 from understudy.errors import ContextLengthError, ServerKeyError
 from understudy.models.load import LoadedModel
 from understudy.recipe import Recipe, ServedModel
@@ -23,17 +23,19 @@ class Connections:
 
     Args:
         teachers: scorers by ``Recipe.served_teachers``. reference: None where it is not served.
-        notices: what the user should know.
+        notices: what the user should know. foreign: the words of teachers that are aligned, by name.
     """
 
     teachers: Mapping[str, ServedScorer] = field(default_factory=dict)
     reference: ServedScorer | None = None
     notices: Sequence[str] = ()
+    foreign: Mapping[str, ServedWords] = field(default_factory=dict)
 
     @property
-    def everyone(self) -> dict[str, ServedScorer]:
-        """Every scorer, by its name in messages."""
-        return {**self.teachers, **({} if self.reference is None else {"reference": self.reference})}
+    def of_one_family(self) -> dict[str, ServedScorer]:
+        """Every scorer that reads the student's own tokens, by its name in messages."""
+        everyone = {**self.teachers, **({} if self.reference is None else {"reference": self.reference})}
+        return {name: scorer for name, scorer in everyone.items() if name not in self.foreign}
 
     def max_length(self, name: str, otherwise: int) -> int:
         """Tokens of the longest text that the teacher of that name reads; ``otherwise`` where nobody knows."""
@@ -65,6 +67,7 @@ def settings_of(section: ServedModel) -> ServerSettings:
         deadline_seconds=section.deadline_seconds,
         max_concurrency=section.max_concurrency,
         max_logprobs=section.max_logprobs,
+        prefix_cache=section.prefix_cache,
     )
 
 
@@ -96,21 +99,41 @@ def connections_of(recipe: Recipe, student: LoadedModel, *, with_teacher: bool) 
         UnderstudyError: a server is down, refuses the key, has another model or tokenizer, or cannot score as the run
             needs.
     """
-    scorers, notices = {}, []
-    for name, section in served_models(recipe, with_teacher=with_teacher).items():
-        scorer = connect(settings_of(section), vocab_size=student.vocab_size, device=student.device)
-        scorer.check_temperature(recipe.rollout.temperature)
-        notices += check_same_words(scorer, student, section, name=name)
-        scorers[name] = scorer
-    size = min([student.vocab_size, *(scorer.vocab_size for scorer in scorers.values())])
-    scorers = {name: scorer.sharing(size) for name, scorer in scorers.items()}
+    sections = served_models(recipe, with_teacher=with_teacher)
+    links = {name: linked(recipe, section, student, name=name) for name, section in sections.items()}
+    foreign = {name: link.words for name, link in links.items() if link.words is not None}
+    alike = {name: link.scorer for name, link in links.items() if name not in foreign}
+    size = min([student.vocab_size, *(scorer.vocab_size for scorer in alike.values())])
+    scorers = {name: link.scorer.sharing(size) if name in alike else link.scorer for name, link in links.items()}
     teachers = {name: scorer for name, scorer in scorers.items() if name != "reference"}
-    return Connections(teachers, scorers.get("reference"), notices)
+    notices = [notice for link in links.values() for notice in link.notices]
+    return Connections(teachers, scorers.get("reference"), notices, foreign)
+
+
+@dataclass(frozen=True, eq=False)
+class Link:
+    """One server: its scorer, its words where they are aligned with the student's, and notices for the user."""
+
+    scorer: ServedScorer
+    words: ServedWords | None
+    notices: Sequence[str]
+
+
+def linked(recipe: Recipe, section: ServedModel, student: LoadedModel, *, name: str) -> Link:
+    """The server, probed, with its tokenizer compared; raises UnderstudyError as ``connections_of`` does."""
+    tokenizer = foreign_tokenizer(section, student)
+    size = student.vocab_size if tokenizer is None else len(tokenizer)
+    scorer = connect(settings_of(section), vocab_size=size, device=student.device)
+    scorer.check_temperature(recipe.rollout.temperature)
+    if tokenizer is None:
+        return Link(scorer, None, check_same_words(scorer, student, section, name=name))
+    words = ServedWords.of(tokenizer, scorer)
+    return Link(scorer, words, check_own_words(scorer, words, section, name=name))
 
 
 def cut_to_shared(loaded: LoadedModel, connections: Connections) -> LoadedModel:
     """A model of this process cut to the vocabulary that all servers have as well."""
-    size = min([loaded.vocab_size, *(scorer.vocab_size for scorer in connections.everyone.values())])
+    size = min([loaded.vocab_size, *(scorer.vocab_size for scorer in connections.of_one_family.values())])
     return replace(loaded, vocab_size=size, stop_ids=frozenset(id for id in loaded.stop_ids if id < size))
 
 
@@ -121,7 +144,7 @@ def check_served_reads(recipe: Recipe, student: LoadedModel, connections: Connec
         ContextLengthError: its longest text is shorter than that.
     """
     needed = min(student.max_length, longest_prompt + recipe.rollout.max_completion_length)
-    for name, scorer in connections.everyone.items():
+    for name, scorer in connections.of_one_family.items():
         longest = scorer.server.max_length
         if longest is not None and longest < needed:
             raise ContextLengthError(

@@ -19,7 +19,6 @@ from understudy.models.load import LoadedModel
 from understudy.protocols import Scorer, Task, View
 from understudy.recipe import (
     AnyTeacher,
-    Engine,
     MixedTeachers,
     Recipe,
     RoutedTeachers,
@@ -33,7 +32,6 @@ from understudy.tasks.templates import missing_column, text_of
 from understudy.teachers import CachedScorer, MixedScorer, RoutedScorer
 from understudy.teachers.mixture import Share
 from understudy.teachers.routed import check_routes, routed_view
-from understudy.teachers.served import ServedScorer
 from understudy.training.step import by_domain
 
 Route = Callable[[Rollout], str]
@@ -73,6 +71,7 @@ def teaching_of(
     alignments: Alignments,
     served: Connections,
     shows_tasks: bool = True,
+    notice: Callable[[str], None] | None = None,
 ) -> Teaching:
     """The recipe's teacher, checked on its problems.
 
@@ -80,6 +79,7 @@ def teaching_of(
         policy: answers where the teacher is the student itself. taught: the other models, by ``Recipe.teachers``.
         alignments: those of them that have another tokenizer. served: those behind servers.
         shows_tasks: the student reads the tasks' prompts as they are; false where an environment makes its own.
+        notice: told when a teacher of this process ran out of memory and what helped.
     Raises:
         UserMistakeError: a view finds nothing to tell in any problem, or its prompts cannot be encoded.
     """
@@ -92,7 +92,7 @@ def teaching_of(
         notices += one.check(lessons)
         if shows_tasks:
             one.check_prompts()
-    scorer = teacher_scorer(recipe, policy, taught=taught, alignments=alignments, served=served)
+    scorer = teacher_scorer(recipe, policy, taught=taught, alignments=alignments, served=served, notice=notice)
     return Teaching(scorer, view, recipe.teacher, notices)
 
 
@@ -103,14 +103,18 @@ def teacher_scorer(
     taught: Mapping[str, LoadedModel],
     alignments: Alignments,
     served: Connections,
+    notice: Callable[[str], None] | None = None,
 ) -> Scorer | None:
-    """The recipe's teacher, whatever it is made of; None where there is none."""
+    """The recipe's teacher, whatever it is made of; None where there is none. ``notice`` as in ``teaching_of``."""
     section = recipe.teacher
     members = {} if section is None else section.members
-    scorers = [
-        alignments.scorer(name, _member(one, served.teachers.get(name) or taught.get(name), policy, recipe.engine))
-        for name, one in members.items()
-    ]
+
+    def member(name: str, one: Teacher | ServedTeacher) -> Scorer:
+        model = taught.get(name)
+        local = None if model is None else local_scorer(model, recipe.engine, notice=notice)
+        return alignments.scorer(name, _member(one, served.teachers.get(name) or local, policy))
+
+    scorers = [member(name, one) for name, one in members.items()]
     if isinstance(section, RoutedTeachers):
         return RoutedScorer(dict(zip(section.routes, scorers, strict=True)))
     if isinstance(section, MixedTeachers):
@@ -119,17 +123,13 @@ def teacher_scorer(
     return scorers[0] if scorers else None
 
 
-def _member(
-    section: Teacher | ServedTeacher, known: ServedScorer | LoadedModel | None, policy: LocalPolicy, engine: Engine
-) -> Scorer:
-    scorer: Scorer
-    if isinstance(known, LoadedModel):
-        scorer = local_scorer(known, engine)
-    elif known is not None or isinstance(section, ServedTeacher):
+def _member(section: Teacher | ServedTeacher, known: Scorer | None, policy: LocalPolicy) -> Scorer:
+    """``known``, or the student itself."""
+    if isinstance(section, ServedTeacher):
         assert known is not None, "every server was connected"
         scorer = known
     else:
-        scorer = policy.scorer(section.resolved_weights)
+        scorer = known or policy.scorer(section.resolved_weights)
     return CachedScorer(scorer) if section.cache else scorer
 
 

@@ -1,15 +1,20 @@
-"""The worlds that recipes name: what makes one for an attempt, and what this version does not have."""
+"""The worlds that recipes name: what makes one for an attempt."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Literal
 
+from understudy.build import retrievers, shops
+from understudy.environments import alfworld, household, search_qa, shop
+from understudy.environments.agents import Agent, Manner, cut_to
 from understudy.environments.toy import RememberDigit
 from understudy.errors import RecipeError
 from understudy.objectives.objective import Objective
 from understudy.protocols import Environment
 from understudy.recipe import EnvironmentConfig, Source
+from understudy.tasks.retrieval import Retriever
 
 EnvironmentFactory = Callable[[], Environment]
 """Makes the world of one attempt."""
@@ -19,15 +24,61 @@ def world_of(config: EnvironmentConfig) -> EnvironmentFactory | None:
     """Makes the world of one attempt; None for a single turn, which the task's verifier judges.
 
     Raises:
-        RecipeError: this version has no such environment.
+        RecipeError: the recipe does not say where it finds documents. UserMistakeError: the world's engine is missing.
+        DataError: the world's data are missing or broken. ServerError: its server does not answer.
     """
-    if config.is_agent:
-        raise RecipeError(
-            f"environment {config.kind} is not in this version",
-            expected="single_turn or remember_digit",
-            remedy="Bring your own: understudy.train(recipe, environment=...); --dry-run checks the recipe as it is.",
-        )
+    if config.kind == "webshop":
+        return _shop(config)
+    if config.kind == "search_qa":
+        return _search_qa(config)
+    if config.kind == "household":
+        return _household(config)
+    if config.kind == "alfworld":
+        return _alfworld(config)
     return partial(RememberDigit, config.style or "fresh") if config.kind == "remember_digit" else None
+
+
+def _shop(config: EnvironmentConfig) -> EnvironmentFactory:
+    catalogue = config.catalogue or shops.CATALOGUE
+    size: Literal["full", "tiny"] = "tiny" if catalogue == shops.TINY else "full"
+    return shops.shop_factory(
+        catalogue, shop.manner(size, history=config.history, cut=cut_to(config.max_observation_tokens))
+    )
+
+
+def _search_qa(config: EnvironmentConfig) -> EnvironmentFactory:
+    size: Literal["full", "tiny"] = "tiny" if config.corpus == retrievers.TINY else "full"
+    manner = search_qa.manner(size, history=config.history, cut=cut_to(config.max_observation_tokens))
+    return partial(_search_agent, retrievers.retriever_of(config), manner)
+
+
+def _search_agent(retriever: Retriever, manner: Manner) -> Agent:
+    return Agent(search_qa.SearchQA(retriever), manner)
+
+
+def _household(config: EnvironmentConfig) -> EnvironmentFactory:
+    manner = household.manner(
+        config.size or "full",
+        style=config.style,
+        history=config.history,
+        cut=cut_to(config.max_observation_tokens),
+    )
+    return partial(_household_agent, manner)
+
+
+def _household_agent(manner: Manner) -> Agent:
+    return Agent(household.Household(), manner)
+
+
+def _alfworld(config: EnvironmentConfig) -> EnvironmentFactory:
+    engines = alfworld.Engines(config.python)
+    engines.check()
+    manner = household.manner(history=config.history, cut=cut_to(config.max_observation_tokens))
+    return partial(_alfworld_agent, engines, manner)
+
+
+def _alfworld_agent(engines: alfworld.Engines, manner: Manner) -> Agent:
+    return Agent(alfworld.Alfworld(engines), manner)
 
 
 def check_graded(

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from understudy.build.aligned import Words, pair_of
 from understudy.doctor.findings import Finding, ok, stop_for
 from understudy.errors import UserMistakeError
-from understudy.models.load import LoadedModel
-from understudy.teachers.alignment_pair import Pair, Reader
 
 
-def alignment_finding(student: LoadedModel, teacher: LoadedModel, *, name: str = "teacher") -> Finding:
+def alignment_finding(student: Words, teacher: Words, *, name: str = "teacher") -> Finding:
     """Both tokenizers can be spelled in bytes; templates and ends need not be alike."""
     try:
-        pair = Pair(*(Reader(one.known_tokenizer, one.stop_ids) for one in (student, teacher)))
+        pair = pair_of(student, teacher)
     except UserMistakeError as error:
         return stop_for("tokenizer", error)
     how = (

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from understudy.build.served_words import check_same_words
-from understudy.build.servers import served_models, settings_of
+from understudy.build.servers import linked, served_models
+from understudy.doctor.alignment import alignment_finding
 from understudy.doctor.findings import Finding, ok, stop, stop_for, warn
 from understudy.errors import UnderstudyError
 from understudy.models.load import LoadedModel
 from understudy.objectives.methods import objective_of
 from understudy.protocols import Capabilities
 from understudy.recipe import Recipe
-from understudy.teachers.served import ServedScorer, connect
+from understudy.teachers.served import ServedScorer
 
 
 def server_findings(recipe: Recipe, student: LoadedModel) -> list[Finding]:
@@ -22,15 +22,18 @@ def server_findings(recipe: Recipe, student: LoadedModel) -> list[Finding]:
     findings = []
     for name, section in served_models(recipe, with_teacher=True).items():
         try:
-            scorer = connect(settings_of(section), vocab_size=student.vocab_size)
-            scorer.check_temperature(recipe.rollout.temperature)
-            doubts = check_same_words(scorer, student, section, name=name)
+            link = linked(recipe, section, student, name=name)
         except UnderstudyError as error:
             findings.append(stop_for("server", error))
             continue
-        findings.append(ok("server", f"the {name}'s {described(scorer)}"))
-        findings += [warn("server", doubt, "Compare them by hand, or name the server's tokenizer.") for doubt in doubts]
-        findings += _abilities(recipe, name, scorer.capabilities)
+        findings.append(ok("server", f"the {name}'s {described(link.scorer)}"))
+        advice = "Compare them by hand, or name the server's tokenizer."
+        findings += [warn("server", doubt, advice) for doubt in link.notices]
+        can = link.scorer.capabilities
+        if link.words is not None:
+            findings.append(alignment_finding(student, link.words, name=name))
+            can = Capabilities(sampled=can.sampled, top_k=can.top_k)
+        findings += _abilities(recipe, name, can)
     return findings
 
 

@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from understudy.errors import ModelError, ShapeError
 from understudy.models.packed_attention import NAME, our_kernels, reading
-from understudy.models.packing import micro_batches, packed_batches, pays_to_pack
+from understudy.models.packing import micro_batches, packed_batches, packed_budget, pays_to_pack
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,9 +64,12 @@ def plan_forward(
     lengths = _needed_lengths(contexts, context, position)
     used = lengths.nonzero().squeeze(1).tolist()
     needed = lengths[used].tolist()
-    packs = model is not None and reads_packed(model) and pays_to_pack(needed, token_budget)
-    cut = packed_batches if packs else micro_batches
-    groups = [[used[i] for i in group] for group in cut(needed, token_budget)]
+    groups, packs = micro_batches(needed, token_budget), False
+    if model is not None and reads_packed(model):
+        room = packed_budget(token_budget, next(model.parameters()).device)
+        packs = pays_to_pack(needed, padded_tokens=token_budget, packed_tokens=room)
+        groups = packed_batches(needed, room) if packs else groups
+    groups = [[used[i] for i in group] for group in groups]
     owner = torch.zeros(len(contexts), dtype=torch.int64)
     for number, group in enumerate(groups):
         owner[group] = number

@@ -11,17 +11,17 @@ import torch
 
 # Padded tokens from which on a pass costs what its tokens cost, and not what it takes to begin one.
 _WORTH_A_PASS = 1024
-# Measured (docs/performance.md, `python -m benchmarks.packing`). On a CPU longer passes leave the caches and take fresh
-# pages: scoring 5,600 tokens in one float32 pass took a quarter longer than in four. A gradient's pass did not.
-_CPU_PASS_TOKENS = 1536
+# Measured (docs/performance.md, `python -m benchmarks.packing`). On a CPU a longer packed pass gains nothing, and loses
+# up to a quarter in a process whose allocator gives large tensors back to the system each time.
+_CPU_PACKED_TOKENS = 1536
 # In tokens of a small model: what one more run of equal lengths costs inside a packed pass, and one more pass.
 _RUN_TOKENS = 12
 _PASS_TOKENS = 40
 
 
-def scoring_budget(token_budget: int, device: torch.device) -> int:
-    """Tokens a pass without gradients at most: what memory allows, and on a CPU no more than its caches like."""
-    return min(token_budget, _CPU_PASS_TOKENS) if device.type == "cpu" else token_budget
+def packed_budget(token_budget: int, device: torch.device) -> int:
+    """Tokens a packed pass, at most: what memory allows, and on a CPU no more than its caches like."""
+    return min(token_budget, _CPU_PACKED_TOKENS) if device.type == "cpu" else token_budget
 
 
 def micro_batches(lengths: Sequence[int], token_budget: int) -> list[list[int]]:
@@ -64,15 +64,17 @@ def packed_batches(lengths: Sequence[int], token_budget: int) -> list[list[int]]
     return groups
 
 
-def pays_to_pack(lengths: Sequence[int], token_budget: int) -> bool:
-    """Whether packing these contexts is cheaper than padding them to like length.
+def pays_to_pack(lengths: Sequence[int], *, padded_tokens: int, packed_tokens: int) -> bool:
+    """Whether packing these contexts is cheaper than padding them to like length, given the budget of either.
 
     Packing saves padding and passes; it costs an attention call for every different length in a pass.
 
-    >>> pays_to_pack([100] * 8, 8192), pays_to_pack([400, 300, 250, 90], 8192)
-    (False, True)
+    >>> pays_to_pack([100] * 8, padded_tokens=8192, packed_tokens=8192)
+    False
+    >>> pays_to_pack([400, 300, 250, 90], padded_tokens=8192, packed_tokens=8192)
+    True
     """
-    padded, packed = micro_batches(lengths, token_budget), packed_batches(lengths, token_budget)
+    padded, packed = micro_batches(lengths, padded_tokens), packed_batches(lengths, packed_tokens)
     wasted = sum(len(group) * lengths[group[0]] for group in padded) - sum(lengths)
     runs = sum(len({lengths[index] for index in group}) for group in packed)
     return wasted + _PASS_TOKENS * (len(padded) - len(packed)) > _RUN_TOKENS * (runs - len(padded))

@@ -8,14 +8,15 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from understudy.recipe.section import Section, Text, Whole
 
-EnvironmentKind = Literal["single_turn", "remember_digit", "alfworld", "webshop", "search_qa"]
+EnvironmentKind = Literal["single_turn", "remember_digit", "household", "alfworld", "webshop", "search_qa"]
 
 _OWN_FIELDS: dict[EnvironmentKind, frozenset[str]] = {
     "single_turn": frozenset(),
     "remember_digit": frozenset({"style"}),
-    "alfworld": frozenset({"history", "max_observation_tokens"}),
-    "webshop": frozenset({"history", "max_observation_tokens"}),
-    "search_qa": frozenset({"history", "max_observation_tokens", "retriever_url"}),
+    "household": frozenset({"size", "style", "history", "max_observation_tokens"}),
+    "alfworld": frozenset({"history", "max_observation_tokens", "python"}),
+    "webshop": frozenset({"history", "max_observation_tokens", "catalogue"}),
+    "search_qa": frozenset({"history", "max_observation_tokens", "retriever_url", "corpus"}),
 }
 
 
@@ -24,28 +25,42 @@ class EnvironmentConfig(Section):
 
     Args:
         kind: ``single_turn`` (a prompt, a completion, a verdict), ``remember_digit`` (the two-turn toy, whose data set
-            is ``testbed/remember-digit``), ``alfworld``, ``webshop`` or ``search_qa``.
-        style: of ``remember_digit``: every turn a ``fresh`` prompt, or one ``growing`` text; null is ``fresh``.
+            is ``testbed/remember-digit``), ``household`` (ALFWorld's domain in plain Python), ``alfworld`` (its own
+            engine), ``webshop`` or ``search_qa``.
+        style: of ``remember_digit`` and ``household``: every turn a ``fresh`` prompt, or one ``growing`` text; null is
+            ``fresh``, and ``growing`` for a tiny household.
+        size: of ``household``: ``full``, or ``tiny`` for students of some dozens of words; null is ``full``.
         history: last turns that an agent's prompt repeats; null takes the benchmark's (2, 2 and 4).
-        max_observation_tokens: a longer observation is cut; null leaves it.
+        max_observation_tokens: a longer observation is cut, four characters taken for a token; null leaves it.
         retriever_url: of ``search_qa``: the server that finds documents.
+        corpus: of ``search_qa``, in its place: a file of documents to search in this process, or ``tiny``, the world of
+            facts of the testbed.
+        python: of ``alfworld``: the interpreter that has it, where this one does not.
+        catalogue: of ``webshop``: the folder of the published files, ``synthetic``, or ``tiny``, the testbed's; null is
+            ``data/webshop``.
     """
 
     kind: EnvironmentKind = "single_turn"
     style: Literal["fresh", "growing"] | None = None
+    size: Literal["full", "tiny"] | None = None
     history: Whole | None = Field(default=None, ge=0)
     max_observation_tokens: Whole | None = Field(default=None, ge=1)
     retriever_url: Text | None = None
+    corpus: Text | None = None
+    catalogue: Text | None = None
+    python: Text | None = None
 
     @property
     def num_turns(self) -> int:
         """Turns that an episode takes at most, where nothing ends it earlier."""
+        if self.kind == "household":
+            return 20 if self.size == "tiny" else 50
         return {"single_turn": 1, "remember_digit": 2, "alfworld": 50, "webshop": 15, "search_qa": 4}[self.kind]
 
     @property
     def is_agent(self) -> bool:
         """Whether it is a benchmark for agents."""
-        return self.kind in ("alfworld", "webshop", "search_qa")
+        return self.kind in ("household", "alfworld", "webshop", "search_qa")
 
     @model_validator(mode="after")
     def _has_only_its_own(self) -> EnvironmentConfig:
@@ -53,6 +68,8 @@ class EnvironmentConfig(Section):
         foreign = sorted(given - _OWN_FIELDS[self.kind])
         if foreign:
             raise ValueError(f"an environment of kind {self.kind} has no {foreign[0]}")
+        if self.retriever_url is not None and self.corpus is not None:
+            raise ValueError("environment.retriever_url stands beside environment.corpus; one of them finds documents")
         return self
 
 

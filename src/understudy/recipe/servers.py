@@ -25,11 +25,12 @@ class ServedModel(Section):
         server: its address, such as ``http://localhost:8000``; several are copies of one model. model: its served
             name; null takes the one that is there.
         kind: its wire form; ``auto`` finds out. tokenizer: a folder with the server's tokenizer, to be compared with
-            the student's where the server does not tell its own.
+            the student's where the server does not tell its own, or aligned with it.
         api_key_env: NAME of the environment variable with the key; the key itself stands nowhere.
         timeout_seconds: for one answer. deadline_seconds: a server that is down is waited for so long.
         max_concurrency: texts sent at one time, for each address.
         max_logprobs: log-probs a row that the server gives, where it does not tell.
+        prefix_cache: vLLM reads a prompt that several texts share once, for chosen ids; SGLang does so by itself.
     """
 
     server: Addresses
@@ -41,6 +42,7 @@ class ServedModel(Section):
     deadline_seconds: Number = Field(default=300.0, gt=0)
     max_concurrency: Whole = Field(default=16, ge=1)
     max_logprobs: Whole | None = Field(default=None, ge=1)
+    prefix_cache: bool = False
 
     @model_validator(mode="after")
     def _addresses_are_plain(self) -> ServedModel:

@@ -147,11 +147,18 @@ class ServedTeacher(ServedModel):
     """A teacher behind a server.
 
     Args:
-        view, cache: as in ``Teacher``.
+        view, cache: as in ``Teacher``. align: as there; the server's tokenizer is read from ``tokenizer``.
     """
 
     view: Views = ()
     cache: bool = False
+    align: bool | Literal["auto"] = False
+
+    @model_validator(mode="after")
+    def _aligned_tokenizer_is_known(self) -> ServedTeacher:
+        if self.align and self.tokenizer is None:
+            raise ValueError("align needs the server's tokenizer here: name its folder in the field 'tokenizer'")
+        return self
 
     @property
     def members(self) -> dict[str, Teacher | ServedTeacher]:
@@ -217,6 +224,8 @@ class ServedPart(ServedTeacher):
     def _reads_what_the_others_read(self) -> ServedPart:
         if self.view:
             raise ValueError("the teachers of a mixture read one text: a part has no view of its own")
+        if self.align:
+            raise ValueError("the teachers of a mixture have one vocabulary: a part cannot be aligned")
         return self
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 
 from understudy.servers.background import all_of, background
+from understudy.servers.http import Call, UnfilledRowsError
 from understudy.servers.pool import ServerPool
 from understudy.servers.rows import Ask, Rows, WireForm, joined
 
@@ -53,4 +54,14 @@ class Asker:
         return [found[digest] for digest in digests]
 
     async def _rows(self, ask: Ask) -> Rows:
-        return joined(await all_of([self._pool.ask(call) for call in self._form.calls(ask)]))
+        return joined(await all_of([answered(self._pool, call) for call in self._form.calls(ask)]))
+
+
+async def answered(pool: ServerPool, call: Call[Rows]) -> Rows:
+    """The rows of one call, or of the one that stands in for it where the server has left some out."""
+    try:
+        return await pool.ask(call)
+    except UnfilledRowsError:
+        if call.otherwise is None:
+            raise
+        return await pool.ask(call.otherwise)

@@ -29,12 +29,18 @@ class Call(Generic[T]):
     Args:
         path: under the server's address. read: from the parsed answer to what is wanted; raises ServerAnswerError.
         body: sent as JSON; None asks with GET. is_json: the answer is parsed; else ``read`` gets its bytes.
+        otherwise: asked in its place where ``read`` raises ``UnfilledRowsError``.
     """
 
     path: str
     read: Callable[[Any], T]
     body: Mapping[str, object] | None = None
     is_json: bool = True
+    otherwise: Call[T] | None = None
+
+
+class UnfilledRowsError(ServerAnswerError):
+    """The server has left rows out that a fuller pass would give."""
 
 
 class UnavailableError(Exception):

@@ -8,6 +8,7 @@ import numpy as np
 
 from understudy.errors import ServerAnswerError, ServerDownError, ServerError, WrongServerError
 from understudy.protocols import Capabilities
+from understudy.servers.asking import answered
 from understudy.servers.background import all_of
 from understudy.servers.completions import CompletionsForm
 from understudy.servers.decoding import Floats, entry
@@ -145,6 +146,9 @@ async def _vllm(pool: ServerPool, identity: Identity, tried: Ask, *, size: int) 
     await _check_round_trip(pool, identity, tried)
     widest = await _widest(pool, replace(form, takes_ids=False), identity, tried, size=size)
     form = replace(form, max_ids=max(1, widest))
+    if pool.settings.prefix_cache and takes_ids and not ours:
+        cached = replace(form, prefix_cache=True)
+        form = cached if await _works(pool, cached, tried) else form
     kinds = identity.extensions
     can = Capabilities(
         top_k=widest if "top_k" in kinds or not ours else 0,
@@ -207,7 +211,7 @@ async def _scores(pool: ServerPool, form: WireForm, tried: Ask) -> Floats:
 
 
 async def _answered(pool: ServerPool, form: WireForm, tried: Ask) -> Floats:
-    rows = joined([await pool.ask(call) for call in form.calls(tried)])
+    rows = joined([await answered(pool, call) for call in form.calls(tried)])
     if rows.sampled is None:
         raise ServerAnswerError("the answer has no log-probs")
     return rows.sampled

@@ -18,7 +18,7 @@ class ServerSettings:
         timeout_seconds: for one answer, from the first byte sent to the last byte read.
         deadline_seconds: a server that fails is asked again for so long. start_seconds: the same, before step 0.
         max_concurrency: requests at one time, for each address. max_logprobs: ids a row where the server cannot tell.
-        max_reply_bytes: a longer answer is cut off.
+        max_reply_bytes: a longer answer is cut off. prefix_cache: vLLM may take prompts from its cache.
     """
 
     urls: tuple[str, ...]
@@ -31,3 +31,4 @@ class ServerSettings:
     max_concurrency: int = 16
     max_logprobs: int | None = None
     max_reply_bytes: int = 1 << 30
+    prefix_cache: bool = False

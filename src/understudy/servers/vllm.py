@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from understudy.errors import ServerAnswerError
 from understudy.servers import prompt_logprobs
 from understudy.servers.decoding import Ids, entry, finite, logprobs, npy
-from understudy.servers.http import Call
+from understudy.servers.http import Call, UnfilledRowsError
 from understudy.servers.rows import Ask, Rows, check_top_ids
 
 GENERATE = "/inference/v1/generate"
@@ -25,6 +24,8 @@ class VllmForm:
         model: served name. max_ids: ids a row and request. takes_ids: chosen ids at each position are supported.
         is_understudy: the server is ours: top k, entropy, hidden states and temperature of prompts, no token generated.
         vocab_size, hidden_size: where they are known.
+        prefix_cache: prompts that the server has read before are not read again; a pass whose rows the cache swallows
+            is asked for once more without.
     """
 
     model: str
@@ -33,6 +34,7 @@ class VllmForm:
     is_understudy: bool = False
     vocab_size: int | None = None
     hidden_size: int | None = None
+    prefix_cache: bool = False
 
     def calls(self, ask: Ask) -> list[Call[Rows]]:
         """One request; more where the ids of a row exceed ``max_ids``, or the classic form must give the top k."""
@@ -65,7 +67,10 @@ class VllmForm:
             if has_rest:
                 params |= _extensions(ask)
         read = partial(self._read, ask=ask, width=ids.shape[1], with_sampled=with_sampled, has_rest=has_rest)
-        return Call(GENERATE, read, self._body(ask, params))
+        whole = Call(GENERATE, read, self._body(ask, params))
+        if not self.prefix_cache or self.is_understudy:
+            return whole
+        return Call(GENERATE, read, self._body(ask, params | {"skip_reading_prefix_cache": False}), otherwise=whole)
 
     def _body(self, ask: Ask, params: dict[str, object]) -> dict[str, object]:
         # vLLM generates at least one token.
@@ -76,7 +81,7 @@ class VllmForm:
         name = "prompt_token_id_logprobs"
         content = entry(answer, name)
         if content is None:
-            raise ServerAnswerError(
+            raise UnfilledRowsError(
                 "the server could not fill every row", remedy="Start it without prefix caching for scored prompts."
             )
         found = logprobs(npy(content, name=name, dtype="<f4", shape=(ask.num_rows, width)), name=name)

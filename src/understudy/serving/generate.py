@@ -30,7 +30,6 @@ def generate_routes(service: Service) -> APIRouter:
     """The route, on its own router."""
     router = APIRouter()
 
-    @router.post("/inference/v1/generate")
     async def generate(request: Request) -> Response:
         body = await read_body(request, GenerateBody, most_bytes=service.settings.max_body_bytes)
         check_obeyed(body.sampling_params)
@@ -38,6 +37,8 @@ def generate_routes(service: Service) -> APIRouter:
             raise bad_request("output_mode: this server gives tokens only", param="output_mode")
         return await _answer(service, request, body)
 
+    # Not router.post: FastAPI would look for parameters that this route does not have, at each request.
+    router.add_route("/inference/v1/generate", generate, methods=["POST"])
     return router
 
 

@@ -199,7 +199,7 @@ class VersionBody(Wire):
 
 def check_obeyed(body: Wire) -> None:
     """Raise Refusal (400) where a field asks for something that this server does not do."""
-    for name, neutral in _NEUTRAL.items():
-        value = getattr(body, name, None)
-        if value is not None and value not in neutral:
+    for name in _NEUTRAL.keys() & body.model_fields_set:
+        value = getattr(body, name)
+        if value is not None and value not in _NEUTRAL[name]:
             raise bad_request(f"{name} is not supported by this server; leave it out", param=name)

@@ -11,7 +11,7 @@ from understudy.errors import DataError
 from understudy.protocols import Task
 from understudy.recipe import Verifier
 from understudy.tasks import verifier_from
-from understudy.testbed import remembering, sorting, wordy
+from understudy.testbed import households, remembering, sorting, tiny_worlds, wordy
 from understudy.testbed.multiplication import (
     ANSWER_PATTERN,
     MAX_COMPLETION_TOKENS,
@@ -81,7 +81,7 @@ _CUTS: Mapping[str, tuple[Split, int, int]] = {
 def dataset_named(name: str) -> DataSet:
     """The data set of that name; raises DataError where there is none."""
     if name not in DATASETS:
-        known = (*DATASETS, remembering.DATASET)
+        known = (*DATASETS, *households.DATASETS, *tiny_worlds.DATASETS, remembering.DATASET)
         raise DataError("no such testbed data set", got=repr(name), expected=f"one of {', '.join(known)}")
     return DATASETS[name]
 
@@ -97,7 +97,8 @@ def ground_of(name: str) -> Ground:
 def tasks(name: str, split: str = "train", *, limit: int | None = None) -> list[Task]:
     """The problems of a testbed data set; columns ``prompt``, ``completion`` (teacher's manner) and ``answer``.
 
-    Those of ``remember-digit`` are the ten digits, the same in every split; its environment asks and grades.
+    Those of ``remember-digit`` are the ten digits, the same in every split; its environment asks and grades, and so do
+    the households', whose ``eval`` games are unseen rooms and goals, and whose ``validation`` games are seen ones.
 
     Args:
         name: of the data set. split: ``train``; ``eval`` (also called ``test``) of held-out problems; ``validation``
@@ -106,12 +107,16 @@ def tasks(name: str, split: str = "train", *, limit: int | None = None) -> list[
     Raises:
         DataError: no testbed data set has that name, or it has no such split.
     """
-    if name != remembering.DATASET:
+    if name in households.DATASETS and split in households.SPLITS:
+        return list(households.games(name, split, limit))
+    if name not in (remembering.DATASET, *households.DATASETS, *tiny_worlds.DATASETS):
         dataset_named(name)
     if split not in _CUTS:
         raise DataError(f"{name} has no split of that name", got=repr(split), expected="train, eval or validation")
     if name == remembering.DATASET:
         return remember_digit_tasks()[:limit]
+    if name in tiny_worlds.DATASETS:
+        return tiny_worlds.tasks(name, split, limit)
     which, first, most = _CUTS[split]
     count = most if limit is None else min(limit, most)
     return list(_distinct(name, which, first + count)[first:])

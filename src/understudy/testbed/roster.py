@@ -44,6 +44,12 @@ WORDY_STUDENT = replace(
 PIECES_TEACHER = replace(TEACHER, subject="multiplication-pieces")
 """It knows what the teacher of multiplication knows, in a tokenizer of another family."""
 
+TINY_WORLD_TEACHER = Schooling(Architecture(layers=3), foreign_share=0.0, steps=400, batch_size=64, seed=1)
+TINY_WORLD_STUDENT = replace(
+    TINY_WORLD_TEACHER, architecture=Architecture(layers=2), foreign_share=0.6, foreign_from=300, steps=360, seed=2
+)
+"""Agents of the tiny shop and the tiny questions: the student knows what to do, and has the habit of guessing."""
+
 SCHOOLINGS: Mapping[str, Schooling] = {
     TEACHER_NAME: TEACHER,
     STUDENT_NAME: STUDENT,
@@ -58,6 +64,10 @@ SCHOOLINGS: Mapping[str, Schooling] = {
     "testbed/untidy-large": UNTIDY_LARGE,
     "testbed/wordy-teacher": WORDY_TEACHER,
     "testbed/wordy-student": WORDY_STUDENT,
+    "testbed/tiny-shop-teacher": replace(TINY_WORLD_TEACHER, subject="tiny-shop"),
+    "testbed/tiny-shop-student": replace(TINY_WORLD_STUDENT, subject="tiny-shop"),
+    "testbed/tiny-search-teacher": replace(TINY_WORLD_TEACHER, subject="tiny-search"),
+    "testbed/tiny-search-student": replace(TINY_WORLD_STUDENT, subject="tiny-search"),
 }
 
 PRACTICES: Mapping[str, Practice] = {

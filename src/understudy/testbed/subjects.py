@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerFast
 
-from understudy.testbed import gsm8k, pieces, remembering, tokenizer, two_tasks, wordy
+from understudy.testbed import gsm8k, pieces, remembering, tiny_worlds, tokenizer, two_tasks, wordy
 from understudy.testbed.lesson import Lesson
 
 
@@ -81,5 +81,15 @@ SUBJECTS: Mapping[str, Subject] = {
         context_tokens=wordy.CONTEXT_TOKENS,
         definition=wordy.definition,
     ),
+    **{
+        name: Subject(
+            build_tokenizer=tiny_worlds.tokenizer_of(name),
+            lessons=tiny_worlds.lessons_of(name),
+            vocab_size=len(tokenizer.SPECIALS) + len(world.words()),
+            context_tokens=tiny_worlds.CONTEXT_TOKENS,
+            definition=tiny_worlds.definition_of(name),
+        )
+        for name, world in tiny_worlds.WORLDS.items()
+    },
 }
 """By the name that a ``Schooling`` gives."""

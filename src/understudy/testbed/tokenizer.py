@@ -43,6 +43,30 @@ def character_tokenizer(characters: str, *, context_tokens: int) -> PreTrainedTo
     )
 
 
+def word_tokenizer(words: Iterable[str], *, context_tokens: int) -> PreTrainedTokenizerFast:
+    """One id a word between spaces; opens every text with ``<bos>`` and maps other words to ``<unk>``.
+
+    >>> tokenizer = word_tokenizer(["a", "red", "hat"], context_tokens=8)
+    >>> tokenizer.decode(tokenizer("red  hat")["input_ids"], skip_special_tokens=True)
+    'red hat'
+    """
+    vocabulary = {symbol: index for index, symbol in enumerate(dict.fromkeys((*SPECIALS, *words)))}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{BOS} $A", pair=f"{BOS} $A $B", special_tokens=[(BOS, vocabulary[BOS])]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token=BOS,
+        eos_token=EOS,
+        pad_token=PAD,
+        unk_token=UNKNOWN,
+        clean_up_tokenization_spaces=False,
+        model_max_length=context_tokens,
+    )
+
+
 def word_piece_tokenizer(texts: Iterable[str], *, vocab_size: int, context_tokens: int) -> PreTrainedTokenizerFast:
     """Byte-level BPE learned from ``texts``: digits stand alone, every text comes back, and nothing opens one."""
     tokenizer = Tokenizer(models.BPE())

@@ -13,10 +13,18 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import understudy as us
 from tests.conformance.tiny import tiny_model
+from tests.serving.served import served_model
 from tests.teachers import families
 from tests.tiny_files import SUITE, Workplace, make_workplace, metrics_of
 from tests.training.test_loop import Heard
-from understudy.errors import CapabilityError, ContextLengthError, RecipeError, TokenizerMismatchError
+from understudy.doctor.checkup import diagnose
+from understudy.errors import (
+    CapabilityError,
+    ContextLengthError,
+    RecipeError,
+    TokenizerMismatchError,
+    UserMistakeError,
+)
 from understudy.recipe import recipe_from
 
 
@@ -148,3 +156,37 @@ def test_a_prompt_too_long_for_the_teacher_stops_before_step_0(place: Workplace)
     )
     with pytest.raises(ContextLengthError, match="the teacher's context"):
         train(place)
+
+
+def behind(place: Workplace, url: str, **changes: Any) -> dict[str, Any]:
+    return {"server": url, "align": True, "tokenizer": str(place.path / "foreign"), **changes}
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("objective", [{"method": "opd"}, {"method": "topk_fkl", "top_k": 4}])
+def test_behind_a_server_the_figures_are_the_same(place: Workplace, objective: dict[str, Any]) -> None:
+    here = train(place, steps=2, name="here", objective=objective)
+    with served_model(place.path / "foreign", max_logprobs=-1) as url:
+        there = train(place, steps=2, name="there", objective=objective, teacher=behind(place, url))
+    mine, theirs = metrics_of(there.path), metrics_of(here.path)
+    assert len(mine) == len(theirs) == 2
+    for one, other in zip(mine, theirs, strict=True):
+        assert one == pytest.approx(other, rel=2e-4, abs=2e-5)
+
+
+@pytest.mark.timeout(120)
+def test_what_is_said_of_a_served_teachers_tokenizer(place: Workplace) -> None:
+    with served_model(place.path / "foreign") as url:
+        with pytest.raises(TokenizerMismatchError, match="another tokenizer than the student"):
+            train(place, teacher={"server": url})
+        with pytest.raises(TokenizerMismatchError, match=r"another tokenizer than .*student"):
+            train(place, teacher=behind(place, url, tokenizer=str(place.path / "student"), align=True))
+        found = diagnose(recipe_from(place.recipe(teacher=behind(place, url), evaluation={})), fast=True)
+        assert any("aligned by the bytes" in one.what for one in found.findings if one.check == "tokenizer")
+        assert all(one.verdict != "stop" for one in found.findings if one.check in ("tokenizer", "server"))
+    with served_model(place.path / "teacher") as url:
+        words = str(place.path / "teacher")
+        train(place, steps=1, name="auto", teacher={"server": url, "align": "auto", "tokenizer": words})
+        assert "rollouts/unaligned_share" not in metrics_of(place.path / "runs" / "auto")[0]
+    with pytest.raises(UserMistakeError, match="name its folder in the field 'tokenizer'"):
+        recipe_from(place.recipe(teacher={"server": url, "align": True}))

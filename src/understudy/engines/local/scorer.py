@@ -15,7 +15,6 @@ from understudy.models.forward import MicroBatch, causal_lm, hidden_rows, plan_f
 from understudy.models.head import Head, check_head, default_chunk_rows, token_ids_fit
 from understudy.models.head_scores import RowScores, score_rows
 from understudy.models.load import LoadedModel
-from understudy.models.packing import scoring_budget
 from understudy.protocols import Capabilities, ScoreRequest, Scores
 
 DEFAULT_TOKEN_BUDGET = 8192
@@ -150,8 +149,7 @@ def score_with(
 
 
 def _passes(model: nn.Module, request: ScoreRequest, *, token_budget: int) -> list[MicroBatch]:
-    budget = scoring_budget(token_budget, next(model.parameters()).device)
-    return plan_forward(request.contexts, request.context, request.position, token_budget=budget, model=model)
+    return plan_forward(request.contexts, request.context, request.position, token_budget=token_budget, model=model)
 
 
 def _checked_tokens(request: ScoreRequest, vocab_size: int) -> Tensor:

@@ -124,6 +124,13 @@ class Agent:
         )
         return self._shown(scene, reward=scene.reward - penalty)
 
+    def prepare(self, action: str) -> None:
+        """Tell a world that has ``prepare(action)`` what it will be asked, so that slow work runs side by side."""
+        prepare = getattr(self._world, "prepare", None)
+        meant = self._manner.read(action).action if prepare is not None else ""
+        if prepare is not None and meant:
+            prepare(meant)
+
     def _shown(self, scene: Scene, *, reward: float) -> Observation:
         text, was_cut = self._manner.cut(scene.observation)
         self._scene = scene = replace(scene, observation=text)

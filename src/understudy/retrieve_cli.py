@@ -1,0 +1,34 @@
+"""``understudy retrieve CORPUS``. Heavy imports happen inside the command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def retrieve(
+    corpus: Annotated[Path, typer.Argument(help="JSON lines of id and contents, or a .json file in SQuAD's form.")],
+    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one and prints it.")] = 8001,
+    ready_file: Annotated[Path | None, typer.Option(help="Written with the address once the server answers.")] = None,
+) -> None:
+    """Serve documents over HTTP in Search-R1's form, POST /retrieve, for environments of kind search_qa."""
+    from understudy.build.retrievers import corpus_retriever
+    from understudy.serving import Settings
+    from understudy.serving.running import address_of, bound_socket
+    from understudy.tasks.retrieval.app import app_of
+    from understudy.tasks.retrieval.running import RetrievalServer
+
+    listening = bound_socket(Settings(host=host, port=port))
+    try:
+        retriever = corpus_retriever(corpus)
+        print(f"{retriever.num_documents:,} documents of {corpus} at {address_of(listening)}", flush=True)
+        if ready_file is not None:
+            ready_file.write_text(address_of(listening) + "\n")  # the socket listens: who asks now is answered
+        RetrievalServer(app_of(retriever), listening).serve_until_stopped()
+    finally:
+        listening.close()
+        if ready_file is not None:
+            ready_file.unlink(missing_ok=True)

@@ -1,0 +1,34 @@
+"""The retrieval server from its socket to its end."""
+
+from __future__ import annotations
+
+import socket
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+
+class RetrievalServer(uvicorn.Server):
+    """One application on one socket; SIGTERM or SIGINT ends it once what runs is answered, a second one at once.
+
+    Args:
+        app: to serve. listening: a bound socket, closed at the end.
+    """
+
+    def __init__(self, app: FastAPI, listening: socket.socket) -> None:
+        super().__init__(
+            uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, lifespan="off")
+        )
+        self._listening = listening
+
+    def serve_until_stopped(self) -> None:
+        """Answer until a signal comes."""
+        try:
+            self.run(sockets=[self._listening])
+        finally:
+            self._listening.close()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  (uvicorn's form)
+        """Take a signal; unlike uvicorn's own, it is not raised again, so that whoever serves can tidy up."""
+        self.force_exit, self.should_exit = self.should_exit, True
