@@ -90,11 +90,9 @@ class Sampler(Protocol):
         Raises:
             ContextLengthError: a prompt leaves no room for a token.
         """
-        ...
 
     def load_weights(self, source: Path | None, version: int) -> None:
         """Take the weights at ``source`` (None: they are shared in memory) and call them ``version``."""
-        ...
 
 
 # ---------------------------------------------------------------------------------------------- scoring
@@ -182,12 +180,10 @@ class Scorer(Protocol):
     @property
     def capabilities(self) -> Capabilities:
         """What it can give."""
-        ...
 
     @property
     def fingerprint(self) -> str:
         """Says which weights and tokenizer answer."""
-        ...
 
     def score(self, request: ScoreRequest) -> Scores:
         """Exactly one row a requested row, in order.
@@ -195,25 +191,6 @@ class Scorer(Protocol):
         Raises:
             CapabilityError: the request asks for more than ``capabilities``.
         """
-        ...
-
-
-@runtime_checkable
-class Eager(Protocol):
-    """What a scorer that answers from elsewhere may add: it begins before anybody waits for the answer."""
-
-    @property
-    def is_eager(self) -> bool:
-        """Whether ``expect`` begins anything; false for a wrapper of scorers that cannot."""
-        ...
-
-    def expect(self, request: ScoreRequest) -> None:
-        """Begin what ``score`` will be asked for soon; it picks up what is equal, context by context, once."""
-        ...
-
-    def forget(self) -> None:
-        """Give up what was expected and not picked up."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -276,7 +253,6 @@ class Policy(Scorer, Protocol):
     @property
     def version(self) -> int:
         """Version of the live weights."""
-        ...
 
     def update(self, batch: Batch, plan: LossPlan) -> UpdateResult:
         """One optimiser step on the plan's loss.
@@ -284,23 +260,18 @@ class Policy(Scorer, Protocol):
         Raises:
             NonFiniteError: a term's loss or the gradient is NaN or infinite; the weights are left untouched.
         """
-        ...
 
     def scorer(self, weights: Weights) -> Scorer:
         """The policy as a scorer with its live, initial, or exponentially averaged weights."""
-        ...
 
     def publish(self) -> int:
         """Hand the live weights to the samplers; returns their new version."""
-        ...
 
     def save(self, folder: Path) -> None:
         """Write model (Hugging Face form, or adapter) and trainer state into an empty folder."""
-        ...
 
     def load(self, folder: Path) -> None:
         """Read back what ``save`` wrote; the next updates equal those of a run never interrupted."""
-        ...
 
 
 # ---------------------------------------------------------------------------------------------- environments
@@ -351,8 +322,6 @@ class Environment(Protocol):
 
     def reset(self, task: Task, seed: int) -> Observation:
         """Start an episode; the same task and seed give the same episode."""
-        ...
 
     def step(self, action: str) -> Observation:
         """Take the student's completion as text; the observation carries reward and done."""
-        ...

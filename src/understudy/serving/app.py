@@ -7,7 +7,6 @@ import logging
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
-from starlette.routing import Route
 
 from understudy.errors import UnderstudyError
 from understudy.serving.chat import chat_routes
@@ -32,7 +31,7 @@ def app_of(service: Service) -> FastAPI:
     paths = set()
     for make in makers:
         router = make(service)
-        paths |= {route.path for route in router.routes if isinstance(route, Route)}
+        paths |= {path for route in router.routes if (path := getattr(route, "path", None))}
         app.include_router(router)
     for kind in (Refusal, UnderstudyError, ValidationError, RequestValidationError, 404, 405):
         app.add_exception_handler(kind, _refuse)

@@ -1,11 +1,27 @@
-"""Scorers around other scorers that may begin early: what they pass on to them."""
+"""Scorers that begin before anybody waits for the answer, and what scorers around others pass on to them."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
-from understudy.protocols import Eager, Scorer, ScoreRequest
+from understudy.protocols import Scorer, ScoreRequest
+
+
+@runtime_checkable
+class Eager(Protocol):
+    """What a scorer that answers from elsewhere may add: it begins before anybody waits for the answer."""
+
+    @property
+    def is_eager(self) -> bool:
+        """Whether ``expect`` begins anything; false for a wrapper of scorers that cannot."""
+
+    def expect(self, request: ScoreRequest) -> None:
+        """Begin what ``score`` will be asked for soon; it picks up what is equal, context by context, once."""
+
+    def forget(self) -> None:
+        """Give up what was expected and not picked up."""
 
 
 def eager_one(scorer: Scorer) -> Eager | None:

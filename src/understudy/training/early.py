@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from understudy.objectives.needs import Needs
-from understudy.protocols import Eager, Scorer, View
-from understudy.teachers.eager import eager_one
+from understudy.protocols import Scorer, View
+from understudy.teachers.eager import Eager, eager_one
 
 
 def early_scorers(scorers: Mapping[str, Scorer], views: Mapping[str, View], needs: Needs) -> dict[str, Eager]:

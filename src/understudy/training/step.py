@@ -13,9 +13,10 @@ from understudy.errors import NonFiniteError
 from understudy.objectives.context import PlanContext
 from understudy.objectives.objective import Objective
 from understudy.plans import LossPlan
-from understudy.protocols import Eager, Policy, Scorer, UpdateResult, View
+from understudy.protocols import Policy, Scorer, UpdateResult, View
 from understudy.randomness import derived_seed
 from understudy.rollouts import Rollout, contexts_of
+from understudy.teachers.eager import Eager
 from understudy.tokens import Batch, TokenTable, batch_of
 from understudy.training.clock import Clock
 from understudy.training.collecting import Ended

@@ -30,7 +30,8 @@ class SearchQA:
 
     def __init__(self, retriever: Retriever, *, top_k: int = TOP_K) -> None:
         self._retriever, self._top_k = retriever, top_k
-        self._question, self._golds, self._searches = "", ("",), 0
+        self._question, self._searches = "", 0
+        self._golds: tuple[str, ...] = ()
 
     def reset(self, task: Task, seed: int) -> Scene:  # noqa: ARG002  (nothing here is drawn)
         """Ask the question.

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from understudy.environments.shop.catalogue import Product, products_of
 from understudy.environments.shop.goals import GOAL_SEED, Goal, human_goals, synthetic_goals
@@ -71,7 +72,7 @@ def write_published(published: Published, folder: Path) -> None:
         (folder / name).write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
 
 
-def _read(folder: Path, names: Sequence[str], kind: type) -> object:
+def _read(folder: Path, names: Sequence[str], kind: type) -> Any:
     path = next((folder / name for name in names if (folder / name).is_file()), None)
     if path is None:
         raise DataError(
