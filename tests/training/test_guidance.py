@@ -47,7 +47,13 @@ def text_of(
 def listening(asked: Asked, make: Callable[[Episode], Rollout]) -> Write:
     """A writer that keeps what it is asked for."""
 
-    def write(episodes: Sequence[Episode], step: int, progress: Callable[[int], None] | None) -> list[Rollout]:
+    def write(
+        episodes: Sequence[Episode],
+        step: int,
+        progress: Callable[[int], None] | None,
+        *,
+        ended: Callable[[Rollout], None] | None = None,
+    ) -> list[Rollout]:
         asked.append((step, list(episodes)))
         return [make(one) for one in episodes]
 
