@@ -1,6 +1,7 @@
 """From a recipe to the objects of a run: the only place where configuration becomes things."""
 
-from understudy.build.assembly import Assembly, Own, assemble
+from understudy.build.assembly import Assembly, assemble
+from understudy.build.curriculum import Own
 from understudy.build.data import EnvironmentFactory, exam_of, suites_of, tasks_of
 from understudy.build.models import Building, examinee_of, model_named, sampler_of
 from understudy.build.writers import Keeping

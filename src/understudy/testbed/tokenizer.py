@@ -25,22 +25,10 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
 
 def character_tokenizer(characters: str, *, context_tokens: int) -> PreTrainedTokenizerFast:
     """A character-level tokenizer that opens every text with ``<bos>`` and maps other characters to ``<unk>``."""
-    vocabulary = {symbol: index for index, symbol in enumerate((*SPECIALS, *characters))}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
+    tokenizer = _an_id_each(characters)
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
     tokenizer.decoder = decoders.Fuse()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{BOS} $A", pair=f"{BOS} $A $B", special_tokens=[(BOS, vocabulary[BOS])]
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        bos_token=BOS,
-        eos_token=EOS,
-        pad_token=PAD,
-        unk_token=UNKNOWN,
-        clean_up_tokenization_spaces=False,
-        model_max_length=context_tokens,
-    )
+    return _opening_texts(tokenizer, context_tokens=context_tokens)
 
 
 def word_tokenizer(words: Iterable[str], *, context_tokens: int) -> PreTrainedTokenizerFast:
@@ -50,11 +38,21 @@ def word_tokenizer(words: Iterable[str], *, context_tokens: int) -> PreTrainedTo
     >>> tokenizer.decode(tokenizer("red  hat")["input_ids"], skip_special_tokens=True)
     'red hat'
     """
-    vocabulary = {symbol: index for index, symbol in enumerate(dict.fromkeys((*SPECIALS, *words)))}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
+    tokenizer = _an_id_each(words)
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return _opening_texts(tokenizer, context_tokens=context_tokens)
+
+
+def _an_id_each(symbols: Iterable[str]) -> Tokenizer:
+    distinct = dict.fromkeys((*SPECIALS, *symbols))
+    vocabulary = {symbol: index for index, symbol in enumerate(distinct)}
+    return Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
+
+
+def _opening_texts(tokenizer: Tokenizer, *, context_tokens: int) -> PreTrainedTokenizerFast:
+    """Every text opens with ``<bos>``, and comes back with its spaces as they were."""
     tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{BOS} $A", pair=f"{BOS} $A $B", special_tokens=[(BOS, vocabulary[BOS])]
+        single=f"{BOS} $A", pair=f"{BOS} $A $B", special_tokens=[(BOS, tokenizer.token_to_id(BOS))]
     )
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
