@@ -78,6 +78,8 @@ def test_every_third_party_import_is_a_declared_dependency():
         "math-verify": "math_verify",
         "huggingface-hub": "huggingface_hub",
         "prometheus-client": "prometheus_client",
+        "python-docx": "docx",
+        "python-pptx": "pptx",
     }
     # pydantic's other half, one release of it for each of pydantic; what torch's CUDA builds bring along.
     twins = {"pydantic_core", "triton"}
