@@ -89,6 +89,10 @@ class EnvironmentFailedError(UnderstudyError, RuntimeError):
     """An environment raised, hung, or answered with the wrong type; it costs one rollout."""
 
 
+class DeliverableError(UnderstudyError, ValueError):
+    """A file that a model handed in cannot be read: empty, corrupt, too large, or not where it may be."""
+
+
 class ServerError(UnderstudyError, RuntimeError):
     """A model server failed, or refused what it was asked."""
 

@@ -1,0 +1,78 @@
+"""Cells of a worksheet by their names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from understudy.evaluation.deliverables.deliverable import Sheet, Value
+
+_SHEET_REFERENCE = re.compile(r"(?:'((?:[^']|'')+)'|(?<![#\w])([A-Za-z_\u00c0-\uffff][\w.]*))!")
+_TEXT_IN_FORMULA = re.compile(r'"[^"]*"')
+
+
+def value_at(rows: Sequence[Sequence[Value]], place: str) -> Value:
+    """The value of a cell by its name; None outside.
+
+    >>> value_at([[1, 2], [3, 4]], "B2")
+    4
+    """
+    row, column = position_of(place)
+    return rows[row][column] if row < len(rows) and column < len(rows[row]) else None
+
+
+def position_of(place: str) -> tuple[int, int]:
+    """Row and column of a cell's name, from 0.
+
+    >>> position_of("AA10")
+    (9, 26)
+    """
+    letters = place.rstrip("0123456789")
+    column = 0
+    for letter in letters.upper():
+        column = column * 26 + ord(letter) - 64
+    return int(place[len(letters) :]) - 1, column - 1
+
+
+def place_of(row: int, column: int) -> str:
+    """The name of a cell by its row and column, from 0.
+
+    >>> place_of(9, 26)
+    'AA10'
+    """
+    letters, column = "", column + 1
+    while column:
+        column, digit = divmod(column - 1, 26)
+        letters = chr(65 + digit) + letters
+    return f"{letters}{row + 1}"
+
+
+def sheets_named_in(formula: str) -> list[str]:
+    """The worksheets that a formula reads, as written; other workbooks (``[1]Sheet``) count with their brackets.
+
+    >>> sheets_named_in("=SUM('Q1 data'!A1:A3)+Rates!B2")
+    ['Q1 data', 'Rates']
+    """
+    plain = _TEXT_IN_FORMULA.sub('""', formula)
+    named = [(quoted or bare).replace("''", "'") for quoted, bare in _SHEET_REFERENCE.findall(plain)]
+    return [part for name in named for part in name.split(":")]  # 'Jan:Mar'!A1 names the first and the last of several
+
+
+def with_values(sheet: Sheet, values: Mapping[str, Value]) -> Sheet:
+    """The sheet with computed values put where its formulas have none."""
+    rows = [list(row) for row in sheet.rows]
+    for place, value in values.items():
+        row, column = position_of(place)
+        width = max(len(rows[0]) if rows else 0, column + 1)
+        rows += [[] for _ in range(row + 1 - len(rows))]
+        rows = [one + [None] * (width - len(one)) for one in rows]
+        rows[row][column] = value
+    left = tuple(place for place in sheet.not_computed if place not in values)
+    return replace(
+        sheet,
+        rows=tuple(tuple(row) for row in rows),
+        num_rows=max(sheet.num_rows, len(rows)),
+        num_columns=max(sheet.num_columns, len(rows[0]) if rows else 0),
+        not_computed=left,
+    )
