@@ -138,3 +138,13 @@ def test_a_continued_chat_is_the_chat_rendered_whole(tokenizer: Any, stopped: bo
     added = encode_continuation(tokenizer, news, last_id=said[-1])
     whole = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yes"}, *news]
     assert [*prompt.tolist(), *said, *added.tolist()] == encode_prompt(tokenizer, whole).tolist()
+
+
+def test_tools_beside_a_message_reach_the_template_for_the_whole_prompt() -> None:
+    template = "{% for tool in tools or [] %}{{ tool['function']['name'] }} {% endfor %}" + CHATML
+    tokenizer = make_tokenizer(template=template)
+    tool = {"type": "function", "function": {"name": "add"}}
+    prompt = [{"role": "system", "content": "be kind", "tools": [tool]}, {"role": "user", "content": "hi"}]
+    assert decode(tokenizer, encode_prompt(tokenizer, prompt)).startswith("add system\n")
+    with pytest.raises(DataError, match="no list"):
+        encode_prompt(tokenizer, [{"role": "user", "content": "hi", "tools": "add"}])

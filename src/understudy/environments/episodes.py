@@ -67,7 +67,8 @@ def play(
 ) -> list[Rollout]:
     """One rollout an episode, in order; all episodes still running are sampled together, turn after turn.
 
-    An environment that has ``prepare(action)`` is told each action before any environment of the batch steps.
+    An environment that has ``measure(num_tokens, max_length)`` is told how long its context has become; one that has
+    ``prepare(action)`` is told each action before any environment of the batch steps.
     An environment that raises costs its own rollout: it ends FAILED with the turns so far, no reward, and the error
     under ``extra["environment_error"]``. A reward of NaN leaves its rollout ungraded (reward None). A rollout that ran
     out of turns ends with ENVIRONMENT; otherwise it ends as its last completion did, or with LENGTH when the context
@@ -104,7 +105,7 @@ def play(
         samples = _spoken(running, sampler, params, seed=seed, step=step, progress=progress, told=told)
         actions = [_take(*pair, tokenizer, author) for pair in zip(running, samples, strict=True)]
         for one, action in zip(running, actions, strict=True):
-            _prepare(one, action)
+            _prepare(one, action, max_length)
         for one, action in zip(running, actions, strict=True):
             _answer(one, action)
             if ended and not is_last and one.finish_reason is not None:
@@ -236,11 +237,17 @@ def _take(one: _Play, sample: Sample | None, tokenizer: PreTrainedTokenizerBase,
     return chat.decode(tokenizer, one.turns[-1].completion_ids)
 
 
-def _prepare(one: _Play, action: str) -> None:
-    """Tell an environment that wants to know what it will be asked, so that slow work runs side by side."""
-    prepare = getattr(one.environment, "prepare", None)
-    if prepare is not None:
-        with _failing_alone(one):
+def _prepare(one: _Play, action: str, max_length: int | None) -> None:
+    """Tell an environment that wants to know how long its context is, and what it will be asked.
+
+    Slow work then runs side by side.
+    """
+    measure, prepare = (getattr(one.environment, name, None) for name in ("measure", "prepare"))
+    last = one.turns[-1]
+    with _failing_alone(one):
+        if measure is not None:
+            measure(last.prompt_ids.numel() + last.completion_ids.numel(), max_length)
+        if prepare is not None:
             prepare(action)
 
 

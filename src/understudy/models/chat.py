@@ -29,7 +29,8 @@ def encode_prompt(
     """[P] int64 ids of a prompt: text with the tokenizer's opening special tokens, or messages by its chat template.
 
     Args:
-        tokenizer: of the student. prompt: text, or a list of messages with ``role`` and ``content``.
+        tokenizer: of the student. prompt: text, or a list of messages with ``role`` and ``content``; ``tools`` in a
+            message, in OpenAI's form, go to the template for the whole prompt.
         chat_template_kwargs: passed to the chat template (e.g. ``enable_thinking``).
         add_generation_prompt: end messages with the opening of the assistant's turn.
     Raises:
@@ -124,7 +125,7 @@ def _render(
     checked = [_checked(message, place) for place, message in enumerate(messages)]
     if not checked:
         raise DataError("the prompt is an empty list of messages", remedy="Give it at least one message.")
-    options: dict[str, Any] = {**(kwargs or {}), "add_generation_prompt": add_generation_prompt}
+    options: dict[str, Any] = {**_tools_of(checked), **(kwargs or {}), "add_generation_prompt": add_generation_prompt}
     try:
         return render(tokenizer, checked, options)
     except TemplateRefusalError as error:
@@ -132,6 +133,17 @@ def _render(
         raise DataError(
             "the chat template refuses the messages", got=f"roles {roles}", remedy=f"The template says: {error.got}"
         ) from error
+
+
+def _tools_of(messages: Sequence[dict[str, object]]) -> dict[str, object]:
+    """Take the tools, which stand beside messages, out of them: a template is given all of them as ``tools``."""
+    tools: list[object] = []
+    for message in messages:
+        offered = message.pop("tools", None) or []
+        if not isinstance(offered, list):
+            raise DataError("`tools` of a message is no list", got=repr(offered), expected="tools in OpenAI's form")
+        tools += offered
+    return {"tools": tools} if tools else {}
 
 
 def _checked(message: object, place: int) -> dict[str, object]:
