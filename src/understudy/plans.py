@@ -141,6 +141,7 @@ class LossTerm:
         weights: [M] float; mask, coefficient and 1/denominator folded in.
         row_loss: the function of a row's live log-probs, and its constants.
         support: the ids at which the live log-probs are taken.
+        told: [M] columns for files and reports; no executor reads them.
     """
 
     name: str
@@ -148,6 +149,7 @@ class LossTerm:
     weights: Tensor
     row_loss: RowLoss
     support: Ids | Full
+    told: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         count = self.rows.numel()

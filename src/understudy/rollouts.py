@@ -46,6 +46,7 @@ class Turn:
         reward: the environment's reward for this turn.
         shown: what the environment showed, text or chat messages, of which ``prompt_ids`` were made (with what came
             before, where the context goes on); None where nobody knows.
+        deed: what the environment says was done in it (of an agent: ``environments.agents.Deed``); None where nothing.
     """
 
     prompt_ids: Tensor
@@ -56,6 +57,7 @@ class Turn:
     finish_reason: FinishReason
     reward: float = 0.0
     shown: str | Sequence[Mapping[str, object]] | None = None
+    deed: Mapping[str, object] | None = None
 
     def __post_init__(self) -> None:
         lengths = {

@@ -80,6 +80,8 @@ def test_figures_of_a_step_by_hand() -> None:
         "rollouts/failed": 1,
         "reward": 0.5,  # the student's graded rollouts: 0 and the failed one
         "accuracy": 0.5,
+        "accuracy/x": 0.5,  # nothing decides the student's of y
+        "gap/teacher_student": (0 + 1 + 2 + 30) / 4,
         "teacher/reward": 5.0,
         "teacher/accuracy": 1.0,
         "kl/reverse_k1": (0 - 1 + 2 + 30) / 4,

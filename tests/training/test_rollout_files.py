@@ -23,7 +23,13 @@ NAN = float("nan")
 
 
 def turn(
-    prompt: list[int], completion: list[int], origin: list[Origin], *, reward: float = 0.0, shown: Any = None
+    prompt: list[int],
+    completion: list[int],
+    origin: list[Origin],
+    *,
+    reward: float = 0.0,
+    shown: Any = None,
+    deed: Any = None,
 ) -> Turn:
     own = torch.tensor([who == Origin.STUDENT for who in origin], dtype=torch.bool)
     logprobs = torch.rand(len(completion)).log()
@@ -36,6 +42,7 @@ def turn(
         finish_reason=FinishReason.STOP,
         reward=reward,
         shown=shown,
+        deed=deed,
     )
 
 
@@ -57,7 +64,14 @@ ROLLOUTS = [
     ),
     Rollout(0, 1, "p/2", (), FinishReason.FAILED),
     Rollout(1, 0, "p/3", (turn([9], [], []), turn([9, 9], [8, 8], [S, S])), FinishReason.LENGTH, correct=False),
-    Rollout(2, 0, "p/4", (turn([], [6, 7], [S, S], shown=[{"role": "user"}]),), FinishReason.STOP, reward=0.0),
+    Rollout(
+        2,
+        0,
+        "p/4",
+        (turn([], [6, 7], [S, S], shown=[{"role": "user"}], deed={"action": "ü", "repeated": True}),),
+        FinishReason.STOP,
+        reward=0.0,
+    ),
     Rollout(3, 0, "p/5", (turn([1], [6, 7], [T, S], shown="\ud800"),), FinishReason.STOP, parsed=True, num_given=1),
 ]
 
@@ -74,6 +88,7 @@ def assert_equal(found: Rollout, expected: Rollout) -> None:
     assert len(found.turns) == len(expected.turns)
     for one, other in zip(found.turns, expected.turns, strict=True):
         assert (one.finish_reason, one.reward, one.shown) == (other.finish_reason, other.reward, other.shown)
+        assert one.deed == other.deed
         for name in ("prompt_ids", "completion_ids", "origin", "behaviour_logprob", "weight_version"):
             assert_equal_tensors(getattr(one, name), getattr(other, name))
 
@@ -153,7 +168,7 @@ def test_rollouts_without_a_step_are_kept_with_what_is_said_of_them(tmp_path: Pa
 def test_files_of_an_earlier_version_are_read(tmp_path: Path) -> None:
     file = tmp_path / "step.parquet"
     rollout_files.write_plain(file, ROLLOUTS, about={})
-    pq.write_table(pq.read_table(file).drop_columns(["parsed", "num_given", "shown"]), file)
+    pq.write_table(pq.read_table(file).drop_columns(["parsed", "num_given", "shown", "deed"]), file)
     found = rollout_files.read(file)
     assert [rollout.parsed for rollout in found] == [None] * len(ROLLOUTS)
     assert_equal(found[2], ROLLOUTS[2])

@@ -14,7 +14,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from understudy import randomness
-from understudy.environments.agents import TALLY, Tally
+from understudy.environments.agents import DEED, TALLY, Deed, Tally
 from understudy.environments.demonstrations import from_completions
 from understudy.environments.episode import Episode
 from understudy.environments.openings import NOTHING, Written, fitted, rest_of, turn_of
@@ -258,8 +258,9 @@ def _answer(one: _Play, action: str) -> None:
     if one.finish_reason is None:
         _observe(one, lambda: environment.step(action))
     if one.finish_reason is None:
-        last = one.turns[-1]
-        one.turns[-1] = replace(last, reward=float(one.observation.reward))
+        last, deed = one.turns[-1], one.observation.info.get(DEED)
+        done = asdict(deed) if isinstance(deed, Deed) else None
+        one.turns[-1] = replace(last, reward=float(one.observation.reward), deed=done)
         one.finish_reason = last.finish_reason if one.observation.done else None
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from understudy.errors import RecipeError
 from understudy.objectives.context import PlanContext
+from understudy.objectives.hybrid import told_columns
 from understudy.objectives.needs import Needs, union
 from understudy.objectives.reductions import Reduced, Reduction, token_mean
 from understudy.objectives.row_losses import select
@@ -76,7 +77,7 @@ class Objective:
             reduced = Reduced(table=table, counted=counted, gate=draft.gate, context=context)
             weights = reduction(reduced) * draft.scale.double() * self._factors(table)
             terms.append(_term(name, draft, weights, counted))
-            statistics |= _statistics(name, draft, counted, context)
+            statistics |= _statistics(name, draft, counted, context) | _told(draft, table, counted, context)
         return LossPlan(terms, temperature=context.temperature, statistics=statistics)
 
     def _factors(self, table: TokenTable) -> Tensor:
@@ -93,9 +94,9 @@ def split_by_group(table: TokenTable, num_parts: int) -> Tensor:
 
 
 def plan_columns(plan: LossPlan, num_tokens: int) -> dict[str, Tensor]:
-    """The plan as columns [N], for files and reports: ``<term>/weight`` and, for likelihoods, ``<term>/advantage``.
+    """The plan as columns [N] for files: ``<term>/weight``, of likelihoods ``<term>/advantage``, and what is told.
 
-    Rows outside a term are zero in its weight and NaN in its advantage.
+    Rows outside a term are zero in its weight and NaN in its other columns.
     """
     columns: dict[str, Tensor] = {}
     for term in plan.terms:
@@ -106,6 +107,9 @@ def plan_columns(plan: LossPlan, num_tokens: int) -> dict[str, Tensor]:
             advantage = torch.full((num_tokens,), float("nan"))
             advantage[term.rows] = term.row_loss.advantage.sum(1).float()
             columns[f"{term.name}/advantage"] = advantage
+        for name, told in term.told.items():
+            columns[f"{term.name}/{name}"] = torch.full((num_tokens,), float("nan"))
+            columns[f"{term.name}/{name}"][term.rows] = told.float()
     return columns
 
 
@@ -114,7 +118,8 @@ def _term(name: str, draft: Draft, weights: Tensor, counted: Tensor) -> LossTerm
     support = draft.support
     if isinstance(support, Ids):
         support = Ids(support.ids[rows], None if support.valid is None else support.valid[rows])
-    return LossTerm(name, rows, weights[rows], select(draft.row_loss, rows), support)
+    told = {key: column[rows] for key, column in told_columns(draft.halves, draft.turn_weights).items()}
+    return LossTerm(name, rows, weights[rows], select(draft.row_loss, rows), support, told)
 
 
 def _statistics(name: str, draft: Draft, counted: Tensor, context: PlanContext) -> dict[str, float]:
@@ -134,6 +139,17 @@ def _statistics(name: str, draft: Draft, counted: Tensor, context: PlanContext) 
             f"advantage/{name}/p05": float(world.quantile(advantage, 0.05)),
             f"advantage/{name}/p95": float(world.quantile(advantage, 0.95)),
         }
+    return figures
+
+
+def _told(draft: Draft, table: TokenTable, counted: Tensor, context: PlanContext) -> dict[str, float]:
+    """Figures of an advantage's two parts, and of the weights of turns, where there are any; global over ranks."""
+    kept = draft.gate & counted
+    figures: dict[str, float] = {}
+    if draft.halves is not None:
+        figures |= draft.halves.figures(kept, context.world)
+    if draft.turn_weights is not None:
+        figures |= draft.turn_weights.figures(table, kept, context.world)
     return figures
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from understudy.objectives.context import PlanContext, Slot
 from understudy.objectives.gates import Gate, every_token, student_tokens
+from understudy.objectives.hybrid import Halves, TurnWeight, TurnWeights
 from understudy.objectives.needs import Needs, needs_of
 from understudy.objectives.reductions import Reduction, token_sum
 from understudy.objectives.schedules import Schedule, as_schedule
@@ -31,12 +32,15 @@ class Draft:
     Args:
         gate: [N] bool, the rows the term sees. scale: [N], weight and coefficient.
         row_loss, support: with constants for all N rows.
+        halves, turn_weights: what is told of the advantage, where it has two parts or weighs turns.
     """
 
     gate: Tensor
     scale: Tensor
     row_loss: RowLoss
     support: Ids | Full
+    halves: Halves | None = None
+    turn_weights: TurnWeights | None = None
 
 
 @dataclass(frozen=True)
@@ -98,17 +102,24 @@ def policy_gradient(
         advantage = _masked(advantage, own)
         if shape is not None:
             advantage = shape(advantage)
+        halves, turn_weights = None, None
         if weight is not None:
-            advantage = weight(table, context) * advantage
+            weights = weight(table, context)
+            advantage = weights * advantage
+            turn_weights = TurnWeights(weight.name, weights) if isinstance(weight, TurnWeight) else None
         advantage = schedule(context) * advantage
         if reward is not None:
-            advantage = advantage + as_schedule(reward.coefficient)(context) * reward.advantage(table, context)
+            rl_coef = as_schedule(reward.coefficient)(context)
+            halves = Halves(advantage, rl_coef * reward.advantage(table, context), schedule(context), rl_coef)
+            advantage = halves.distillation + halves.reward
         old_logprob = None if ratio.kind == "one" else table[_OLD[old]][:, None]
         return Draft(
             gate=own & gate(table, context),
             scale=torch.ones_like(advantage),
             row_loss=Likelihood(advantage=advantage[:, None], ratio=ratio, old_logprob=old_logprob),
             support=_sampled(table),
+            halves=halves,
+            turn_weights=turn_weights,
         )
 
     reward_slot = reward.advantage if reward is not None else None

@@ -6,8 +6,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from understudy.objectives.context import PlanContext, Slot
+from understudy.objectives.context import PlanContext
 from understudy.objectives.gates import student_tokens
+from understudy.objectives.hybrid import TurnWeight
 from understudy.objectives.needs import needs_of, requires
 from understudy.objectives.signals import logprob_of
 from understudy.tokens import TokenTable
@@ -35,7 +36,7 @@ def soft_or(first: Float[Tensor, "u"], second: Float[Tensor, "u"]) -> Float[Tens
     return 1 - (1 - first) * (1 - second)
 
 
-def turn_soft_or(*, lowest: float = 0.0) -> Slot:
+def turn_soft_or(*, lowest: float = 0.0) -> TurnWeight:
     """w = 1 - (1 - d)(1 - h) a turn, [N]: d = mean |log ratio|, h = mean surprisal, each scaled within the rollout.
 
     Turns in which the student chose nothing take no part in the scaling; their tokens weigh 0.
@@ -58,10 +59,10 @@ def turn_soft_or(*, lowest: float = 0.0) -> Slot:
         combined[acted] = soft_or(*scaled).clamp_min(lowest)
         return combined[table["turn"]]
 
-    return weight
+    return TurnWeight("tdur", weight)
 
 
-def token_soft_or(*, lowest: float = 0.0) -> Slot:
+def token_soft_or(*, lowest: float = 0.0) -> TurnWeight:
     """``turn_soft_or`` with each token in a turn's place, [N]: the paper's token-level ablation.
 
     Source: ATOD, arXiv:2606.27814; METHODS.md section 6.3.
@@ -75,10 +76,10 @@ def token_soft_or(*, lowest: float = 0.0) -> Slot:
         combined[own] = soft_or(*scaled).clamp_min(lowest)
         return combined
 
-    return weight
+    return TurnWeight("tdur", weight)
 
 
-def step_ratio(*, epsilon: float = 1e-6, excess: float = 0.2) -> Slot:
+def step_ratio(*, epsilon: float = 1e-6, excess: float = 0.2) -> TurnWeight:
     """w_k = min((d_1 + epsilon) / (d_k + epsilon), 1 + excess) a turn, [N], d_k = mean |log ratio| over turn k.
 
     The product over u < k of (d_u + epsilon) / (d_{u+1} + epsilon), cut from above: a turn that drifted further from
@@ -95,7 +96,7 @@ def step_ratio(*, epsilon: float = 1e-6, excess: float = 0.2) -> Slot:
         weights = (drift[first[table.turns["rollout"]]] / drift).clamp_max(1 + excess)
         return weights[table["turn"]]
 
-    return weight
+    return TurnWeight("step_ratio", weight)
 
 
 def acted_turns(table: TokenTable, own: Bool[Tensor, "n"]) -> Bool[Tensor, "u"]:

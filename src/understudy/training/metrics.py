@@ -13,6 +13,7 @@ from torch import Tensor
 
 from understudy.rollouts import FinishReason, Origin, Rollout
 from understudy.tokens import TokenTable
+from understudy.training.agent_metrics import action_figures, gap_figures, success_figures
 from understudy.training.divergence_metrics import divergence_figures, domain_figures
 from understudy.training.step import StepResult
 from understudy.world import SingleProcess, World
@@ -30,7 +31,10 @@ def figures_of(result: StepResult, *, world: World | None = None, domains: Seque
         **rollout_figures(table, result.rollouts),
         **prefix_figures(result.rollouts),
         **divergence_figures(table),
+        **gap_figures(table),
         **domain_figures(table, world=world or SingleProcess(), domains=domains),
+        **success_figures(table, world=world or SingleProcess(), domains=domains),
+        **action_figures(result.rollouts),
         **surprisal_figures(table),
         **distribution_figures(table),
         **_unaligned(result),

@@ -48,6 +48,7 @@ _SCHEMA = {
     "behaviour_logprob": _FIGURES,
     "weight_version": _IDS,
     "shown": pa.string(),
+    "deed": pa.string(),
 }
 """Columns of a rollout, then of a turn; a rollout without turns is one row whose turn is null."""
 
@@ -114,7 +115,7 @@ def read_about(path: Path) -> dict[str, str]:
 
 
 def token_columns(result: StepResult) -> dict[str, Tensor]:
-    """[N] figures of each scored token: log-probs and entropies, then ``<term>/weight`` and ``<term>/advantage``.
+    """[N] figures of each scored token: log-probs and entropies, then ``<term>/weight``, ``<term>/advantage`` and told.
 
     With several updates a step, a token's weight and advantage are those of the update that it took part in.
     """
@@ -123,8 +124,9 @@ def token_columns(result: StepResult) -> dict[str, Tensor]:
     for plan in result.plans:
         for name, column in plan_columns(plan, table.num_tokens).items():
             before = columns.get(name)
-            absent = column.isnan() | (column == 0)
-            columns[name] = column if before is None else torch.where(absent, before, column)
+            if before is not None:  # outside its update a token's weight is 0 and its other columns are NaN
+                column = torch.where(column.isnan() | ((column == 0) & ~before.isnan()), before, column)
+            columns[name] = column
     return columns
 
 
@@ -169,6 +171,7 @@ def _turn_row(turn: Turn, decode: Decode | None) -> dict[str, Any]:
         "behaviour_logprob": turn.behaviour_logprob.numpy(),
         "weight_version": turn.weight_version.numpy(),
         "shown": None if turn.shown is None else json.dumps(turn.shown, default=str),
+        "deed": None if turn.deed is None else json.dumps(dict(turn.deed), ensure_ascii=False, default=str),
     }
 
 
@@ -211,4 +214,5 @@ def _turn_of(row: Mapping[str, Any]) -> Turn:
         finish_reason=FinishReason(row["turn_finish_reason"]),
         reward=row["turn_reward"],
         shown=None if row.get("shown") is None else json.loads(row["shown"]),
+        deed=None if row.get("deed") is None else json.loads(row["deed"]),
     )

@@ -14,6 +14,8 @@ from understudy.protocols import Observation, Prompt, Task
 Style = Literal["fresh", "growing"]
 TALLY = "agent"
 """Key of ``Observation.info`` at the end, and of ``Rollout.extra``: the tally of the episode."""
+DEED = "deed"
+"""Key of ``Observation.info`` after each action, of which ``Turn.deed`` is made."""
 NOT_READ = "Nothing happens: no action could be read."
 
 
@@ -23,6 +25,22 @@ class Past:
 
     observation: str
     action: str
+
+
+@dataclass(frozen=True)
+class Deed:
+    """What one turn came to.
+
+    Args:
+        observation: what was seen. action: as it was read; empty where none could be.
+        malformed, inadmissible: as in ``Tally``. repeated: the same was seen and done before in this episode.
+    """
+
+    observation: str
+    action: str
+    malformed: bool
+    inadmissible: bool
+    repeated: bool
 
 
 @dataclass(frozen=True)
@@ -67,12 +85,14 @@ class Tally:
     Args:
         steps: actions taken. malformed: replies not in the form asked for. inadmissible: actions, well formed, that
             the world did not offer. cut: observations that were shortened. penalties: taken from the rewards.
-        won: None while undecided. world: the figures of the last scene.
+        repeated: turns that saw and did what an earlier turn of the episode had. won: None while undecided.
+        world: the figures of the last scene.
     """
 
     steps: int = 0
     malformed: int = 0
     inadmissible: int = 0
+    repeated: int = 0
     cut: int = 0
     penalties: float = 0.0
     won: bool | None = None
@@ -111,18 +131,19 @@ class Agent:
         if before is None or before.done:
             raise EnvironmentFailedError("step without a running episode", remedy="Call reset first.")
         reply = self._manner.read(action)
-        offered = before.offers(reply.action)
         scene = self._world.step(reply.action) if reply.action else _unmoved(before)
-        penalty = 0.0 if reply.well_formed and offered else self._manner.penalty
-        self._past.append(Past(before.observation, reply.action or action.strip()))
-        self._tally = replace(
-            self._tally,
-            steps=self._tally.steps + 1,
-            malformed=self._tally.malformed + (not reply.well_formed),
-            inadmissible=self._tally.inadmissible + (reply.well_formed and not offered),
-            penalties=self._tally.penalties + penalty,
+        past = Past(before.observation, reply.action or action.strip())
+        deed = Deed(
+            observation=before.observation,
+            action=reply.action,
+            malformed=not reply.well_formed,
+            inadmissible=reply.well_formed and not before.offers(reply.action),
+            repeated=past in self._past,
         )
-        return self._shown(scene, reward=scene.reward - penalty)
+        self._past.append(past)
+        penalty = self._manner.penalty if deed.malformed or deed.inadmissible else 0.0
+        self._tally = _counted(self._tally, deed, penalty)
+        return self._shown(scene, reward=scene.reward - penalty, deed=deed)
 
     def prepare(self, action: str) -> None:
         """Tell a world that has ``prepare(action)`` what it will be asked, so that slow work runs side by side."""
@@ -131,7 +152,7 @@ class Agent:
         if prepare is not None and meant:
             prepare(meant)
 
-    def _shown(self, scene: Scene, *, reward: float) -> Observation:
+    def _shown(self, scene: Scene, *, reward: float, deed: Deed | None = None) -> Observation:
         text, was_cut = self._manner.cut(scene.observation)
         self._scene = scene = replace(scene, observation=text)
         self._tally = replace(self._tally, cut=self._tally.cut + was_cut, won=scene.won, world=scene.info)
@@ -143,8 +164,19 @@ class Agent:
             reward=reward,
             done=scene.done,
             correct=bool(scene.won),  # an episode that runs out of turns was not won
-            info={TALLY: self._tally},
+            info={TALLY: self._tally} | ({} if deed is None else {DEED: deed}),
         )
+
+
+def _counted(tally: Tally, deed: Deed, penalty: float) -> Tally:
+    return replace(
+        tally,
+        steps=tally.steps + 1,
+        malformed=tally.malformed + deed.malformed,
+        inadmissible=tally.inadmissible + deed.inadmissible,
+        repeated=tally.repeated + deed.repeated,
+        penalties=tally.penalties + penalty,
+    )
 
 
 def _unmoved(scene: Scene) -> Scene:
