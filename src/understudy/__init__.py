@@ -5,14 +5,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from understudy.api import Run, evaluate, train
+    from understudy.comparing import compare
     from understudy.recipe import Recipe, load_recipe
 
 __version__ = "0.1.0"
-__all__ = ["Recipe", "Run", "__version__", "evaluate", "load_recipe", "train"]
+__all__ = ["Recipe", "Run", "__version__", "compare", "evaluate", "load_recipe", "train"]
 
 _HOMES = {
     "Recipe": "understudy.recipe",
     "Run": "understudy.api",
+    "compare": "understudy.comparing",
     "evaluate": "understudy.api",
     "load_recipe": "understudy.recipe",
     "train": "understudy.api",

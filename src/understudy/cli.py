@@ -1,4 +1,4 @@
-"""The command line: ``understudy demo | train | doctor | serve | score | evaluate | report | push | methods | bench``.
+"""The command line: ``understudy demo | train | evaluate | compare | doctor | serve | score | report | push | ...``.
 
 Heavy imports happen inside the commands, so that ``--help`` answers at once.
 """
@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from understudy.bench_cli import bench
+from understudy.compare_cli import compare
 from understudy.doctor_cli import doctor
 from understudy.errors import UnderstudyError
 from understudy.retrieve_cli import retrieve
@@ -34,6 +35,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(bench, name="bench")
+app.command()(compare)
 app.command()(doctor)
 app.command()(serve)
 app.command()(score)

@@ -1,0 +1,7 @@
+"""Two models against each other: every figure that may be quoted, a page to leaf through, and what was lost."""
+
+from understudy.comparing.comparing import compare
+from understudy.comparing.contest import Contest, Terms, contest
+from understudy.comparing.report import Comparison, compare_results
+
+__all__ = ["Comparison", "Contest", "Terms", "compare", "compare_results", "contest"]
