@@ -1,0 +1,16 @@
+"""Programs of strangers, run where they can harm nothing, or not at all."""
+
+from understudy.sandbox.limits import Ended, Limits, Outcome, Reason, SandboxUnavailableError
+from understudy.sandbox.means import Isolation, isolation
+from understudy.sandbox.running import run
+
+__all__ = [
+    "Ended",
+    "Isolation",
+    "Limits",
+    "Outcome",
+    "Reason",
+    "SandboxUnavailableError",
+    "isolation",
+    "run",
+]
