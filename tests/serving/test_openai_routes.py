@@ -10,6 +10,8 @@ from understudy.engines.local import LocalScorer
 
 IDS = [2, 7, 3, 16, 5]
 
+TOOL = {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
+
 
 def complete(client: httpx.Client, **body: object) -> dict:
     response = client.post("/v1/completions", json=body)
@@ -99,7 +101,9 @@ def test_chat_reads_the_template_and_gives_ids_back(client: httpx.Client) -> Non
         ({"messages": []}, "empty list of messages"),
         ({"messages": [{"role": "king", "content": "w2"}]}, "role"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "only text"),
-        ({"messages": [{"role": "user", "content": "w2"}], "tools": [{"type": "function"}]}, "tools is not supported"),
+        ({"messages": [{"role": "user", "content": "w2"}], "tools": [{"type": "function"}]}, "a tool is"),
+        ({"messages": [{"role": "user", "content": "w2"}], "tools": [TOOL]}, "template knows no tools"),
+        ({"messages": [{"role": "user", "content": "w2"}], "tools": [TOOL], "tool_choice": "required"}, "forces no"),
         ({"messages": [{"role": "user", "content": "w2"}], "max_tokens": 0}, "max_tokens"),
         ({"messages": [{"role": "user", "content": "w2 " * 70}]}, "longer than the context"),
     ],

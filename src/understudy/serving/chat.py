@@ -7,6 +7,8 @@ import secrets
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
+from understudy.environments.tools import Reader
+from understudy.serving.calls import message_of, reader_of, with_arguments
 from understudy.serving.checks import checked_prompt, sample_job, top_k_of
 from understudy.serving.choices import Choice, choices_of, now, usage
 from understudy.serving.encoding import chat_logprobs
@@ -30,10 +32,11 @@ def chat_routes(service: Service) -> APIRouter:
 
 async def _answer(service: Service, request: Request, body: ChatBody, model: str) -> Response:
     resident = service.resident
+    reader = reader_of(service.words, body)
     ids = await run_in_threadpool(
         service.words.chat_ids,
-        body.messages,
-        body.chat_template_kwargs or {},
+        with_arguments(body.messages),
+        {**({"tools": body.tools} if body.tools else {}), **(body.chat_template_kwargs or {})},
         add_generation_prompt=body.add_generation_prompt,
     )
     most = body.max_tokens if body.max_completion_tokens is None else body.max_completion_tokens
@@ -51,7 +54,7 @@ async def _answer(service: Service, request: Request, body: ChatBody, model: str
             "object": "chat.completion",
             "created": now(),
             "model": model,
-            "choices": [_choice_json(service, body, number, choice) for number, choice in enumerate(choices)],
+            "choices": [_choice_json(service, body, number, choice, reader) for number, choice in enumerate(choices)],
             "usage": usage(len(ids), choices),
             "prompt_logprobs": None,
             "prompt_token_ids": ids if body.return_token_ids else None,
@@ -59,13 +62,16 @@ async def _answer(service: Service, request: Request, body: ChatBody, model: str
     )
 
 
-def _choice_json(service: Service, body: ChatBody, number: int, choice: Choice) -> dict[str, object]:
+def _choice_json(
+    service: Service, body: ChatBody, number: int, choice: Choice, reader: Reader | None
+) -> dict[str, object]:
     told = chat_logprobs(choice.ids, choice.logprobs, choice.tops, name=service.words.piece) if body.logprobs else None
+    message = message_of(choice.text, reader)
     return {
         "index": number,
-        "message": {"role": "assistant", "content": choice.text},
+        "message": message,
         "logprobs": told,
-        "finish_reason": choice.finish_reason,
+        "finish_reason": "tool_calls" if "tool_calls" in message else choice.finish_reason,
         "stop_reason": choice.stop_reason,
         "token_ids": choice.ids if body.return_token_ids else None,
         "weight_versions": choice.weight_versions,

@@ -28,7 +28,8 @@ _NEUTRAL: dict[str, tuple[object, ...]] = {
     "stream": (False,),
     "best_of": (1,),
     "suffix": ("",),
-    "tools": ([],),
+    "functions": ([],),
+    "function_call": ("none",),
     "response_format": ({}, {"type": "text"}),
     "structured_outputs": ({},),
     "use_beam_search": (False,),
@@ -137,7 +138,7 @@ class CompletionBody(Sampling):
 
 
 class ChatBody(Sampling):
-    """``POST /v1/chat/completions``."""
+    """``POST /v1/chat/completions``; ``functions`` are tools as they were called before 2023."""
 
     messages: list[dict[str, object]]
     model: str | None = None
@@ -148,7 +149,10 @@ class ChatBody(Sampling):
     add_generation_prompt: bool = True
     chat_template_kwargs: dict[str, object] | None = None
     stream: bool | None = None
-    tools: list[object] | None = None
+    tools: list[dict[str, object]] | None = None
+    tool_choice: str | dict[str, object] | None = None
+    functions: list[object] | None = None
+    function_call: str | dict[str, object] | None = None
     response_format: dict[str, object] | None = None
 
 

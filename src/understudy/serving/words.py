@@ -47,6 +47,11 @@ class Words:
             )
         return ids.tolist()
 
+    def template(self, tools: list[dict[str, object]]) -> str:
+        """The chat template that renders these tools; empty where the tokenizer has none."""
+        tokenizer = self._needed()
+        return tokenizer.get_chat_template(tools=tools) if tokenizer.chat_template else ""
+
     def text(self, ids: Sequence[int] | Tensor, *, skip_special_tokens: bool) -> str:
         """The text of ids."""
         with self._lock:
