@@ -45,7 +45,7 @@ def test_lessons_are_in_known_words_and_fit(name: str) -> None:
         assert len(prompt) + MAX_COMPLETION_TOKENS <= CONTEXT_TOKENS
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ["tiny-search", "tiny-shop"])
 def test_lessons_show_mistakes_and_how_to_go_on(name: str) -> None:
     lessons = list(islice(SUBJECTS[name].lessons(0), 600))
     assert any("no action could be read" in str(lesson.task.prompt) for lesson in lessons)
@@ -54,6 +54,16 @@ def test_lessons_show_mistakes_and_how_to_go_on(name: str) -> None:
     found = [one.own for one in lessons] if name == "tiny-shop" else after_half_a_search
     assert any(own.startswith(back) and len(own.split()) == 3 for own in found)
     assert [lesson.own for lesson in islice(SUBJECTS[name].lessons(1), 50)] != [lesson.own for lesson in lessons[:50]]
+
+
+def test_lessons_of_the_office_show_mistakes_and_questions_beside_them() -> None:
+    lessons = list(islice(SUBJECTS["tiny-office"].lessons(0), 600))
+    shown = [str(lesson.task.prompt) for lesson in lessons]
+    assert any(prompt.startswith("no ") for prompt in shown)  # after an action that could not be done
+    typed = [one for one, prompt in zip(lessons, shown, strict=True) if " total 0 " in prompt]
+    assert typed and all(one.own in ("total", "copy " + one.own[5:]) for one in typed)  # is put right by a formula
+    quizzes = [lesson for lesson in lessons if lesson.task.problem.startswith("quiz-")]
+    assert len(quizzes) == 100 and all(one.own == one.foreign for one in quizzes)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Literal
 
 from understudy.build import retrievers, shops
-from understudy.environments import alfworld, household, search_qa, shop
+from understudy.environments import alfworld, household, search_qa, shop, tiny_office
 from understudy.environments.agents import Agent, Manner, cut_to
 from understudy.environments.toy import RememberDigit
 from understudy.errors import RecipeError
@@ -35,6 +35,8 @@ def world_of(config: EnvironmentConfig) -> EnvironmentFactory | None:
         return _household(config)
     if config.kind == "alfworld":
         return _alfworld(config)
+    if config.kind == "tiny_office":
+        return _tiny_office_agent
     return partial(RememberDigit, config.style or "fresh") if config.kind == "remember_digit" else None
 
 
@@ -79,6 +81,10 @@ def _alfworld(config: EnvironmentConfig) -> EnvironmentFactory:
 
 def _alfworld_agent(engines: alfworld.Engines, manner: Manner) -> Agent:
     return Agent(alfworld.Alfworld(engines), manner)
+
+
+def _tiny_office_agent() -> Agent:
+    return Agent(tiny_office.TinyOffice(), tiny_office.office_manner())
 
 
 def check_graded(

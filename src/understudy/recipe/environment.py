@@ -8,7 +8,9 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from understudy.recipe.section import Section, Text, Whole
 
-EnvironmentKind = Literal["single_turn", "remember_digit", "household", "alfworld", "webshop", "search_qa"]
+EnvironmentKind = Literal[
+    "single_turn", "remember_digit", "household", "alfworld", "webshop", "search_qa", "tiny_office"
+]
 
 _OWN_FIELDS: dict[EnvironmentKind, frozenset[str]] = {
     "single_turn": frozenset(),
@@ -17,7 +19,9 @@ _OWN_FIELDS: dict[EnvironmentKind, frozenset[str]] = {
     "alfworld": frozenset({"history", "max_observation_tokens", "python"}),
     "webshop": frozenset({"history", "max_observation_tokens", "catalogue"}),
     "search_qa": frozenset({"history", "max_observation_tokens", "retriever_url", "corpus"}),
+    "tiny_office": frozenset(),
 }
+_TURNS = {"single_turn": 1, "remember_digit": 2, "alfworld": 50, "webshop": 15, "search_qa": 4, "tiny_office": 12}
 
 
 class EnvironmentConfig(Section):
@@ -26,7 +30,7 @@ class EnvironmentConfig(Section):
     Args:
         kind: ``single_turn`` (a prompt, a completion, a verdict), ``remember_digit`` (the two-turn toy, whose data set
             is ``testbed/remember-digit``), ``household`` (ALFWorld's domain in plain Python), ``alfworld`` (its own
-            engine), ``webshop`` or ``search_qa``.
+            engine), ``webshop``, ``search_qa``, or ``tiny_office`` (the testbed's errands with small spreadsheets).
         style: of ``remember_digit`` and ``household``: every turn a ``fresh`` prompt, or one ``growing`` text; null is
             ``fresh``, and ``growing`` for a tiny household.
         size: of ``household``: ``full``, or ``tiny`` for students of some dozens of words; null is ``full``.
@@ -55,12 +59,12 @@ class EnvironmentConfig(Section):
         """Turns that an episode takes at most, where nothing ends it earlier."""
         if self.kind == "household":
             return 20 if self.size == "tiny" else 50
-        return {"single_turn": 1, "remember_digit": 2, "alfworld": 50, "webshop": 15, "search_qa": 4}[self.kind]
+        return _TURNS[self.kind]
 
     @property
     def is_agent(self) -> bool:
         """Whether it is a benchmark for agents."""
-        return self.kind in ("household", "alfworld", "webshop", "search_qa")
+        return self.kind in ("household", "alfworld", "webshop", "search_qa", "tiny_office")
 
     @model_validator(mode="after")
     def _has_only_its_own(self) -> EnvironmentConfig:

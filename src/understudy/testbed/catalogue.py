@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from understudy.errors import UserMistakeError
 from understudy.recipe import Data, Suite
-from understudy.testbed import remembering, tiny_worlds
+from understudy.testbed import office_quiz, remembering, tiny_worlds
 from understudy.testbed.datasets import DATASET, VERIFIER
 from understudy.testbed.multiplication import MAX_COMPLETION_TOKENS
 from understudy.testbed.roster import PREFIX
@@ -32,7 +32,8 @@ def suite_named(name: str) -> Suite:
         UserMistakeError: no built-in suite has that name.
     """
     worlds = (tiny_worlds.suite(world) for world in tiny_worlds.WORLDS)
-    known = {suite.name: suite for suite in (*suites(), remembering.suite(), *worlds)}
+    quizzes = (office_quiz.suite(quiz) for quiz in office_quiz.QUIZZES)
+    known = {suite.name: suite for suite in (*suites(), remembering.suite(), *worlds, *quizzes)}
     if name.removeprefix(PREFIX) not in known:
         raise UserMistakeError("no built-in suite has that name", got=repr(name), expected=f"one of {', '.join(known)}")
     return known[name.removeprefix(PREFIX)]

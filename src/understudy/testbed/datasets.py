@@ -11,7 +11,7 @@ from understudy.errors import DataError
 from understudy.protocols import Task
 from understudy.recipe import Verifier
 from understudy.tasks import verifier_from
-from understudy.testbed import households, remembering, sorting, tiny_worlds, wordy
+from understudy.testbed import households, office_quiz, remembering, sorting, tiny_worlds, wordy
 from understudy.testbed.multiplication import (
     ANSWER_PATTERN,
     MAX_COMPLETION_TOKENS,
@@ -62,11 +62,23 @@ def _stories(kind: wordy.Kind) -> Callable[[Split], Iterator[Task]]:
     return draw
 
 
+def _questions(name: str) -> Callable[[Split], Iterator[Task]]:
+    def draw(split: Split) -> Iterator[Task]:
+        for question in office_quiz.draw_questions(name, split):
+            yield _task(f"testbed/{name}", question.prompt, question.prompt, question.answer, question.answer)
+
+    return draw
+
+
 DATASETS: Mapping[str, DataSet] = {
     DATASET: DataSet(_products, VERIFIER, MAX_COMPLETION_TOKENS),
     "testbed/sorting": DataSet(_sortings, SORTING_VERIFIER, sorting.MAX_COMPLETION_TOKENS),
     "testbed/wordy-multiplication": DataSet(_stories("multiplication"), WORDY_VERIFIER, wordy.MAX_COMPLETION_TOKENS),
     "testbed/wordy-sorting": DataSet(_stories("sorting"), WORDY_VERIFIER, wordy.MAX_COMPLETION_TOKENS),
+    **{
+        f"testbed/{name}": DataSet(_questions(name), office_quiz.VERIFIER, office_quiz.MAX_COMPLETION_TOKENS)
+        for name in office_quiz.QUIZZES
+    },
 }
 
 _CUTS: Mapping[str, tuple[Split, int, int]] = {

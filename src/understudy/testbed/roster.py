@@ -68,6 +68,8 @@ SCHOOLINGS: Mapping[str, Schooling] = {
     "testbed/tiny-shop-student": replace(TINY_WORLD_STUDENT, subject="tiny-shop"),
     "testbed/tiny-search-teacher": replace(TINY_WORLD_TEACHER, subject="tiny-search"),
     "testbed/tiny-search-student": replace(TINY_WORLD_STUDENT, subject="tiny-search"),
+    "testbed/tiny-office-teacher": replace(TINY_WORLD_TEACHER, subject="tiny-office"),
+    "testbed/tiny-office-student": replace(TINY_WORLD_STUDENT, subject="tiny-office"),
 }
 
 PRACTICES: Mapping[str, Practice] = {

@@ -1,4 +1,4 @@
-"""Two worlds for agents in some dozens of words, the tiny shop and the tiny questions, as subjects of the testbed.
+"""Worlds for agents in some dozens of words, the shop, the questions and the office, as subjects of the testbed.
 
 A lesson is one turn: what the world shows, and what to do. One turn in three goes astray, and the lessons go on from
 there: a teacher that has never seen a mistake cannot mark one.
@@ -12,13 +12,14 @@ from itertools import count
 
 from transformers import PreTrainedTokenizerFast
 
-from understudy.environments import search_qa, shop
+from understudy.environments import search_qa, shop, tiny_office
 from understudy.environments.agents import Agent
 from understudy.environments.search_qa import tiny_guide as search_guide
 from understudy.environments.shop import tiny_guide as shop_guide
 from understudy.protocols import Task
 from understudy.randomness import uniform
 from understudy.recipe import EnvironmentConfig, Suite
+from understudy.testbed import office_quiz
 from understudy.testbed.lesson import Lesson
 from understudy.testbed.tokenizer import SPECIALS, word_tokenizer
 
@@ -26,6 +27,8 @@ CONTEXT_TOKENS = 64
 MAX_COMPLETION_TOKENS = 6
 OFF_PLAN, SILENT = 1 / 3, 1 / 30
 """Turns that go astray by the hasty reply, or by none at all."""
+TURNS_BETWEEN = 5
+"""Turns between two lessons of other things, in a world that has such."""
 VERSION = 1
 """Raised when the same schooling would give other weights: worlds, words, tokenizer or ``school`` changed."""
 
@@ -37,7 +40,8 @@ class TinyWorld:
     Args:
         tasks: (split, count, seed). agent: a fresh world with its agent. words: its vocabulary.
         careful, hasty: from a prompt to a reply; the teacher's manner and the foreign one.
-        environment: as a recipe names it.
+        environment: as a recipe names it. besides: from a seed to lessons of other things, one after every five turns;
+            None where there are none.
     """
 
     tasks: Callable[[shop.tiny.Split, int, int], list[Task]]
@@ -46,6 +50,7 @@ class TinyWorld:
     careful: Callable[[str], str]
     hasty: Callable[[str], str]
     environment: EnvironmentConfig
+    besides: Callable[[int], Iterator[Lesson]] | None = None
 
 
 WORLDS: Mapping[str, TinyWorld] = {
@@ -64,6 +69,15 @@ WORLDS: Mapping[str, TinyWorld] = {
         search_guide.careful,
         search_guide.hasty,
         EnvironmentConfig(kind="search_qa", corpus="tiny"),
+    ),
+    "tiny-office": TinyWorld(
+        tiny_office.tiny_office_tasks,
+        lambda: Agent(tiny_office.TinyOffice(), tiny_office.office_manner()),
+        tiny_office.tiny_office_vocabulary,
+        tiny_office.careful,
+        tiny_office.hasty,
+        EnvironmentConfig(kind="tiny_office"),
+        besides=office_quiz.lessons,
     ),
 }
 DATASETS = tuple(f"testbed/{name}" for name in WORLDS)
@@ -84,7 +98,9 @@ def tokenizer_of(name: str) -> Callable[[], PreTrainedTokenizerFast]:
 
 def lessons_of(name: str) -> Callable[[int], Iterator[Lesson]]:
     """seed -> endless turns of a world: the careful reply, and the hasty one as the foreign manner."""
-    return lambda seed: _lessons(WORLDS[name], seed)
+    world = WORLDS[name]
+    besides = world.besides
+    return lambda seed: _lessons(world, seed) if besides is None else _mixed(_lessons(world, seed), besides(seed))
 
 
 def definition_of(name: str) -> Callable[[], list[object]]:
@@ -103,6 +119,13 @@ def suite(name: str) -> Suite:
         max_completion_length=MAX_COMPLETION_TOKENS,
         environment=WORLDS[name].environment,
     )
+
+
+def _mixed(turns: Iterator[Lesson], besides: Iterator[Lesson]) -> Iterator[Lesson]:
+    for number, turn in enumerate(turns, start=1):
+        yield turn
+        if number % TURNS_BETWEEN == 0:
+            yield next(besides)
 
 
 def _lessons(world: TinyWorld, seed: int) -> Iterator[Lesson]:

@@ -16,6 +16,7 @@ from understudy.tokens import TokenTable
 from understudy.training.agent_metrics import action_figures, gap_figures, success_figures
 from understudy.training.divergence_metrics import divergence_figures, domain_figures
 from understudy.training.step import StepResult
+from understudy.training.world_figures import world_figures
 from understudy.world import SingleProcess, World
 
 
@@ -30,6 +31,7 @@ def figures_of(result: StepResult, *, world: World | None = None, domains: Seque
         **update_figures(result),
         **rollout_figures(table, result.rollouts),
         **prefix_figures(result.rollouts),
+        **world_figures(result.rollouts),
         **divergence_figures(table),
         **gap_figures(table),
         **domain_figures(table, world=world or SingleProcess(), domains=domains),
