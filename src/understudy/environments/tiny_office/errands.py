@@ -10,7 +10,7 @@ from typing import Literal
 
 from understudy.environments.tiny_office.documents import Document, Row
 from understudy.environments.tiny_office.files import MONTHS
-from understudy.environments.tiny_office.wishes import WORK_ORDER, Wish, Work, WorkKind, wish_of
+from understudy.environments.tiny_office.wishes import WORK_ORDER, Form, Wish, Work, WorkKind, wish_of
 from understudy.errors import DataError
 from understudy.protocols import Task
 from understudy.randomness import derived_seed
@@ -26,7 +26,7 @@ MAX_FIGURE = 9
 HELD_OUT = 5
 """One errand in so many never occurs in training."""
 _NUM_ROWS = (3, 4)
-_FORMS = (("sheet", 0.75), ("note", 0.15), ("move", 0.1))
+_FORMS: Mapping[Form, float] = {"sheet": 0.75, "note": 0.15, "move": 0.1}
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,7 @@ def _drawn(split: Split, random: Random) -> Errand:
 
 
 def _errand(random: Random) -> Errand:
-    forms, weights = zip(*_FORMS, strict=True)
-    (form,) = random.choices(forms, weights)
+    (form,) = random.choices(list(_FORMS), list(_FORMS.values()))
     things = random.sample(THINGS, random.choice(_NUM_ROWS))
     figures: list[int | None] = list(random.sample(range(1, MAX_FIGURE + 1), len(things)))
     source, name = random.choice(SOURCES), random.choice(NAMES)
