@@ -4,8 +4,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from understudy.api import Run, evaluate, train
+    from understudy.api import Run, train
     from understudy.comparing import compare
+    from understudy.evaluating import evaluate
     from understudy.recipe import Recipe, load_recipe
 
 __version__ = "0.1.0"
@@ -15,7 +16,7 @@ _HOMES = {
     "Recipe": "understudy.recipe",
     "Run": "understudy.api",
     "compare": "understudy.comparing",
-    "evaluate": "understudy.api",
+    "evaluate": "understudy.evaluating",
     "load_recipe": "understudy.recipe",
     "train": "understudy.api",
 }

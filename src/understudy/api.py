@@ -13,34 +13,27 @@ from transformers.utils.logging import disable_progress_bar
 
 from understudy.build import (
     Assembly,
-    Building,
     EnvironmentFactory,
     Keeping,
     Own,
     assemble,
-    exam_of,
-    examinee_of,
-    model_named,
-    sampler_of,
 )
 from understudy.doctor import quick_findings
-from understudy.engines.local import LocalScorer
 from understudy.errors import RecipeError, RunDirectoryError
-from understudy.evaluation.examination import Exam, examine
-from understudy.evaluation.suites import SuiteResult, write_suite_result
+from understudy.evaluating import building_shown
+from understudy.evaluation.examination import Exam
 from understudy.evaluation.summary import write_summary
 from understudy.examinations import examine_student, examine_teacher, summarise
 from understudy.models.chat import decode
 from understudy.objectives.objective import Objective
 from understudy.protocols import Scorer
 from understudy.publishing import Published, push
-from understudy.recipe import Engine, Recipe, Suite, differences, load_recipe, load_suite, recipe_from, to_yaml
+from understudy.recipe import Recipe, differences, load_recipe, recipe_from, to_yaml
 from understudy.recipe.yaml_text import parse_yaml
 from understudy.reports import write_report
 from understudy.reports.model_card import write_card
 from understudy.reports.secrets import values_without_secrets
 from understudy.reports.trackers import check_installed, tracking
-from understudy.testbed import suite_named
 from understudy.training import data_record, metric_lines
 from understudy.training.loop import Best, LoopSettings, Outcome, Report
 from understudy.training.loop import run as run_loop
@@ -232,64 +225,8 @@ def _heed_the_doctor(recipe: Recipe, assembly: Assembly, display: Display) -> No
             display.notice(f"{finding.check}: {finding.what}. {finding.remedy}")
 
 
-def building_shown(display: Display) -> Building:
-    """Shows the making of testbed models as a phase."""
-    shown: set[str] = set()
-
-    def show(name: str, _: int, total: int) -> None:
-        if name not in shown:
-            shown.add(name)
-            display.notice(f"Training {name} (first use; kept afterwards).")
-            display.phase(f"make {name.removeprefix('testbed/')}", size=total)
-        display.advance(1)
-
-    return show
-
-
 def _seconds(directory: RunDirectory, outcome: Outcome) -> float:
     """Wall clock of this session; steps of earlier sessions count by their own time."""
     if not directory.resumed:
         return outcome.seconds
     return max(outcome.seconds, sum(line.get("step_time") or 0.0 for line in metric_lines.read(directory.metrics)))
-
-
-def evaluate(
-    model: str,
-    suites: Sequence[str],
-    *,
-    num_samples: int | None = None,
-    limit: int | None = None,
-    seed: int = 0,
-    out: Path | None = None,
-    display: Display | None = None,
-) -> list[SuiteResult]:
-    """Put a model through suites.
-
-    Args:
-        model: a folder, a hub name, or ``testbed/...``. suites: built-in names, or YAML files with a suite's fields.
-        num_samples, limit: in place of the suite's. out: folder for the results, every sample kept.
-    Raises:
-        UserMistakeError: model or suite cannot be used.
-    """
-    disable_progress_bar()
-    display = display or display_on(sys.stderr)
-    chosen = [_suite(name, num_samples=num_samples, limit=limit) for name in suites]
-    exams = [exam_of(suite) for suite in chosen]
-    loaded = model_named(model, Engine(), building=building_shown(display))
-    scorer = LocalScorer(loaded)
-    examinee = examinee_of(loaded, sampler_of(loaded.model, loaded, Engine()), scorer=scorer)
-    results = []
-    for exam in exams:
-        display.phase(exam.suite.name, size=exam.num_attempts)
-        result = examine(exam, examinee, seed=seed, progress=display.advance)
-        if out is not None:
-            write_suite_result(result, out / f"{exam.suite.name}.json")
-        results.append(result)
-    display.end()
-    return results
-
-
-def _suite(name: str, *, num_samples: int | None, limit: int | None) -> Suite:
-    suite = load_suite(name) if name.endswith((".yaml", ".yml")) else suite_named(name)
-    changes = {"num_samples": num_samples, "limit": limit}
-    return suite.model_copy(update={key: value for key, value in changes.items() if value is not None})

@@ -21,6 +21,7 @@ from understudy.bench_cli import bench
 from understudy.compare_cli import compare
 from understudy.doctor_cli import doctor
 from understudy.errors import UnderstudyError
+from understudy.evaluate_cli import evaluate
 from understudy.retrieve_cli import retrieve
 from understudy.score_cli import score
 from understudy.serve_cli import serve
@@ -37,6 +38,7 @@ app = typer.Typer(
 app.add_typer(bench, name="bench")
 app.command()(compare)
 app.command()(doctor)
+app.command()(evaluate)
 app.command()(serve)
 app.command()(score)
 app.command()(retrieve)
@@ -83,34 +85,6 @@ def train(
         return
     _print_table(_suite_rows(run.summary["suites"]))
     _print(f"{run.path}/summary.json holds the figures, report.html shows them; {run.model} is the model.")
-
-
-@app.command()
-def evaluate(
-    model: Annotated[str, typer.Argument(help="A folder, a hub name, or testbed/...")],
-    suite: Annotated[list[str], typer.Option(help="A built-in suite, or a YAML file that describes one.")],
-    num_samples: Annotated[int | None, typer.Option(min=1, help="Attempts at each problem.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many problems.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the samples.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Folder for the results, every sample kept.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Measure a model on suites, with intervals."""
-    from understudy import api
-
-    results = api.evaluate(model, suite, num_samples=num_samples, limit=limit, seed=seed, out=out)
-    if as_json:
-        figures = [{k: v for k, v in result.to_json().items() if k != "samples"} for result in results]
-        _print(json.dumps(figures))
-        return
-    rows = [["suite", "score", "problems", "samples", "truncated"]]
-    for result in results:
-        estimate = result.estimate
-        score = f"{estimate.mean:.4f} [{estimate.low:.4f}, {estimate.high:.4f}]"
-        rows.append(
-            [result.name, score, str(estimate.n), str(len(result.samples)), f"{100 * result.truncation_rate:.1f} %"]
-        )
-    _print_table(rows)
 
 
 @app.command()

@@ -21,11 +21,53 @@ def suite(place: Workplace) -> str:
 def test_a_table(place: Workplace, suite: str, understudy: Understudy) -> None:
     ended = understudy("evaluate", "student", "--suite", suite)
     assert ended.code == 0
-    heading, row = ended.out.strip().splitlines()
-    assert heading.split() == ["suite", "score", "problems", "samples", "truncated"]
+    heading, row, more = ended.out.strip().splitlines()
+    assert heading.split() == ["suite", "score", "problems", "samples", "truncated", "unread", "failed"]
     assert row.split()[0] == "words"
     assert "12 " in row
     assert "36 " in row
+    assert "pass@3" in more and "majority@3" in more and "another run on these problems" in more
+
+
+def test_the_list_has_every_suite_and_needs_no_model(understudy: Understudy) -> None:
+    ended = understudy("evaluate", "--list")
+    assert ended.code == 0 and {"aime24", "gsm8k", "mmlu_pro", "gpqa_diamond"} <= set(ended.out.split())
+    (entry,) = [one for one in json.loads(understudy("evaluate", "--list", "--json").out) if one["name"] == "aime25"]
+    assert (entry["suite"]["num_samples"], entry["suite"]["temperature"]) == (32, 0.6)
+    assert_is_refused(understudy("evaluate"), "nothing to evaluate", "--list")
+
+
+def test_a_named_suite_on_data_of_ones_own(place: Workplace, understudy: Understudy) -> None:
+    rows = [{"question": f"w{2 + n} w3", "answer": f"so #### {n}"} for n in range(4)]
+    write_rows(place.path / "sums.jsonl", rows)
+    arguments = ("evaluate", "student", "--suite", "gsm8k", "--data", "sums.jsonl", "--max-tokens", 4, "--no-chat")
+    (figures,) = json.loads(understudy(*arguments, "--json").out)
+    assert (figures["n"], figures["mean"], figures["parse_failure_rate"]) == (4, 0.0, 1.0)
+    assert figures["about"]["suite_version"] == 1 and figures["about"]["settings"]["max_completion_length"] == 4
+    again = understudy(*arguments)
+    assert "4 of 4 answers are known from before" in again.err
+    assert "known" not in understudy(*arguments, "--fresh").err
+    write_rows(place.path / "sums.jsonl", rows[:3])  # other data are another question
+    assert "known" not in understudy(*arguments).err
+
+
+def test_a_named_suite_refuses_data_it_cannot_use(place: Workplace, understudy: Understudy) -> None:
+    def refused(rows: list[dict[str, object]], *words: str) -> None:
+        write_rows(place.path / "rows.jsonl", rows)
+        suite = ("--suite", "math500", "--data", "rows.jsonl")
+        assert_is_refused(understudy("evaluate", "student", *suite), "rows.jsonl", *words)
+
+    whole: dict[str, object] = {"problem": "1 + 1?", "answer": "2", "unique_id": "a"}
+    refused([whole, {"problem": "2?", "answer": "2"}], "line 2", "unique_id")
+    refused([whole, {**whole, "problem": "2?"}], "1 identifiers stand in more than one row", "'a'")
+    refused([{**whole, "answer": None}], "line 1", "answer")
+    refused([{**whole, "answer": ""}], "line 1", "answer")
+    refused([{"answer": "2", "unique_id": "a"}], "line 1", "no column 'problem'")
+    (place.path / "rows.jsonl").write_text("")
+    assert_is_refused(understudy("evaluate", "student", "--suite", "math500", "--data", "rows.jsonl"), "is empty")
+    assert_is_refused(understudy("evaluate", "student", "--suite", "math500", "--data", "."), "holds no data of suite")
+    assert understudy("evaluate", "student", "--suite", "math500", "--num-samples", 0).code == 2
+    assert_is_refused(understudy("evaluate", "student", "--suite", "math50"), "Did you mean 'math500'?")
 
 
 def test_json_and_kept_samples_agree(place: Workplace, suite: str, understudy: Understudy) -> None:

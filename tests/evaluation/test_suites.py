@@ -24,6 +24,7 @@ from understudy.evaluation import (
 )
 from understudy.protocols import Task
 from understudy.rollouts import FinishReason, Origin, Rollout, Turn
+from understudy.tasks import Verdict
 
 
 def decode(ids: Tensor) -> str:
@@ -63,7 +64,7 @@ def played(right: Sequence[Sequence[bool]], name: str = "suite") -> SuiteResult:
         play=play,
         decode=decode,
         num_samples=len(right[0]),
-        parses=lambda problem, text: text.startswith("#"),
+        read=lambda problem, text: Verdict(0.0, None, text if text.startswith("#") else None),
     )
 
 
@@ -96,7 +97,9 @@ def test_truncation_and_failures_are_counted() -> None:
     def play(attempts: Sequence[Task]) -> list[Rollout]:
         return [attempt(attempts[0], "12", correct=False, cut=True), failed]
 
-    result = evaluate_suite(tasks(2), name="s", play=play, decode=decode, parses=lambda problem, text: True)
+    result = evaluate_suite(
+        tasks(2), name="s", play=play, decode=decode, read=lambda problem, text: Verdict(0.0, None, text)
+    )
     assert result.truncation_rate == 0.5
     assert dict(result.scores) == {"p0": 0.0, "p1": 0.0}
     assert [sample.parsed for sample in result.samples] == [True, False]

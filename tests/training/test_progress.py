@@ -44,7 +44,7 @@ def test_a_long_phase_gives_signs_of_life() -> None:
     lines.begin(done=4, total=10)
     lines.phase("sample", size=8)
     lines.advance(3)
-    assert out.getvalue() == "make teacher: 1 done\nstep 4/10  sample: 3 of 8 done\n"
+    assert out.getvalue() == "make teacher: 1 done\nstep 4/10  sample: 3 of 8 done, about 0:00:00 left\n"
 
 
 class Gone(io.StringIO):

@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from understudy.api import building_shown
 from understudy.bench.contenders import Contender
 from understudy.bench.folder import BenchFolder
 from understudy.bench.jobs import ENGINE
@@ -19,6 +18,7 @@ from understudy.bench.settings import Domain, Setting
 from understudy.build import examinee_of, model_named, sampler_of
 from understudy.environments.episodes import Episode, play
 from understudy.environments.single_turn import SingleTurn
+from understudy.evaluating import building_shown
 from understudy.models.chat import decode
 from understudy.protocols import SamplingParams
 from understudy.randomness import derived_seed

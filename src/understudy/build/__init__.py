@@ -2,8 +2,9 @@
 
 from understudy.build.assembly import Assembly, assemble
 from understudy.build.curriculum import Own
-from understudy.build.data import EnvironmentFactory, exam_of, suites_of, tasks_of
+from understudy.build.data import EnvironmentFactory, exam_of, tasks_of
 from understudy.build.models import Building, examinee_of, model_named, sampler_of
+from understudy.build.suites import suite_named, suites_of
 from understudy.build.writers import Keeping
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "examinee_of",
     "model_named",
     "sampler_of",
+    "suite_named",
     "suites_of",
     "tasks_of",
 ]

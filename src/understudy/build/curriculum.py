@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from understudy.build.data import EnvironmentFactory, exam_of, suites_of
+from understudy.build.data import EnvironmentFactory, exam_of
 from understudy.build.lessons import Lessons, lessons_of
 from understudy.build.servers import check_servers
+from understudy.build.suites import suites_of
 from understudy.build.teachers import check_are_routed
 from understudy.build.worlds import check_graded, world_of
 from understudy.build.writing_checks import check_writing

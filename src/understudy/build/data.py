@@ -12,7 +12,7 @@ from understudy.models.load import LoadedModel
 from understudy.protocols import Task
 from understudy.recipe import Recipe, Source, Suite
 from understudy.tasks import Loaded, gold_completion, load, verifier_from
-from understudy.testbed import is_testbed, suite_named
+from understudy.testbed import is_testbed
 from understudy.testbed import tasks as testbed_tasks
 
 
@@ -29,11 +29,6 @@ def load_problems(source: Source) -> Loaded:
     return load(source)
 
 
-def suites_of(recipe: Recipe) -> list[Suite]:
-    """The recipe's suites, built-in ones resolved."""
-    return [suite_named(suite) if isinstance(suite, str) else suite for suite in recipe.evaluation.suites]
-
-
 def exam_of(suite: Suite, recipe: Recipe | None = None, environment: EnvironmentFactory | None = None) -> Exam:
     """A suite with its problems and verifier; the run's environment and limits where the suite has none of its own.
 
@@ -43,7 +38,7 @@ def exam_of(suite: Suite, recipe: Recipe | None = None, environment: Environment
     environment = environment if suite.environment is None else world_of(suite.environment)
     max_turns = 1 if recipe is None else recipe.rollout.max_turns
     max_turns = max_turns if suite.environment is None else suite.environment.num_turns
-    tasks, verifier = tasks_of(suite), verifier_from(suite.verifier, suite.answer)
+    tasks, verifier = tasks_of(suite), verifier_from(suite.verifier, suite.gold_column)
     if verifier is None and environment is None and suite.kind == "accuracy":
         raise DataError(
             f"nothing grades suite {suite.name}",

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from understudy.build.data import EnvironmentFactory, load_problems, suites_of
+from understudy.build.data import EnvironmentFactory, load_problems
+from understudy.build.suites import suites_of
 from understudy.environments.single_turn import SingleTurn
 from understudy.errors import RecipeError
 from understudy.protocols import Task
@@ -46,7 +47,7 @@ class Lessons:
 
     def environment(self) -> EnvironmentFactory:
         """Makes the world of one attempt: one turn, judged as the task's data set is."""
-        by_domain = {name: verifier_from(source.verifier, source.answer) for name, source in self.sources.items()}
+        by_domain = {name: verifier_from(source.verifier, source.gold_column) for name, source in self.sources.items()}
         if len(by_domain) > 1:
             return partial(SingleTurn, by_domain=by_domain)
         return partial(SingleTurn, next(iter(by_domain.values())))

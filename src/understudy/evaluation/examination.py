@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from transformers import PreTrainedTokenizerBase
@@ -11,44 +11,24 @@ from transformers import PreTrainedTokenizerBase
 from understudy.environments.episodes import Episode, from_completions, play
 from understudy.environments.single_turn import SingleTurn
 from understudy.errors import CapabilityError
+from understudy.evaluation.endpoint import Endpoint
+from understudy.evaluation.exam import Exam, known_samples, voting
+from understudy.evaluation.journal import Journal
+from understudy.evaluation.judging import Judge
+from understudy.evaluation.samples import SampleRecord
 from understudy.evaluation.scored import nll_result, reverse_kl_result
-from understudy.evaluation.suites import SuiteResult, evaluate_suite
+from understudy.evaluation.served import served_samples
+from understudy.evaluation.suites import SuiteResult, check_problems, played_samples
 from understudy.models.chat import decode
-from understudy.protocols import Environment, Sampler, SamplingParams, Scorer, Task
+from understudy.protocols import Sampler, SamplingParams, Scorer, Task
 from understudy.randomness import derived_seed
 from understudy.recipe import Suite
 from understudy.rollouts import Rollout
-from understudy.tasks import Verifier
 
 Progress = Callable[[int], None]
 
-
-@dataclass(frozen=True)
-class Exam:
-    """A suite ready to be put.
-
-    Args:
-        suite: how it is answered. tasks: its problems. verifier: judges completions.
-        environment: makes the world of one attempt; None takes one turn judged by ``verifier``.
-        max_completion_length: where the suite names none. max_turns: of an attempt.
-        completions: one gold completion a problem, for kind ``nll``. teacher: for kind ``reverse_kl``.
-        route: which of several teachers answers for an attempt; None for its domain's.
-    """
-
-    suite: Suite
-    tasks: Sequence[Task]
-    verifier: Verifier | None
-    environment: Callable[[], Environment] | None = None
-    max_completion_length: int = 256
-    max_turns: int = 1
-    completions: Sequence[str] = ()
-    teacher: Scorer | None = None
-    route: Callable[[Rollout], str] | None = None
-
-    @property
-    def num_attempts(self) -> int:
-        """How many completions it takes."""
-        return len(self.tasks) * self.suite.num_samples
+BATCH = 256
+"""Attempts that are played together where samples are kept as they come."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +48,28 @@ class Examinee:
     scorer: Scorer | None = None
 
 
-def examine(exam: Exam, examinee: Examinee, *, seed: int, progress: Progress | None = None) -> SuiteResult:
+def examine(
+    exam: Exam,
+    examinee: Examinee | Endpoint,
+    *,
+    seed: int,
+    progress: Progress | None = None,
+    journal: Journal | None = None,
+    about: Mapping[str, object] | None = None,
+) -> SuiteResult:
     """Every problem of the suite, ``num_samples`` times; the same seed gives every examinee the same random numbers.
 
+    Args:
+        journal: keeps samples as they come, and has those that need not be asked again.
+        about: of the result.
     Raises:
-        DataError: the suite has no problems, or nothing grades it.
+        DataError: the suite has no problems, or nothing grades it. CapabilityError: a kind of suite that this examinee
+            cannot take.
     """
     suite, keyed = exam.suite, derived_seed(seed=seed, step=0, purpose=exam.suite.name)
+    if isinstance(examinee, Endpoint):
+        samples = served_samples(exam, examinee, seed=keyed, progress=progress, journal=journal)
+        return SuiteResult(suite.name, suite.better, samples, about or {})
     if suite.kind == "nll":
         return _examine_nll(exam, examinee, progress)
     if suite.kind == "reverse_kl":
@@ -83,19 +78,47 @@ def examine(exam: Exam, examinee: Examinee, *, seed: int, progress: Progress | N
         student, teacher = _known(examinee.scorer, suite), _known(exam.teacher, suite)
         routes = [exam.route(rollout) if exam.route else rollout.domain for rollout in rollouts]
         return reverse_kl_result(suite.name, rollouts, student, teacher, routes=routes)
+    samples = _local_samples(exam, examinee, seed=keyed, progress=progress, journal=journal)
+    return SuiteResult(suite.name, suite.better, samples, about or {})
 
-    def parses(text: str, columns: Mapping[str, object]) -> bool:
-        return exam.verifier is not None and exam.verifier(text, columns).parsed is not None
 
-    columns = {task.problem: task.columns for task in exam.tasks}
-    return evaluate_suite(
-        exam.tasks,
-        name=suite.name,
-        play=partial(_play, exam, examinee, seed=keyed, progress=progress),
-        decode=lambda ids: decode(examinee.tokenizer, ids),
-        num_samples=suite.num_samples,
-        parses=(lambda problem, text: parses(text, columns[problem])) if exam.verifier is not None else None,
-    )
+def _local_samples(
+    exam: Exam, examinee: Examinee, *, seed: int, progress: Progress | None, journal: Journal | None
+) -> tuple[SampleRecord, ...]:
+    suite, judge = exam.suite, None if exam.verifier is None else Judge(exam.verifier)
+    tasks = [_in_words_of(examinee, task, suite) for task in exam.tasks]
+    check_problems(tasks, name=suite.name, num_samples=suite.num_samples)
+    attempts = [task for task in tasks for _ in range(suite.num_samples)]
+    columns = {task.problem: task.columns for task in tasks}
+    known = {} if journal is None else known_samples(journal, attempts)
+    if progress and known:
+        progress(len(known))
+    missing = [number for number in range(len(attempts)) if number not in known]
+    for batch in _batches(missing, len(missing) if journal is None else BATCH):
+        samples = played_samples(
+            [attempts[number] for number in batch],
+            partial(_play, exam, examinee, seed=seed, progress=progress, numbers=batch, judge=judge),
+            name=suite.name,
+            decode=lambda ids: decode(examinee.tokenizer, ids),
+            read=None if judge is None else (lambda problem, text: judge(text, columns[problem])),
+        )
+        found = dict(zip(batch, voting(samples, suite), strict=True))
+        if journal is not None:
+            journal.add(found)
+        known |= found
+    return tuple(known[number] for number in range(len(attempts)))
+
+
+def _batches(numbers: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    for start in range(0, len(numbers), max(1, size)):
+        yield numbers[start : start + size]
+
+
+def _in_words_of(examinee: Examinee, task: Task, suite: Suite) -> Task:
+    """The task in plain text where the suite leaves the form open and the model has no chat template."""
+    if suite.chat != "auto" or examinee.tokenizer.chat_template or isinstance(task.prompt, str):
+        return task
+    return replace(task, prompt="\n\n".join(str(message["content"]) for message in task.prompt) + "\n")
 
 
 def _examine_nll(exam: Exam, examinee: Examinee, progress: Progress | None) -> SuiteResult:
@@ -122,9 +145,17 @@ def _known(scorer: Scorer | None, suite: Suite) -> Scorer:
 
 
 def _play(
-    exam: Exam, examinee: Examinee, attempts: Sequence[Task], *, seed: int, progress: Progress | None
+    exam: Exam,
+    examinee: Examinee,
+    attempts: Sequence[Task],
+    *,
+    seed: int,
+    progress: Progress | None,
+    numbers: Sequence[int] | None = None,
+    judge: Judge | None = None,
 ) -> list[Rollout]:
     suite = exam.suite
+    keys = range(len(attempts)) if numbers is None else numbers
     params = SamplingParams(
         max_completion_length=suite.max_completion_length or exam.max_completion_length,
         temperature=suite.temperature,
@@ -132,8 +163,11 @@ def _play(
         stop_ids=examinee.stop_ids,
     )
     return play(
-        [Episode(task, key=number, group=number // suite.num_samples) for number, task in enumerate(attempts)],
-        environment_factory=exam.environment or partial(SingleTurn, exam.verifier),
+        [
+            Episode(task, key=number, group=number // suite.num_samples)
+            for number, task in zip(keys, attempts, strict=True)
+        ],
+        environment_factory=exam.environment or partial(SingleTurn, judge or exam.verifier),
         sampler=examinee.sampler,
         params=params,
         tokenizer=examinee.tokenizer,

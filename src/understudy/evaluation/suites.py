@@ -8,7 +8,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -16,36 +16,19 @@ from typing import Literal
 from torch import Tensor
 
 from understudy.errors import DataError, UnderstudyError
+from understudy.evaluation.attempts import Majority, majority, pass_at_estimate, run_to_run_error
+from understudy.evaluation.samples import SampleRecord, sample_of
 from understudy.evaluation.statistics import Estimate, clustered_interval, mean_interval, wilson_interval
 from understudy.protocols import Task
 from understudy.rollouts import FinishReason, Rollout
+from understudy.tasks import Verdict
 
 Better = Literal["higher", "lower"]
+Reader = Callable[[str, str], Verdict]
+"""(problem, text of the last turn) -> what a verifier says of it."""
 
-
-@dataclass(frozen=True)
-class SampleRecord:
-    """One attempt at one problem.
-
-    Args:
-        problem: identifier. completions: text of each turn. reward: of the whole attempt.
-        correct: whether it solved the problem; None where nothing decides that.
-        finish_reason: why it ended. num_tokens: that the model wrote.
-        parsed: whether an answer could be read from it; None where nobody looked.
-    """
-
-    problem: str
-    completions: tuple[str, ...]
-    reward: float
-    correct: bool | None
-    finish_reason: FinishReason
-    num_tokens: int
-    parsed: bool | None = None
-
-    @property
-    def score(self) -> float:
-        """1 or 0 where correctness is decided, else the reward."""
-        return self.reward if self.correct is None else float(self.correct)
+_NAMED = 20
+"""Failed problems that a result names; the samples have all of them."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +37,13 @@ class SuiteResult:
 
     Args:
         name: of the suite. better: which direction of the score is better. samples: every one of them.
+        about: where it comes from: model, fingerprint, suite's version, settings.
     """
 
     name: str
     better: Better
     samples: tuple[SampleRecord, ...]
+    about: Mapping[str, object] = field(default_factory=dict, compare=False)
 
     @cached_property
     def scores(self) -> Mapping[str, float]:
@@ -93,8 +78,57 @@ class SuiteResult:
         looked = [sample.parsed for sample in self.samples if sample.parsed is not None]
         return _share(not parsed for parsed in looked) if looked else None
 
+    @property
+    def k(self) -> int:
+        """Attempts at each problem; the fewest where they differ."""
+        return min(of for of, _ in self._counts.values())
+
+    @property
+    def run_to_run_error(self) -> float | None:
+        """Standard error over runs on these very problems; None with one attempt each. See ``run_to_run_error``."""
+        return run_to_run_error(self.samples)
+
+    @property
+    def pass_at(self) -> Mapping[int, Estimate]:
+        """pass@1, 2, 4, ... up to k; empty where a reward, not right or wrong, is the score."""
+        if any(sample.correct is None for sample in self.samples):
+            return {}
+        powers = [2**power for power in range(self.k.bit_length()) if 2**power < self.k]
+        return {k: pass_at_estimate(list(self._counts.values()), k) for k in (*powers, self.k)}
+
+    @property
+    def majority(self) -> Majority | None:
+        """The majority's answers; None with fewer than two attempts each, or where answers are no votes."""
+        has_votes = any(sample.answer is not None for sample in self.samples)
+        return majority(self.samples) if has_votes and self.k > 1 else None
+
+    @property
+    def shares(self) -> Mapping[str, tuple[int, int]]:
+        """The samples' further counts, summed: how many, of how many."""
+        sums: dict[str, tuple[int, int]] = {}
+        for sample in self.samples:
+            for name, (count, of) in sample.shares.items():
+                so_far = sums.get(name, (0, 0))
+                sums[name] = (so_far[0] + count, so_far[1] + of)
+        return sums
+
+    @property
+    def failed(self) -> Mapping[str, str]:
+        """Problems with an attempt that never got an answer, each with the last reason."""
+        lost = [sample for sample in self.samples if sample.finish_reason is FinishReason.FAILED]
+        return {sample.problem: sample.error or "failed" for sample in lost}
+
+    @cached_property
+    def _counts(self) -> Mapping[str, tuple[int, int]]:
+        counts: dict[str, tuple[int, int]] = {}
+        for sample in self.samples:
+            of, correct = counts.get(sample.problem, (0, 0))
+            counts[sample.problem] = (of + 1, correct + bool(sample.correct))
+        return counts
+
     def to_json(self) -> dict[str, object]:
         """Figures first, then every sample."""
+        votes, lost = self.majority, self.failed
         return {
             "name": self.name,
             "better": self.better,
@@ -102,7 +136,18 @@ class SuiteResult:
             "num_samples": len(self.samples),
             "truncation_rate": self.truncation_rate,
             "parse_failure_rate": self.parse_failure_rate,
-            "samples": [asdict(sample) for sample in self.samples],
+            "k": self.k,
+            "run_to_run_error": self.run_to_run_error,
+            "pass_at": {str(k): estimate.to_json() for k, estimate in self.pass_at.items()},
+            "majority": None if votes is None else votes.to_json(),
+            "shares": {
+                name: {"share": count / of if of else None, "count": count, "of": of}
+                for name, (count, of) in self.shares.items()
+            },
+            "num_failed": len(lost),
+            "failed": dict(list(lost.items())[:_NAMED]),
+            "about": dict(self.about),
+            "samples": [sample.to_json() for sample in self.samples],
         }
 
 
@@ -114,28 +159,46 @@ def evaluate_suite(
     decode: Callable[[Tensor], str],
     num_samples: int = 1,
     better: Better = "higher",
-    parses: Callable[[str, str], bool] | None = None,
+    read: Reader | None = None,
 ) -> SuiteResult:
     """Play every problem ``num_samples`` times and keep all samples.
 
     Args:
         tasks: problems, each identifier once. play: gives one graded rollout a task, in order; temperature and
             limits are its own business. decode: ids of one completion to text, without special tokens.
-        parses: (problem, text of the last turn) -> whether an answer can be read from it.
+        read: what a verifier says of the last turn; None where nothing looks for an answer.
     Raises:
         DataError: no tasks, one identifier twice, a rollout that nothing graded or that belongs to another task.
     """
+    check_problems(tasks, name=name, num_samples=num_samples)
+    attempts = [task for task in tasks for _ in range(num_samples)]
+    samples = played_samples(attempts, play, name=name, decode=decode, read=read)
+    return SuiteResult(name, better, samples)
+
+
+def check_problems(tasks: Sequence[Task], *, name: str, num_samples: int) -> None:
+    """Raise DataError where a suite has no problems, no samples, or one identifier twice."""
     identifiers = [task.problem for task in tasks]
     if not identifiers or num_samples < 1:
         raise DataError(f"suite {name!r} has nothing to play", got=f"{len(tasks)} problems x {num_samples} samples")
     if len(set(identifiers)) < len(identifiers):
         twice = next(problem for problem in identifiers if identifiers.count(problem) > 1)
         raise DataError(f"suite {name!r} has one problem identifier twice", got=repr(twice))
-    attempts = [task for task in tasks for _ in range(num_samples)]
+
+
+def played_samples(
+    attempts: Sequence[Task],
+    play: Callable[[Sequence[Task]], Sequence[Rollout]],
+    *,
+    name: str,
+    decode: Callable[[Tensor], str],
+    read: Reader | None = None,
+) -> tuple[SampleRecord, ...]:
+    """One record an attempt; arguments and errors as of ``evaluate_suite``."""
     rollouts = play(attempts)
     if [rollout.problem for rollout in rollouts] != [task.problem for task in attempts]:
         raise DataError(f"the rollouts of suite {name!r} are not those of its tasks", expected="one a task, in order")
-    return SuiteResult(name, better, tuple(_record(rollout, decode, parses) for rollout in rollouts))
+    return tuple(_record(rollout, decode, read) for rollout in rollouts)
 
 
 def write_suite_result(result: SuiteResult, path: Path) -> None:
@@ -151,8 +214,8 @@ def read_suite_result(path: Path) -> SuiteResult:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        samples = tuple(_sample_of(entry) for entry in content["samples"])
-        return SuiteResult(content["name"], content["better"], samples)
+        samples = tuple(sample_of(entry) for entry in content["samples"])
+        return SuiteResult(content["name"], content["better"], samples, content.get("about", {}))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"{path} is not a suite's result",
@@ -183,9 +246,7 @@ def write_json(content: object, path: Path) -> None:
         ) from error
 
 
-def _record(
-    rollout: Rollout, decode: Callable[[Tensor], str], parses: Callable[[str, str], bool] | None
-) -> SampleRecord:
+def _record(rollout: Rollout, decode: Callable[[Tensor], str], read: Reader | None) -> SampleRecord:
     if rollout.finish_reason is not FinishReason.FAILED and rollout.correct is None and rollout.reward is None:
         raise DataError(
             f"nothing graded the rollout of {rollout.problem!r}", remedy="Give the suite's data a verifier."
@@ -193,6 +254,8 @@ def _record(
     failed = rollout.correct is None and rollout.reward is None
     correct = False if failed else rollout.correct
     completions = tuple(decode(turn.completion_ids) for turn in rollout.turns)
+    verdict = read(rollout.problem, completions[-1]) if read is not None and completions else None
+    error = rollout.extra.get("environment_error")
     return SampleRecord(
         problem=rollout.problem,
         completions=completions,
@@ -200,16 +263,11 @@ def _record(
         correct=correct,
         finish_reason=rollout.finish_reason,
         num_tokens=sum(turn.completion_ids.numel() for turn in rollout.turns),
-        parsed=None if parses is None else bool(completions) and parses(rollout.problem, completions[-1]),
+        parsed=None if read is None else verdict is not None and verdict.parsed is not None,
+        answer=None if verdict is None else verdict.parsed,
+        shares={} if verdict is None else verdict.shares,
+        error=str(error) if failed and error is not None else None,
     )
-
-
-def _sample_of(entry: Mapping[str, object]) -> SampleRecord:
-    completions, reason = entry["completions"], entry["finish_reason"]
-    if not isinstance(completions, list) or not isinstance(reason, str):
-        raise TypeError("a sample's completions are a list and its finish reason is a word")
-    fields = {**entry, "completions": tuple(completions), "finish_reason": FinishReason(reason)}
-    return SampleRecord(**fields)  # type: ignore[arg-type]
 
 
 def _share(flags: object) -> float:

@@ -4,6 +4,7 @@ from understudy.recipe.data import Data, Lesson, Part, Source, Suite
 from understudy.recipe.environment import EnvironmentConfig
 from understudy.recipe.loading import differences, load_recipe, load_suite, recipe_from, to_yaml
 from understudy.recipe.models import Lora, Reference, Student
+from understudy.recipe.options import Options
 from understudy.recipe.recipe import ObjectiveConfig, Recipe
 from understudy.recipe.run import Checkpoint, Engine, Evaluation, Optimizer, RolloutConfig
 from understudy.recipe.servers import ServedModel
@@ -31,6 +32,7 @@ __all__ = [
     "MixedTeachers",
     "ObjectiveConfig",
     "Optimizer",
+    "Options",
     "Part",
     "Recipe",
     "Reference",

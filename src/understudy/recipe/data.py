@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from understudy.recipe.environment import EnvironmentField
+from understudy.recipe.options import LETTER, Options
 from understudy.recipe.section import FolderName, Number, Section, Text, Whole
 from understudy.recipe.verifier import Verifier, VerifierField
 
@@ -19,11 +20,16 @@ class Source(Section):
 
     Args:
         dataset: path of a json, jsonl, parquet or csv file, a name of the ``datasets`` hub, or ``testbed/...``.
-        config, split: of a hub data set; a file has neither.
+        config, split: of a hub data set; a file has neither. Config ``*`` is every configuration in turn, and one that
+            ends like a data file is that file of the repository.
+        revision: of a hub data set: a commit, tag or branch; null takes the newest.
+        identifier: column that tells one problem from another; null takes ``id`` where all rows have one and all
+            differ, and else a hash of prompt and place.
         prompt: template over the columns, ``"{question}"``; null takes column ``prompt``, ``messages`` or
             ``conversations``.
         chat: a prompt that is text becomes a user's message, and the student's chat template does the rest.
         answer: column of the gold answer; null takes ``answer`` where there is one.
+        options: of multiple-choice questions: shown by ``{lettered_options}`` in the prompt.
         verifier: how completions are judged.
         filter: only rows in which each of these columns has this value, or one of these values.
         missing: a row that lacks a column it needs, or has nothing in it, or a gold answer that cannot be read, is an
@@ -36,14 +42,22 @@ class Source(Section):
     dataset: Text
     config: Text | None = None
     split: Text = "train"
+    revision: Text | None = None
+    identifier: Text | None = None
     prompt: Text | None = None
     chat: bool = False
     answer: Text | None = None
+    options: Options | None = None
     verifier: VerifierField = Verifier()
     filter: dict[Text, Scalar | tuple[Scalar, ...]] = Field(default_factory=dict)
     missing: Literal["error", "drop"] = "error"
     limit: Whole | None = Field(default=None, ge=1)
     completion: Text | None = None
+
+    @property
+    def gold_column(self) -> str | None:
+        """The column a verifier reads; None where the recipe names none."""
+        return self.answer if self.options is None else LETTER
 
 
 class Lesson(Source):
@@ -115,6 +129,7 @@ class Suite(Source):
 
     Args:
         name: as it stands in tables and files. num_samples: attempts at each problem.
+        chat: as elsewhere; ``auto`` asks in chat form where the model has a chat template, and else in plain text.
         kind: ``accuracy`` judges answers; ``reverse_kl`` takes mean log pi_S - log pi_T a token over the model's own
             fresh answers; ``nll`` takes mean -log pi_S a token over the gold completions. Of these, lower is better.
         temperature: 0 is greedy. top_p: nucleus mass kept.
@@ -125,6 +140,7 @@ class Suite(Source):
     name: FolderName
     kind: Literal["accuracy", "reverse_kl", "nll"] = "accuracy"
     split: Text = "test"
+    chat: bool | Literal["auto"] = False  # type: ignore[assignment]
     num_samples: Whole = Field(default=1, ge=1)
     temperature: Number = Field(default=1.0, ge=0, le=10)
     top_p: Number = Field(default=1.0, gt=0, le=1)

@@ -14,6 +14,9 @@ import httpx
 from understudy.errors import ServerAnswerError, ServerError, ServerKeyError
 
 T = TypeVar("T")
+NO_CONNECTION = "no connection"
+"""How the reason begins where nobody listens at an address."""
+
 _AGAIN_LATER = {408, 425, 429, 502, 503, 504}
 _FROM_A_PROXY = {502, 504}
 _SHOWN = 300
@@ -123,7 +126,7 @@ async def _exchange(
 
 def _words(error: httpx.TransportError) -> str:
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-        return "no connection"
+        return NO_CONNECTION
     return "no answer in time" if isinstance(error, httpx.TimeoutException) else "connection lost"
 
 

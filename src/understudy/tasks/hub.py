@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
 from understudy.errors import DataError
 from understudy.recipe import Source
-from understudy.tasks.rows import Row
+from understudy.tasks.rows import Row, is_file_name, read_file
 
 
 def read_hub(source: Source) -> list[Row]:
     """All rows of a named data set's split, from the hub or its local cache; no code of the data set is run.
 
+    Configuration ``*`` is every configuration in turn; one that ends like a data file is that file of the repository.
+
     Raises:
         DataError: the name, config or split does not exist, or cannot be fetched.
     """
-    import datasets
-
     name = source.dataset if source.config is None else f"{source.dataset} ({source.config})"
     try:
-        table = datasets.load_dataset(source.dataset, source.config, split=source.split)
+        if source.config is not None and is_file_name(source.config):
+            return read_file(_file_of(source, source.config))
+        table = [columns for config in _configs(source) for columns in _table(source, config)]
+    except DataError:
+        raise
     except Exception as error:  # every layer below has its own kinds of errors: hub, HTTP, files, builders
         reason = str(error).partition("\n")[0][:300]
         raise DataError(
@@ -29,3 +36,23 @@ def read_hub(source: Source) -> list[Row]:
     if not rows:
         raise DataError(f"data set {name}, split {source.split} is empty", expected="at least one row")
     return rows
+
+
+def _configs(source: Source) -> list[str | None]:
+    import datasets
+
+    if source.config != "*":
+        return [source.config]
+    return list(datasets.get_dataset_config_names(source.dataset, revision=source.revision))
+
+
+def _table(source: Source, config: str | None) -> Iterable[Mapping[str, object]]:
+    import datasets
+
+    return datasets.load_dataset(source.dataset, config, split=source.split, revision=source.revision)
+
+
+def _file_of(source: Source, name: str) -> Path:
+    from huggingface_hub import hf_hub_download
+
+    return Path(hf_hub_download(source.dataset, name, repo_type="dataset", revision=source.revision))

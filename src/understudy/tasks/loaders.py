@@ -13,6 +13,7 @@ from understudy.errors import DataError, UserMistakeError
 from understudy.protocols import Prompt, Task
 from understudy.recipe import Source
 from understudy.tasks.filters import row_filter, values_found
+from understudy.tasks.options import option_reader
 from understudy.tasks.prompts import completion_reader, prompt_reader, teacher_text_reader
 from understudy.tasks.rows import Row
 from understudy.tasks.sources import domain_of, read_rows
@@ -63,11 +64,12 @@ def tasks_from(rows: Sequence[Row], source: Source) -> list[Task]:
 def loaded_from(rows: Sequence[Row], source: Source) -> Loaded:
     """Tasks from rows at hand; see ``load``.
 
-    A task's problem is the row's ``id`` where all rows have one and all differ, else a hash of prompt and row number.
+    A task's problem is the row's ``identifier``, or without one its ``id`` where all rows have one and all differ, else
+    a hash of prompt and row number.
 
     Raises:
-        DataError: a row lacks a column, has one of the wrong type, or a gold answer that no verifier can read; or no
-            row is left.
+        DataError: a row lacks a column, has one of the wrong type, or a gold answer that no verifier can read; two
+            rows have one identifier; or no row is left.
         RecipeError: a template or a verifier's option cannot be used.
     """
     dropped: Counter[str] = Counter()
@@ -88,7 +90,8 @@ def loaded_from(rows: Sequence[Row], source: Source) -> Loaded:
 def _begun(rows: Sequence[Row], source: Source, dropped: Counter[str]) -> list[tuple[Task, Row, Callable[[], object]]]:
     """Tasks whose gold answers are still being read, the first ``limit`` of them; what is left out is counted."""
     keeps, read_prompt, check = row_filter(source.filter), prompt_reader(source), _checker(source)
-    has_ids, domain = _have_ids(rows), domain_of(source)
+    with_options, domain = option_reader(source), domain_of(source)
+    named = _identifiers(rows, source)
     begun: list[tuple[Task, Row, Callable[[], object]]] = []
     for number, row in enumerate(rows):
         if len(begun) == source.limit:
@@ -97,12 +100,13 @@ def _begun(rows: Sequence[Row], source: Source, dropped: Counter[str]) -> list[t
             if not keeps(row.columns):
                 dropped[FILTERED] += 1
                 continue
-            prompt, finish = read_prompt(row.columns), check(row.columns)
+            columns = with_options(row.columns)
+            prompt, finish = read_prompt(columns), check(columns)
         except DataError as error:
             dropped[_excused(error, row, source)] += 1
             continue
-        problem = str(row.columns["id"]) if has_ids else _hash(prompt, number)
-        begun.append((Task(problem, prompt, row.columns, domain=domain), row, finish))
+        problem = named[number] if named else _hash(prompt, number)
+        begun.append((Task(problem, prompt, columns, domain=domain), row, finish))
     return begun
 
 
@@ -111,7 +115,7 @@ def _checker(source: Source) -> Callable[[Mapping[str, object]], Callable[[], ob
 
     What takes time is begun; the function that comes back waits for it.
     """
-    verify = verifier_from(source.verifier, source.answer)
+    verify = verifier_from(source.verifier, source.gold_column)
     begin: Any = getattr(verify, "check", None)
     read_completion, read_teacher = completion_reader(source), teacher_text_reader(source)
 
@@ -150,9 +154,25 @@ def _nothing_left(rows: Sequence[Row], source: Source, dropped: Mapping[str, int
     return DataError(f"no row of {source.dataset} is left", got=f"{len(rows)} rows, {got}", expected=expected)
 
 
-def _have_ids(rows: Sequence[Row]) -> bool:
-    ids = [row.columns.get("id") for row in rows]
-    return all(isinstance(one, str | int) and one != "" for one in ids) and len({str(one) for one in ids}) == len(ids)
+def _identifiers(rows: Sequence[Row], source: Source) -> list[str]:
+    """What the rows call themselves; none where they do not, or not each in its own way."""
+    ids = [row.columns.get(source.identifier or "id") for row in rows]
+    nameless = next((number for number, one in enumerate(ids) if not isinstance(one, str | int) or one == ""), None)
+    names = [str(one) for one in ids]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if source.identifier is None:
+        return [] if twice or nameless is not None else names
+    if nameless is not None:
+        where = f"{source.dataset}, {rows[nameless].place}"
+        raise _placed(missing_column(source.identifier, rows[nameless].columns), where, None)
+    if twice:
+        shown = ", ".join(repr(name) for name in twice[:3]) + (", ..." if len(twice) > 3 else "")
+        raise DataError(
+            f"{source.dataset}: {len(twice)} identifiers stand in more than one row",
+            got=f"{shown} in column {source.identifier!r}",
+            expected="one row a problem",
+        )
+    return names
 
 
 def _hash(prompt: Prompt, number: int) -> str:

@@ -1,15 +1,18 @@
-"""Rows of data files: json, jsonl, csv and parquet, each row with its place so that errors can name it."""
+"""Rows of json, jsonl (both also as .gz), csv and parquet files, each with its place so that errors can name it."""
 
 from __future__ import annotations
 
 import csv
+import gzip
 import hashlib
 import io
 import json
 import sys
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from understudy.errors import DataError
 from understudy.recipe.outline import nearest
@@ -33,7 +36,7 @@ def read_file(path: Path) -> list[Row]:
     Raises:
         DataError: it is missing, a folder, of an unknown kind, empty, or broken; with the line where lines exist.
     """
-    reader = _READERS.get(path.suffix.lower())
+    reader = _READERS.get(_kind(path.name))
     if not path.exists():
         raise _missing(path)
     if reader is None or not path.is_file():
@@ -41,8 +44,8 @@ def read_file(path: Path) -> list[Row]:
         raise DataError(f"{path} is no data file", got=got, expected="a file ending in " + ", ".join(_READERS))
     try:
         rows = list(reader(path))
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if not rows:
         raise DataError(f"{path} is empty", expected="at least one row")
     return rows
@@ -50,7 +53,23 @@ def read_file(path: Path) -> list[Row]:
 
 def is_file_name(name: str) -> bool:
     """Whether a data set's name means a file here, not one of the hub."""
-    return Path(name).suffix.lower() in _READERS or name.startswith((".", "/", "~")) or Path(name).is_file()
+    return _kind(name) in _READERS or name.startswith((".", "/", "~")) or Path(name).is_file()
+
+
+def stem_of(name: str) -> str:
+    """A data file's name without folder and endings."""
+    file = Path(name)
+    return Path(file.stem).stem if file.suffix.lower() == ".gz" else file.stem
+
+
+def _kind(name: str) -> str:
+    """The ending that says how a file is written; packed files have two."""
+    file = Path(name.lower())
+    return "".join(file.suffixes[-2:]) if file.suffix == ".gz" else file.suffix
+
+
+def _opened(path: Path) -> IO[bytes] | gzip.GzipFile:
+    return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")
 
 
 def file_fingerprint(path: Path) -> str:
@@ -78,7 +97,7 @@ def _missing(path: Path) -> DataError:
 
 
 def _read_jsonl(path: Path) -> Iterator[Row]:
-    with path.open("rb") as file:
+    with _opened(path) as file:
         for number, line in enumerate(file, start=1):
             if line.strip() not in (b"", b"\xef\xbb\xbf"):
                 yield _json_row(line, path=path, number=number)
@@ -106,6 +125,8 @@ def _read_json(path: Path) -> Iterator[Row]:
         raise DataError(f"{path}, line {error.lineno} is not valid JSON: {error.msg}") from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is not valid JSON: {_reason(error)}") from error
+    if isinstance(values, dict) and isinstance(values.get("examples"), list):
+        values = values["examples"]  # as BIG-bench has it
     if not isinstance(values, list):
         raise DataError(f"{path} is no list of rows", got=type(values).__name__, expected="[{...}, {...}]")
     for number, value in enumerate(values, start=1):
@@ -157,7 +178,8 @@ def _read_parquet(path: Path) -> Iterator[Row]:
 
 
 def _text(path: Path) -> str:
-    data = path.read_bytes()
+    with _opened(path) as file:
+        data = file.read()
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -169,4 +191,11 @@ def _reason(error: Exception) -> str:
     return "nested too deeply" if isinstance(error, RecursionError) else str(error).partition("\n")[0][:200]
 
 
-_READERS = {".json": _read_json, ".jsonl": _read_jsonl, ".csv": _read_csv, ".parquet": _read_parquet}
+_READERS = {
+    ".json": _read_json,
+    ".jsonl": _read_jsonl,
+    ".csv": _read_csv,
+    ".parquet": _read_parquet,
+    ".json.gz": _read_json,
+    ".jsonl.gz": _read_jsonl,
+}

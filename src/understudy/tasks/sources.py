@@ -7,7 +7,7 @@ from pathlib import Path
 from understudy.errors import DataError
 from understudy.recipe import Part, Source
 from understudy.tasks.hub import read_hub
-from understudy.tasks.rows import Row, file_fingerprint, is_file_name, read_file
+from understudy.tasks.rows import Row, file_fingerprint, is_file_name, read_file, stem_of
 
 
 def read_rows(source: Source) -> list[Row]:
@@ -31,14 +31,14 @@ def data_fingerprint(source: Source) -> str:
     """
     if is_file_name(source.dataset):
         return file_fingerprint(Path(source.dataset).expanduser())
-    return "/".join(part for part in (source.dataset, source.config, source.split) if part)
+    return "/".join(part for part in (source.dataset, source.config, source.split, source.revision) if part)
 
 
 def domain_of(source: Source) -> str:
     """The name of a data set in figures: its part's name, a file's stem, or the hub's name."""
     if isinstance(source, Part) and source.name is not None:
         return source.name
-    return Path(source.dataset).stem if is_file_name(source.dataset) else source.dataset
+    return stem_of(source.dataset) if is_file_name(source.dataset) else source.dataset
 
 
 def _read_unchanged(path: Path) -> list[Row]:

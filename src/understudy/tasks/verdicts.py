@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import regex
 
@@ -25,11 +25,13 @@ class Verdict:
         reward: 1 for a right answer, else 0; a function of the user's may give any finite number.
         correct: whether the answer is right; None where only a reward was given.
         parsed: the answer as read, in one spelling for equal answers; None when none could be read.
+        shares: further counts by name: how many, of how many.
     """
 
     reward: float
     correct: bool | None
     parsed: str | None
+    shares: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 Verifier = Callable[[str, Columns], Verdict]

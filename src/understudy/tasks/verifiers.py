@@ -51,7 +51,7 @@ def _exact(config: VerifierConfig, column: str) -> Verifier:
 
     def read_gold(gold: str) -> str:
         found = read(gold) if config.kind == "exact" else same(gold)
-        return gold if found is None else found
+        return same(gold) if found is None else found
 
     def verify(completion: str, columns: Columns) -> Verdict:
         golds = [read_gold(str(gold)) for gold in golds_of(columns, column)]

@@ -1,7 +1,7 @@
 """The embedded default: tiny models, a tokenizer and a task that show a real effect on two cores."""
 
 from understudy.testbed.cache import home
-from understudy.testbed.catalogue import data, is_testbed, suite_named, suites
+from understudy.testbed.catalogue import data, is_testbed, known_suites, suite_named, suites
 from understudy.testbed.datasets import DATASET, dataset_named, tasks
 from understudy.testbed.roster import STUDENT_NAME, TEACHER_NAME
 from understudy.testbed.workshop import model_config, resolve_model, resolve_models
@@ -14,6 +14,7 @@ __all__ = [
     "dataset_named",
     "home",
     "is_testbed",
+    "known_suites",
     "model_config",
     "resolve_model",
     "resolve_models",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from understudy.errors import UserMistakeError
 from understudy.recipe import Data, Suite
 from understudy.testbed import office_quiz, remembering, tiny_worlds
@@ -25,15 +27,20 @@ def suites() -> tuple[Suite, ...]:
     return (_suite("multiplication-greedy", 0.0), _suite("multiplication-sampled", 1.0))
 
 
+def known_suites() -> Mapping[str, Suite]:
+    """Every suite of the testbed by its name."""
+    worlds = (tiny_worlds.suite(world) for world in tiny_worlds.WORLDS)
+    quizzes = (office_quiz.suite(quiz) for quiz in office_quiz.QUIZZES)
+    return {suite.name: suite for suite in (*suites(), remembering.suite(), *worlds, *quizzes)}
+
+
 def suite_named(name: str) -> Suite:
     """The built-in suite of that name, with or without ``testbed/`` before it.
 
     Raises:
         UserMistakeError: no built-in suite has that name.
     """
-    worlds = (tiny_worlds.suite(world) for world in tiny_worlds.WORLDS)
-    quizzes = (office_quiz.suite(quiz) for quiz in office_quiz.QUIZZES)
-    known = {suite.name: suite for suite in (*suites(), remembering.suite(), *worlds, *quizzes)}
+    known = known_suites()
     if name.removeprefix(PREFIX) not in known:
         raise UserMistakeError("no built-in suite has that name", got=repr(name), expected=f"one of {', '.join(known)}")
     return known[name.removeprefix(PREFIX)]

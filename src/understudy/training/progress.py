@@ -100,7 +100,7 @@ class Lines:
         self._num_lines, self._quiet_seconds = num_lines, quiet_seconds
         self._first = self._total = self._done = self._items = self._size = 0
         self._phase = ""
-        self._started = self._last_line = time.monotonic()
+        self._started = self._phase_started = self._last_line = time.monotonic()
 
     def begin(self, *, done: int, total: int) -> None:
         """Start the clock of the estimate."""
@@ -110,14 +110,15 @@ class Lines:
     def phase(self, name: str, *, size: int = 0) -> None:
         """Remember the phase for the next sign of life."""
         self._phase, self._size, self._items = name, size, 0
+        self._phase_started = time.monotonic()
 
     def advance(self, count: int) -> None:
-        """Write a line if there was none for long."""
+        """Write a line, with the time the phase may still take, if there was none for long."""
         self._items += count
         if time.monotonic() - self._last_line > self._quiet_seconds:
             of = f" of {self._size}" if self._size else ""
             step = f"step {self._done}/{self._total}  " if self._total else ""
-            self._write(f"{step}{self._phase.replace('_', ' ')}: {self._items}{of} done")
+            self._write(f"{step}{self._phase.replace('_', ' ')}: {self._items}{of} done{self._time_left()}")
 
     def step(self, done: int, figures: Mapping[str, float]) -> None:
         """Write a line for the first step, the last, and about ``num_lines`` in all."""
@@ -133,6 +134,12 @@ class Lines:
 
     def end(self) -> None:
         """Nothing is open."""
+
+    def _time_left(self) -> str:
+        if not 0 < self._items < self._size:
+            return ""
+        seconds = (time.monotonic() - self._phase_started) / self._items * (self._size - self._items)
+        return f", about {clock_of(seconds)} left"
 
     def _write(self, text: str) -> None:
         self._last_line = time.monotonic()

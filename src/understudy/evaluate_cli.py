@@ -1,0 +1,147 @@
+"""``understudy evaluate MODEL --suite NAME``. Heavy imports happen inside the command."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from understudy.errors import ServerKeyError, UserMistakeError
+
+if TYPE_CHECKING:
+    from understudy.evaluation.suites import SuiteResult
+
+_LINES = 240
+"""Width of a table where nobody looks at a screen."""
+
+
+def evaluate(
+    model: Annotated[
+        str | None, typer.Argument(help="A folder (a model or an adapter), a hub name, testbed/..., or http://...")
+    ] = None,
+    suite: Annotated[list[str] | None, typer.Option(help="A name of --list, or a YAML file.")] = None,
+    show_list: Annotated[bool, typer.Option("--list", help="Show the named suites, and stop.")] = False,
+    data: Annotated[Path | None, typer.Option(help="The suite's data: a file, or a folder that holds it.")] = None,
+    num_samples: Annotated[int | None, typer.Option(min=1, help="Attempts at each problem.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many problems.")] = None,
+    temperature: Annotated[float | None, typer.Option(min=0, help="0 is greedy; else the suite's.")] = None,
+    top_p: Annotated[float | None, typer.Option(help="Nucleus mass; else the suite's.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="Of an answer; else the suite's.")] = None,
+    chat: Annotated[bool | None, typer.Option("--chat/--no-chat", help="Ask in chat form, or in plain text.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the samples.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Folder for the results, every sample kept.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Ask everything anew, whatever is known.")] = False,
+    served_model: Annotated[str | None, typer.Option("--model", help="Of a server: its served name.")] = None,
+    api_key_env: Annotated[str | None, typer.Option(help="Environment variable that holds a server's key.")] = None,
+    concurrency: Annotated[int, typer.Option(min=1, help="Questions at one time, for a server.")] = 16,
+    timeout_seconds: Annotated[float, typer.Option(min=1, help="For one answer of a server.")] = 600.0,
+    deadline_seconds: Annotated[float, typer.Option(min=0, help="A question is asked again for so long.")] = 300.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs to read.")] = False,
+) -> None:
+    """Measure a model on suites, with intervals; the same command goes on where it was stopped."""
+    if show_list:
+        _show_suites(as_json=as_json)
+        return
+    if model is None or not suite:
+        raise UserMistakeError(
+            "nothing to evaluate",
+            expected="understudy evaluate MODEL --suite NAME",
+            remedy="understudy evaluate --list shows the suites.",
+        )
+    from understudy.evaluating import Address, Wishes
+    from understudy.evaluating import evaluate as evaluated
+
+    wishes = Wishes(
+        num_samples=num_samples,
+        limit=limit,
+        temperature=temperature,
+        top_p=top_p,
+        max_completion_length=max_tokens,
+        chat=chat,
+    )
+    address = Address(
+        model=served_model,
+        key=_key(api_key_env),
+        timeout_seconds=timeout_seconds,
+        deadline_seconds=deadline_seconds,
+        max_concurrency=concurrency,
+    )
+    results = evaluated(model, suite, seed=seed, out=out, data=data, wishes=wishes, address=address, fresh=fresh)
+    if as_json:
+        print(json.dumps([{k: v for k, v in result.to_json().items() if k != "samples"} for result in results]))
+        return
+    _print_table([["suite", "score", "problems", "samples", "truncated", "unread", "failed"], *map(_row, results)])
+    for result in results:
+        _print_more(result)
+
+
+def _row(result: SuiteResult) -> list[str]:
+    estimate, unread = result.estimate, result.parse_failure_rate
+    return [
+        result.name,
+        f"{estimate.mean:.4f} [{estimate.low:.4f}, {estimate.high:.4f}]",
+        str(estimate.n),
+        str(len(result.samples)),
+        f"{100 * result.truncation_rate:.1f} %",
+        "" if unread is None else f"{100 * unread:.1f} %",
+        str(len(result.failed)),
+    ]
+
+
+def _print_more(result: SuiteResult) -> None:
+    """What several attempts, further counts and lost questions say of one suite."""
+    parts = []
+    if result.run_to_run_error is not None:
+        parts.append(f"another run on these problems differs by about {result.run_to_run_error:.4f} (standard error)")
+    parts += [f"pass@{k} {one.mean:.4f} [{one.low:.4f}, {one.high:.4f}]" for k, one in result.pass_at.items() if k > 1]
+    votes = result.majority
+    if votes is not None:
+        one = votes.estimate
+        tied = f", {votes.num_tied} tied" if votes.num_tied else ""
+        parts.append(f"majority@{result.k} {one.mean:.4f} [{one.low:.4f}, {one.high:.4f}]{tied}")
+    parts += [f"{name.replace('_', ' ')} {count} of {of}" for name, (count, of) in result.shares.items()]
+    if parts:
+        print(f"{result.name}: {'; '.join(parts)}")
+    for problem, reason in list(result.failed.items())[:5]:
+        print(f"{result.name}: problem {problem} never got an answer and counts as wrong: {reason}", file=sys.stderr)
+    if len(result.failed) > 5:
+        print(f"{result.name}: and {len(result.failed) - 5} more problems", file=sys.stderr)
+
+
+def _show_suites(*, as_json: bool) -> None:
+    from understudy.evaluation.benchmarks import benchmarks
+
+    listed = list(benchmarks().values())
+    if as_json:
+        print(json.dumps([{"name": one.name, **one.model_dump(mode="json")} for one in listed]))
+        return
+    rows = [["suite", "version", "attempts", "temperature", "data", "what it is"]]
+    for one in listed:
+        suite = one.suite
+        source = suite.dataset if suite.config in (None, "*") else f"{suite.dataset} ({suite.config})"
+        rows.append([one.name, str(one.version), str(suite.num_samples), f"{suite.temperature:g}", source, one.title])
+    _print_table(rows)
+
+
+def _key(variable: str | None) -> str | None:
+    if variable is None:
+        return None
+    key = os.environ.get(variable, "").strip()
+    if not key:
+        raise ServerKeyError(f"the environment variable {variable} holds no API key", remedy="Set it.")
+    return key
+
+
+def _print_table(rows: list[list[str]]) -> None:
+    table = Table(box=None, pad_edge=False)
+    for cell in rows[0]:
+        table.add_column(cell, overflow="fold")
+    for row in rows[1:]:
+        table.add_row(*row)
+    Console(width=None if sys.stdout.isatty() else _LINES, highlight=False, markup=False).print(table)

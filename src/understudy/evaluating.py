@@ -1,0 +1,218 @@
+"""Puts a model through suites: a folder, an adapter, or whatever answers at an address; every sample kept."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+
+from datasets.utils.logging import disable_progress_bar
+
+from understudy.build import Building, exam_of, examinee_of, model_named, sampler_of, suite_named
+from understudy.build.suites import version_of
+from understudy.engines.local import LocalScorer
+from understudy.errors import ServerKeyError
+from understudy.evaluation.endpoint import Endpoint
+from understudy.evaluation.exam import Exam
+from understudy.evaluation.examination import Examinee, examine
+from understudy.evaluation.journal import journal_at, key_of
+from understudy.evaluation.suites import SuiteResult, write_suite_result
+from understudy.recipe import Engine, Suite, load_suite
+from understudy.servers.background import background
+from understudy.servers.identity import identify
+from understudy.servers.patience import PatientClient
+from understudy.servers.pool import ServerPool
+from understudy.servers.settings import ServerSettings
+from understudy.tasks import data_fingerprint
+from understudy.testbed import is_testbed
+from understudy.testbed.cache import home
+from understudy.training.progress import Display, display_on
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What stands in place of a suite's own fields; None leaves them.
+
+    Args:
+        num_samples, limit, temperature, top_p, max_completion_length, chat: as in a recipe's suite.
+    """
+
+    num_samples: int | None = None
+    limit: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    max_completion_length: int | None = None
+    chat: bool | None = None
+
+    def applied(self, suite: Suite) -> Suite:
+        """The suite with these changes."""
+        changes = {name: value for name, value in vars(self).items() if value is not None}
+        return Suite.model_validate({**suite.model_dump(), **changes}) if changes else suite
+
+
+@dataclass(frozen=True)
+class Address:
+    """How a model behind an address is asked.
+
+    Args:
+        model: its served name; None takes what is there. key: sent as bearer token.
+        timeout_seconds: for one answer. deadline_seconds: a question is asked again for so long.
+        max_concurrency: questions at one time.
+    """
+
+    model: str | None = None
+    key: str | None = None
+    timeout_seconds: float = 600.0
+    deadline_seconds: float = 300.0
+    max_concurrency: int = 16
+
+
+@dataclass(frozen=True, eq=False)
+class _Candidate:
+    """Who is examined, and the digest of whose answers these are."""
+
+    name: str
+    fingerprint: str
+    examinee: Examinee | Endpoint
+
+
+def evaluate(
+    model: str,
+    suites: Sequence[str],
+    *,
+    num_samples: int | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    out: Path | None = None,
+    display: Display | None = None,
+    data: Path | None = None,
+    wishes: Wishes | None = None,
+    address: Address | None = None,
+    fresh: bool = False,
+    keep: Path | None = None,
+) -> list[SuiteResult]:
+    """Put a model through suites.
+
+    Samples are kept as they come: the same call goes on where a killed one stopped, and a question that was answered
+    in full is not asked again.
+
+    Args:
+        model: a folder, a hub name, ``testbed/...``, or the address of an OpenAI-compatible server.
+        suites: names, or YAML files with a suite's fields. num_samples, limit: in place of the suite's.
+        out: folder for the results, every sample kept. data: file or folder with a benchmark's data.
+        wishes: further changes to the suites. address: how a server is asked. fresh: ask everything anew.
+        keep: folder of the samples; None takes the package's cache.
+    Raises:
+        UserMistakeError: model or suite cannot be used. ServerDownError: nobody answers.
+    """
+    disable_progress_bar()
+    display = display or display_on(sys.stderr)
+    wishes = wishes or Wishes()
+    wishes = replace(wishes, num_samples=num_samples or wishes.num_samples, limit=limit or wishes.limit)
+    chosen = [wishes.applied(_suite(name, data)) for name in suites]
+    exams = [exam_of(suite) for suite in chosen]
+    candidate = _candidate(model, address or Address(), display)
+    results = []
+    for exam in exams:
+        results.append(_examined(exam, candidate, seed=seed, display=display, fresh=fresh, keep=keep))
+        if out is not None:
+            write_suite_result(results[-1], out / f"{exam.suite.name}.json")
+    display.end()
+    return results
+
+
+def _examined(
+    exam: Exam, candidate: _Candidate, *, seed: int, display: Display, fresh: bool, keep: Path | None
+) -> SuiteResult:
+    about = _about(exam, candidate, seed=seed)
+    if exam.suite.kind != "accuracy" or exam.environment is not None:
+        display.phase(exam.suite.name, size=exam.num_attempts)
+        return examine(exam, candidate.examinee, seed=seed, progress=display.advance)
+    file = (keep or home() / "evaluations") / f"{exam.suite.name}-{key_of(about)}.jsonl"
+    with journal_at(file, about, fresh=fresh) as journal:
+        if journal.samples:
+            known = f"{len(journal.samples)} of {exam.num_attempts} answers"
+            display.notice(f"{exam.suite.name}: {known} are known from before; --fresh asks anew.")
+        display.phase(exam.suite.name, size=exam.num_attempts)
+        told = {**about, "model": candidate.name}
+        return examine(exam, candidate.examinee, seed=seed, progress=display.advance, journal=journal, about=told)
+
+
+def _about(exam: Exam, candidate: _Candidate, *, seed: int) -> dict[str, object]:
+    """Everything that decides the answers, and nothing else."""
+    suite = exam.suite
+    settings = suite.model_dump(mode="json", exclude={"dataset"})
+    return {
+        "fingerprint": candidate.fingerprint,
+        "suite": suite.name,
+        "suite_version": version_of(suite),
+        "data": suite.dataset if is_testbed(suite.dataset) else data_fingerprint(suite),
+        "seed": seed,
+        "settings": settings,
+        "verifier_code": _code(suite.verifier.function),
+        "understudy": version("understudy"),
+    }
+
+
+def _code(function: str | None) -> str | None:
+    """A digest of the module that holds a user's verifier; None where there is none, or it is not a file."""
+    try:
+        spec = None if function is None else importlib.util.find_spec(function.partition(":")[0])
+        origin = None if spec is None else spec.origin
+        return None if origin is None else hashlib.sha256(Path(origin).read_bytes()).hexdigest()[:16]
+    except (ImportError, OSError, ValueError):
+        return None
+
+
+def _candidate(model: str, address: Address, display: Display) -> _Candidate:
+    if model.startswith(("http://", "https://")):
+        return _behind(model, address)
+    loaded = model_named(model, Engine(), building=building_shown(display))
+    sampler = sampler_of(loaded.model, loaded, Engine())
+    return _Candidate(model, loaded.fingerprint, examinee_of(loaded, sampler, scorer=LocalScorer(loaded)))
+
+
+def _behind(url: str, address: Address) -> _Candidate:
+    url = url.rstrip("/").removesuffix("/v1")
+    if address.key is not None and not (address.key.isascii() and address.key.isprintable()):
+        raise ServerKeyError("the API key cannot be sent", expected="plain characters")
+    settings = ServerSettings(
+        urls=(url,),
+        model=address.model,
+        kind="completions",
+        key=address.key,
+        timeout_seconds=address.timeout_seconds,
+        deadline_seconds=address.deadline_seconds,
+        max_concurrency=address.max_concurrency,
+    )
+    patience = min(settings.start_seconds, settings.deadline_seconds)
+    asked = replace(settings, deadline_seconds=patience, timeout_seconds=patience)
+    identity = background().run(identify(ServerPool(asked)))
+    fingerprint = f"{url} {identity.model} {identity.fingerprint}"
+    endpoint = Endpoint(PatientClient(settings), identity.model, max_length=identity.max_length)
+    return _Candidate(f"{identity.model} at {url}", fingerprint, endpoint)
+
+
+def _suite(name: str, data: Path | None) -> Suite:
+    if not name.endswith((".yaml", ".yml")):
+        return suite_named(name, data=data)
+    suite = load_suite(name)
+    return suite if data is None else suite.model_copy(update={"dataset": str(data), "config": None})
+
+
+def building_shown(display: Display) -> Building:
+    """Shows the making of testbed models as a phase."""
+    shown: set[str] = set()
+
+    def show(name: str, _: int, total: int) -> None:
+        if name not in shown:
+            shown.add(name)
+            display.notice(f"Training {name} (first use; kept afterwards).")
+            display.phase(f"make {name.removeprefix('testbed/')}", size=total)
+        display.advance(1)
+
+    return show

@@ -1,0 +1,60 @@
+"""One attempt at one problem, as it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from understudy.rollouts import FinishReason
+
+_RARE = ("answer", "shares", "error")
+
+
+@dataclass(frozen=True)
+class SampleRecord:
+    """One attempt at one problem.
+
+    Args:
+        problem: identifier. completions: text of each turn. reward: of the whole attempt.
+        correct: whether it solved the problem; None where nothing decides that.
+        finish_reason: why it ended. num_tokens: that the model wrote.
+        parsed: whether an answer could be read from it; None where nobody looked.
+        answer: the answer as read, one spelling for equal answers; None where none was read, or answers are no votes.
+        shares: further counts by name: how many, of how many (instructions followed, tests passed).
+        error: why there is no answer, for an attempt that failed.
+    """
+
+    problem: str
+    completions: tuple[str, ...]
+    reward: float
+    correct: bool | None
+    finish_reason: FinishReason
+    num_tokens: int
+    parsed: bool | None = None
+    answer: str | None = None
+    shares: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    error: str | None = None
+
+    @property
+    def score(self) -> float:
+        """1 or 0 where correctness is decided, else the reward."""
+        return self.reward if self.correct is None else float(self.correct)
+
+    def to_json(self) -> dict[str, object]:
+        """The record as JSON; what the last three fields do not have has no key."""
+        return {key: value for key, value in asdict(self).items() if key not in _RARE or value}
+
+
+def sample_of(entry: Mapping[str, Any]) -> SampleRecord:
+    """Read back what ``SampleRecord.to_json`` gave; raises TypeError, ValueError or KeyError for anything else."""
+    completions, reason, shares = entry["completions"], entry["finish_reason"], entry.get("shares", {})
+    if not isinstance(completions, list) or not isinstance(reason, str) or not isinstance(shares, dict):
+        raise TypeError("a sample's completions are a list and its finish reason is a word")
+    fields = {
+        **entry,
+        "completions": tuple(completions),
+        "finish_reason": FinishReason(reason),
+        "shares": {name: (int(count), int(of)) for name, (count, of) in shares.items()},
+    }
+    return SampleRecord(**fields)
