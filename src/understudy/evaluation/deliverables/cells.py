@@ -61,18 +61,18 @@ def sheets_named_in(formula: str) -> list[str]:
 
 def with_values(sheet: Sheet, values: Mapping[str, Value]) -> Sheet:
     """The sheet with computed values put where its formulas have none."""
-    rows = [list(row) for row in sheet.rows]
-    for place, value in values.items():
-        row, column = position_of(place)
-        width = max(len(rows[0]) if rows else 0, column + 1)
-        rows += [[] for _ in range(row + 1 - len(rows))]
-        rows = [one + [None] * (width - len(one)) for one in rows]
+    places = {position_of(place): value for place, value in values.items()}
+    height = max([len(sheet.rows), *(row + 1 for row, _ in places)])
+    width = max([len(sheet.rows[0]) if sheet.rows else 0, *(column + 1 for _, column in places)])
+    rows = [[*row, *[None] * (width - len(row))] for row in sheet.rows]
+    rows += [[None] * width for _ in range(height - len(rows))]
+    for (row, column), value in places.items():
         rows[row][column] = value
     left = tuple(place for place in sheet.not_computed if place not in values)
     return replace(
         sheet,
         rows=tuple(tuple(row) for row in rows),
-        num_rows=max(sheet.num_rows, len(rows)),
-        num_columns=max(sheet.num_columns, len(rows[0]) if rows else 0),
+        num_rows=max(sheet.num_rows, height),
+        num_columns=max(sheet.num_columns, width),
         not_computed=left,
     )

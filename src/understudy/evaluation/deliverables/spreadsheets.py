@@ -6,13 +6,14 @@ import datetime
 import io
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from understudy.evaluation.deliverables.archives import opened_archive, pictures_within
-from understudy.evaluation.deliverables.cells import sheets_named_in, value_at
+from understudy.evaluation.deliverables.cells import position_of, sheets_named_in, value_at
 from understudy.evaluation.deliverables.deliverable import Deliverable, Link, Sheet, Value, table_text
+from understudy.evaluation.deliverables.formulas import computed
 from understudy.evaluation.deliverables.limits import ReadingLimits
 
 _STREAMED_BYTES = 8 << 20
@@ -30,7 +31,7 @@ class _Found:
 
 
 def read_workbook(content: bytes, *, name: str, limits: ReadingLimits) -> Deliverable:
-    """An ``.xlsx`` file; formulas without a stored value are computed where they are plain (``formulas.computed``).
+    """An ``.xlsx`` file; formulas without a stored value are computed where they are plain (``computed``).
 
     Raises:
         DeliverableError: see ``archives.opened_archive``.
@@ -40,7 +41,9 @@ def read_workbook(content: bytes, *, name: str, limits: ReadingLimits) -> Delive
         images = pictures_within(archive, "xl/media/", limits)
         num_charts = sum(bool(re.fullmatch(r"xl/charts/chart\d*\.xml", member)) for member in archive.namelist())
     found, names, notes = _read_sheets(content, limits=limits, streamed=streamed)
-    sheets = [one.sheet for one in found]
+    sheets = computed([one.sheet for one in found])
+    if left := sum(len(sheet.not_computed) for sheet in sheets):
+        notes.append(f"{left} formulas have no stored value and are not computed.")
     links = tuple(link for one in found for link in _links(one, names))
     text = "\n\n".join(f"## Sheet {sheet.name}\n{table_text(sheet)}" for sheet in sheets)
     return Deliverable(
@@ -89,7 +92,7 @@ def _read_sheet(sheet: Any, stored: Any, limits: ReadingLimits) -> _Found:
             if location:
                 links.append(Link(cell.coordinate, location, is_broken=False))
         rows.append(tuple(_plain(value) for value in values))
-    rows = _trimmed(rows)
+    rows = _trimmed(rows, formulas)
     read = Sheet(
         name=sheet.title,
         rows=tuple(rows),
@@ -128,10 +131,13 @@ def _plain(value: object) -> Value:
     return str(value)
 
 
-def _trimmed(rows: list[tuple[Value, ...]]) -> list[tuple[Value, ...]]:
-    """Without the empty rows and columns at the end, all rows of one length."""
-    width = max((number for row in rows for number, value in enumerate(row, 1) if value is not None), default=0)
-    height = max((number for number, row in enumerate(rows, 1) if any(v is not None for v in row)), default=0)
+def _trimmed(rows: list[tuple[Value, ...]], formulas: Iterable[str]) -> list[tuple[Value, ...]]:
+    """Without the rows and columns at the end that have neither a value nor a formula, all rows of one length."""
+    places = [position_of(place) for place in formulas]
+    widths = [number for row in rows for number, value in enumerate(row, 1) if value is not None]
+    heights = [number for number, row in enumerate(rows, 1) if any(value is not None for value in row)]
+    width = max([0, *widths, *(column + 1 for _, column in places)])
+    height = max([0, *heights, *(row + 1 for row, _ in places)])
     return [(row + (None,) * width)[:width] for row in rows[:height]]
 
 
