@@ -11,7 +11,8 @@ Ended = Literal["exit", "signal", "deadline", "limit"]
 """How a program ended: by itself, by a signal, by the wall clock, or because it used too much."""
 
 Reason = Literal["", "cpu", "memory", "processes", "disk", "files", "output", "hidden"]
-"""Which limit a program ran into; empty where it ran into none. ``hidden``: it kept a process from being measured."""
+"""Which limit a program ran into; empty where it ran into none. ``hidden``: it could not be measured, perhaps by its
+own doing."""
 
 
 class SandboxUnavailableError(UserMistakeError):

@@ -136,10 +136,11 @@ def _wait(process: subprocess.Popen[bytes]) -> None:
 
 def _outcome(streams: Streams, means: Isolation) -> Outcome:
     said = streams.answer
-    if "ended" not in said and not streams.why:
+    if not said and not streams.why:
         words = streams.stderr.text().strip()[-500:] or "no word of why"
         raise SandboxUnavailableError(f"{means} cannot isolate a program here", got=words)
-    ended, reason = said.get("ended", "deadline"), said.get("reason", "")
+    # a gate that began and did not come to its last word was killed from outside, by the kernel for want of memory
+    ended, reason = said.get("ended", "limit"), said.get("reason", "" if "ended" in said else "hidden")
     if streams.why == "output":
         ended, reason = "limit", "output"
     elif streams.why:

@@ -13,6 +13,7 @@ import select
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -41,7 +42,11 @@ def main() -> None:
     started = time.monotonic()
     child = start(settings["command"], environment=settings["environment"], limits=limits)
     os.write(answer, b'{"started": true}\n')
-    ending = follow(child, Watch(child, limits, started=started), wake=wake, lifeline=lifeline)
+    try:
+        ending = follow(child, Watch(child, limits, started=started), wake=wake, lifeline=lifeline)
+    except Exception:  # whatever a program did to it, what cannot be watched must end
+        traceback.print_exc()
+        ending = {"ended": "limit", "reason": "hidden"}
     ending["seconds"] = time.monotonic() - started
     os.write(answer, json.dumps(ending).encode() + b"\n")
     os._exit(0)
@@ -70,6 +75,8 @@ def waking_pipe() -> int:
     read, write = os.pipe()
     os.set_blocking(write, False)
     signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(number, signal.SIG_DFL)  # process 1 gets from its own namespace only what it has a handler for
     signal.signal(signal.SIGCHLD, lambda *_: None)
     return read
 
@@ -81,8 +88,7 @@ def start(command: Sequence[str], *, environment: Mapping[str, str], limits: Map
         return child
     try:
         signal.set_wakeup_fd(-1)
-        for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
-            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.setsid()
         set_limits(limits)
         calls.give_up_privileges()
