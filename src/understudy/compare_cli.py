@@ -28,6 +28,7 @@ def compare(
     missing: Annotated[str, typer.Option(help="A problem one side never answered: zero or drop.")] = "zero",
     confidence: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
+    page: Annotated[Path | None, typer.Option(help="Write an HTML page of both, problem by problem.")] = None,
     as_json: Json = False,
 ) -> None:
     """Compare two models problem by problem: wins, margin, exact tests, difference, and what was left out."""
@@ -40,10 +41,17 @@ def compare(
         raise UserMistakeError("two results are needed", expected="understudy compare A B, or --counts W,T,L")
     terms = _terms(margin=margin, epsilon=epsilon, missing=missing, confidence=confidence, seed=seed)
     from understudy.comparing import compare_results
+    from understudy.comparing.page import default_page, write_comparison_page
     from understudy.comparing.words import comparison_text
 
     found = compare_results(a, b, terms)
-    print(json.dumps(found.to_json()) if as_json else comparison_text(found), flush=True)
+    out = page or default_page(found)
+    written = None if out is None else write_comparison_page(found, out)
+    if as_json:
+        print(json.dumps({**found.to_json(), "page": None if written is None else str(written)}), flush=True)
+        return
+    told = [comparison_text(found), *([] if written is None else [f"{written} shows both, problem by problem."])]
+    print("\n\n".join(told), flush=True)
 
 
 def _show_counts(figures: Paired, *, as_json: bool) -> None:

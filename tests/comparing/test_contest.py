@@ -27,7 +27,7 @@ def test_figures_by_hand() -> None:
     assert found.mcnemar is not None
     assert (found.mcnemar.both, found.mcnemar.only_a, found.mcnemar.only_b, found.mcnemar.neither) == (1, 3, 2, 4)
     assert (found.difference.mean_a, found.difference.mean_b) == (0.4, pytest.approx(0.3))
-    assert [found.verdict(p) for p in ("p0", "p1", "p3", "elsewhere")] == ["tie", "win", "loss", ""]
+    assert [found.outcome(p) for p in ("p0", "p1", "p3", "elsewhere")] == ["tie", "win", "loss", "none"]
 
 
 def test_epsilon_widens_the_ties() -> None:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from understudy.bench.tables import Table
 from understudy.reports.charts import Chart
 from understudy.reports.figures import tick
 from understudy.reports.plots import draw
-from understudy.reports.visible_text import visible
+from understudy.reports.templating import asset, environment, script_hash
 from understudy.training.durable import write_text
 
-_REPORTS = Path(__file__).parents[1] / "reports" / "templates"
+_REPORTS = "understudy.reports"
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ def write_page(page: Page, path: Path) -> None:
 
 def render(page: Page) -> str:
     """The page's text."""
-    script = _asset("report.js")
+    script = asset(_REPORTS, "theme.js") + asset(_REPORTS, "report.js")
     return (
         _templates()
         .get_template("bench.html.jinja")
@@ -54,31 +52,19 @@ def render(page: Page) -> str:
             page=page,
             charts=[(chart, draw(chart)) for chart in page.charts],
             not_recorded=(),
-            style=Markup(_asset("report.css")),
+            style=Markup(asset(_REPORTS, "report.css")),
             script=Markup(script),
-            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            script_hash=script_hash(script),
         )
     )
 
 
 @cache
 def _templates() -> Environment:
-    environment = Environment(
-        loader=ChoiceLoader([PackageLoader("understudy.bench"), PackageLoader("understudy.reports")]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
-    )
-    environment.filters |= {"tick": tick, "last_value": _last_value}
-    return environment
+    templates = environment("understudy.bench", _REPORTS)
+    templates.filters |= {"tick": tick, "last_value": _last_value}
+    return templates
 
 
 def _last_value(chart: Chart) -> list[str]:
     return [chart.written(series.last) for series in chart.series]
-
-
-@cache
-def _asset(name: str) -> str:
-    return (_REPORTS / name).read_text(encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from understudy.comparing.marks import Marks
 from understudy.comparing.pairing import Missing, Pairs, pair_up
@@ -11,6 +12,9 @@ from understudy.evaluation.differences import Difference, paired_difference
 from understudy.evaluation.equivalence import Equivalence, paired_equivalence
 from understudy.evaluation.mcnemar import McNemar, mcnemar
 from understudy.evaluation.statistics import CONFIDENCE, Paired, paired
+
+Outcome = Literal["win", "tie", "loss", "none"]
+"""Of one problem, for the first side."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +56,10 @@ class Contest:
         """Its name."""
         return self.pairs.suite
 
-    def verdict(self, problem: str, *, epsilon: float = TIE) -> str:
-        """Whether the first won, tied or lost a problem; ``""`` where it was left out."""
+    def outcome(self, problem: str, *, epsilon: float = TIE) -> Outcome:
+        """Whether the first won, tied or lost a problem; ``none`` where it was left out."""
         if problem not in self.pairs.problems:
-            return ""
+            return "none"
         gain = self.pairs.gains[self.pairs.problems.index(problem)]
         return "win" if gain > epsilon else "loss" if gain < -epsilon else "tie"
 

@@ -32,7 +32,7 @@ def comparison_text(comparison: Comparison) -> str:
     """Every figure of a comparison, suite by suite, and what was left out."""
     sides: Lines = [("A", comparison.a.label), ("B", comparison.b.label)]
     blocks = [aligned([*sides, *_same(comparison)])]
-    blocks += [aligned(_contest(each, comparison.terms)) for each in comparison.contests]
+    blocks += [aligned(contest_lines(each, comparison.terms)) for each in comparison.contests]
     blocks += list(filter(None, (_together(comparison), _alone(comparison))))
     return "\n\n".join(blocks)
 
@@ -43,7 +43,8 @@ def aligned(lines: Lines) -> str:
     return "\n".join(f"{name:{width}}{text}" for name, text in lines)
 
 
-def _contest(each: Contest, terms: Terms) -> Lines:
+def contest_lines(each: Contest, terms: Terms) -> Lines:
+    """The figures of one suite, name by name."""
     pairs, difference = each.pairs, each.difference
     lines: Lines = [
         ("suite", f"{each.suite}, {_count(len(pairs.problems), 'problem')}, {pairs.better} is better"),

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-import os
-from contextlib import suppress
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
-from understudy.errors import UnderstudyError
 from understudy.reports.charts import Chart
 from understudy.reports.curves import charts_of, not_recorded
 from understudy.reports.facts import facts_of, figure_rows
@@ -24,12 +19,15 @@ from understudy.reports.outcome import suites_of
 from understudy.reports.plots import draw
 from understudy.reports.reading import RunRecord, read_run
 from understudy.reports.saved_rollouts import read_steps
+from understudy.reports.templating import asset, environment, script_hash, writable, write_page
 from understudy.reports.token_columns import LEVELS
 from understudy.reports.token_text import Decode, decoder_of
-from understudy.reports.visible_text import marked, visible
+from understudy.reports.visible_text import marked
 
 REPORT = "report.html"
 """Name of the page in a run's folder."""
+
+_PACKAGE = "understudy.reports"
 
 
 def write_report(run: Path, *, out: Path | None = None, decode: Decode | None = None) -> Path:
@@ -42,27 +40,14 @@ def write_report(run: Path, *, out: Path | None = None, decode: Decode | None = 
         RunDirectoryError: ``run`` is no run. UnderstudyError: the file cannot be written.
     """
     page = render(read_run(run), decode=decode)
-    out = run / REPORT if out is None else out
-    beside = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(page, encoding="utf-8", newline="\n")
-        beside.replace(out)
-    except OSError as error:
-        raise UnderstudyError(
-            f"{out} cannot be written", got=error.strerror or error, remedy="Choose another file with --out."
-        ) from error
-    finally:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
-    return out
+    return write_page(page, run / REPORT if out is None else out, remedy="Choose another file with --out.")
 
 
 def render(run: RunRecord, *, decode: Decode | None = None) -> str:
     """The page of a run; ``decode`` as in ``write_report``."""
     steps, notes = read_steps(run.path)
     charts = charts_of(run)
-    script = _asset("report.js")
+    script = asset(_PACKAGE, "theme.js") + asset(_PACKAGE, "report.js")
     page = (
         _templates()
         .get_template("report.html.jinja")
@@ -77,13 +62,12 @@ def render(run: RunRecord, *, decode: Decode | None = None) -> str:
             columns=_columns(scope),
             figures=figure_rows(run),
             surroundings=json.dumps(run.environment, indent=2, ensure_ascii=False),
-            style=Markup(_asset("report.css")),
+            style=Markup(asset(_PACKAGE, "report.css")),
             script=Markup(script),
-            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            script_hash=script_hash(script),
         )
     )
-    # Whatever came in as half a surrogate pair could not be written.
-    return page.encode("utf-8", "replace").decode("utf-8")
+    return writable(page)
 
 
 def _columns(scope: Microscope) -> dict[str, object]:
@@ -93,23 +77,10 @@ def _columns(scope: Microscope) -> dict[str, object]:
 
 @cache
 def _templates() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("understudy.reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        # Every text that is not markup of our own passes here, whoever wrote it.
-        finalize=lambda value: visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
-    )
-    environment.filters |= {"marked": marked, "tick": tick, "last_value": _last_value}
-    return environment
+    templates = environment(_PACKAGE)
+    templates.filters |= {"marked": marked, "tick": tick, "last_value": _last_value}
+    return templates
 
 
 def _last_value(chart: Chart) -> list[str]:
     return [chart.written(series.last) for series in chart.series]
-
-
-@cache
-def _asset(name: str) -> str:
-    return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")

@@ -3,25 +3,6 @@
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const one = (selector, root = document) => root.querySelector(selector);
 
-  /* Theme: system, light or dark; remembered where the browser lets a file remember. */
-  const themes = ["system", "light", "dark"];
-  const themeButton = one("#theme");
-  const recall = () => { try { return localStorage.getItem("understudy-theme"); } catch { return null; } };
-  const remember = (name) => { try { localStorage.setItem("understudy-theme", name); } catch { /* private window */ } };
-  const setTheme = (name) => {
-    if (name === "system") delete document.documentElement.dataset.theme;
-    else document.documentElement.dataset.theme = name;
-    themeButton.textContent = `Theme: ${name}`;
-  };
-  let theme = themes.includes(recall()) ? recall() : "system";
-  setTheme(theme);
-  themeButton.hidden = false;
-  themeButton.addEventListener("click", () => {
-    theme = themes[(themes.indexOf(theme) + 1) % themes.length];
-    setTheme(theme);
-    remember(theme);
-  });
-
   /* Charts: the step under the pointer, or chosen by the arrow keys, is written in the legend. */
   const SVG = "http://www.w3.org/2000/svg";
   const place = (value, [low, high, start, end]) => start + (value - low) / (high - low) * (end - start);
