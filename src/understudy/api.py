@@ -23,7 +23,7 @@ from understudy.errors import RecipeError, RunDirectoryError
 from understudy.evaluating import building_shown
 from understudy.evaluation.examination import Exam
 from understudy.evaluation.summary import write_summary
-from understudy.examinations import examine_student, examine_teacher, summarise
+from understudy.examinations import best_of, examine_student, examine_teacher, summarise
 from understudy.models.chat import decode
 from understudy.objectives.objective import Objective
 from understudy.protocols import Scorer
@@ -35,7 +35,7 @@ from understudy.reports.model_card import write_card
 from understudy.reports.secrets import values_without_secrets
 from understudy.reports.trackers import check_installed, tracking
 from understudy.training import data_record, metric_lines
-from understudy.training.loop import Best, LoopSettings, Outcome, Report
+from understudy.training.loop import LoopSettings, Outcome, Report
 from understudy.training.loop import run as run_loop
 from understudy.training.progress import Display, display_on
 from understudy.training.run_directory import RunDirectory, open_run
@@ -113,7 +113,8 @@ def train(
             )
         content = None
         if outcome.signal is None:
-            content = summarise(recipe, assembly.exams, directory.path, seconds=_seconds(directory, outcome))
+            seconds = _seconds(directory, outcome)
+            content = summarise(recipe, assembly.exams, directory.path, steps=outcome.step, seconds=seconds)
             write_summary(content, directory.path / "summary.json")
         report_or_tell(directory.path, display)
     return Run(directory.path, recipe, outcome, content)
@@ -139,14 +140,13 @@ def report_or_tell(run: Path, display: Display) -> None:
 
 def loop_settings(recipe: Recipe, exams: Sequence[Exam] = ()) -> LoopSettings:
     """What happens between the steps of this recipe."""
-    best = recipe.checkpoint.keep_best
     return LoopSettings(
         evaluate_every=recipe.evaluation.every,
         evaluate_before=recipe.evaluation.before,
         evaluate_after=recipe.evaluation.after,
         checkpoint_every=recipe.checkpoint.every,
         keep_last=recipe.checkpoint.keep_last,
-        best=Best(f"eval/{best.removeprefix('testbed/')}/mean") if best else None,
+        best=best_of(recipe, exams),
         rollouts_per_step=recipe.rollout.prompts_per_step * recipe.rollout.num_generations,
         attempts_per_evaluation=sum(exam.num_attempts for exam in exams),
         show_every=recipe.rollout.show_every,

@@ -12,6 +12,10 @@ from understudy.models.sampling import LocalSampler
 
 @pytest.fixture(scope="module")
 def sampler() -> LocalSampler:
+    return tiny_sampler()
+
+
+def tiny_sampler() -> LocalSampler:
     torch.manual_seed(0)
     size = len(make_tokenizer())
     config = Qwen3Config(

@@ -22,6 +22,8 @@ from understudy.evaluation import (
     write_suite_result,
     write_summary,
 )
+from understudy.evaluation.examination import figures_of
+from understudy.evaluation.summary import BestCheckpoint
 from understudy.protocols import Task
 from understudy.rollouts import FinishReason, Origin, Rollout, Turn
 from understudy.tasks import Verdict
@@ -191,8 +193,51 @@ def test_summary_has_the_contracts_keys(tmp_path: Path) -> None:
     write_summary(content, tmp_path / "runs" / "summary.json")
     read = json.loads((tmp_path / "runs" / "summary.json").read_text())
     assert list(read) == ["name", "method", "seed", "steps", "seconds", "suites"]
-    assert set(read["suites"]["s"]) == {"better", "teacher", "before", "after", "paired"}
-    assert set(read["suites"]["t"]) == {"better", "after"}
+    assert set(read["suites"]["s"]) == {"better", "teacher", "before", "after", "paired", "lengths"}
+    assert set(read["suites"]["t"]) == {"better", "after", "lengths"}
     assert read["suites"]["s"]["better"] == "higher"
     assert read["suites"]["s"]["after"]["mean"] == 0.75 and read["suites"]["s"]["after"]["n"] == 4
     assert read["suites"]["s"]["paired"]["wins"] == 3 and read["suites"]["s"]["paired"]["p_value"] == 0.25
+
+
+def test_what_agents_did_is_told_by_hand() -> None:
+    """Two problems of two domains: turns 1 and 3, tokens 1 and 3; two of five actions invalid."""
+    first, second = (replace(task, domain=domain) for task, domain in zip(tasks(2), ("heat", "cool"), strict=True))
+
+    def play(_: Sequence[Task]) -> list[Rollout]:
+        won = replace(attempt(first, "#", correct=True), domain="heat", extra={"agent": {"steps": 1}})
+        tally = {"steps": 4, "malformed": 1, "inadmissible": 1, "repeated": 2, "won": None, "world": {}}
+        lost = replace(attempt(second, "?", correct=False), domain="cool", extra={"agent": tally})
+        return [won, replace(lost, turns=lost.turns * 3)]
+
+    result = evaluate_suite([first, second], name="house", play=play, decode=decode)
+    assert (result.mean_turns, result.mean_tokens) == (2.0, 2.0)
+    assert result.invalid_rate == pytest.approx(2 / 5) and len(result.scores) == 2
+    assert result.to_json()["by_domain"] == {"cool": 0.0, "heat": 1.0}
+    figures = figures_of(result)
+    assert figures["eval/house/score/heat"] == 1.0 and figures["eval/house/mean_turns"] == 2.0
+    assert figures["eval/house/invalid_rate"] == pytest.approx(2 / 5)
+
+
+def test_the_best_checkpoint_stands_beside_the_last_one() -> None:
+    best, last = played([[True], [True], [False]], name="seen"), played([[True], [False], [False]], name="seen")
+    other = played([[False], [False], [True]], name="unseen")
+    content = summary(
+        name="n",
+        method="opd",
+        seed=0,
+        steps=30,
+        planned_steps=50,
+        seconds=1.0,
+        suites={"seen": suite_summary(after=last)},
+        best=BestCheckpoint(20, "seen", {"seen": best, "unseen": other}),
+    )
+    assert content["planned_steps"] == 50
+    found = content["best"]
+    assert isinstance(found, dict) and (found["step"], found["chosen_on"]) == (20, "seen")
+    assert found["suites"]["seen"]["mean"] == pytest.approx(2 / 3)
+    assert found["suites"]["unseen"] == {
+        "better": "higher", **other.estimate.to_json(), "mean_turns": 1.0, "mean_tokens": pytest.approx(4 / 3)
+    }  # fmt: skip
+    suites = content["suites"]
+    assert isinstance(suites, dict) and suites["seen"]["lengths"]["after"]["mean_turns"] == 1.0

@@ -98,6 +98,7 @@ def test_a_recipe_cannot_be_changed(path: Path) -> None:
         ("evaluation.suites.1.num_sample=1", ["evaluation.suites.1", "Did you mean evaluation.suites.1.num_samples?"]),
         ("evaluation.suites=[a, a]", ["two suites are called 'a'"]),
         ("checkpoint.keep_best=nowhere", ["keep_best", "'nowhere'", "held-out"]),
+        ("evaluation.stop_after=3", ["stop_after", "keep_best names no suite"]),
         ("optimizer.learning_rate=-1", ["optimizer.learning_rate", "greater than 0"]),
         ("optimizer.betas=[0.9]", ["optimizer.betas.1 is missing"]),
         ("engine.kind=clutser", ["engine.kind", "'local'"]),

@@ -417,3 +417,33 @@ def test_pages_beside_the_weights_are_written_with_them_and_again_when_they_are_
         folder = checkpoint.folder_of(tmp_path / "run" / "checkpoints", step)
         assert (folder / "model" / "README.md").read_text() == f"told {count} times"
         assert checkpoint.faults_of(folder) is None, "a page for people may change"
+
+
+def test_a_run_ends_when_nothing_better_comes_and_goes_on_to_the_same_end(tmp_path: Path) -> None:
+    scores = {0: 9.0, 1: 1.0, 2: 3.0, 3: 2.0, 4: 3.0, 5: 8.0, 6: 8.0}
+    settings = replace(SETTINGS, evaluate_every=1, checkpoint_every=6, best=Best("score", stop_after=2))
+
+    def ran(path: Path, parts: Parts, heard: list[int], *, resume: bool = False) -> loop.Outcome:
+        with opened(path, resume=resume) as directory:
+            return loop.run(
+                parts,
+                settings,
+                directory,
+                evaluate=lambda step, progress: {"score": scores[step]},
+                reports=[lambda step, figures: heard.append(step) if "score" in figures else None],
+            )
+
+    parts, heard = parts_of(STEPS), list[int]()
+    outcome = ran(tmp_path / "whole", parts, heard)
+    assert (outcome.step, outcome.exit_status) == (4, 0) and heard == [0, 1, 2, 3, 4], "3 and 4 are no better than 2"
+    assert checkpoint.steps_of(tmp_path / "whole" / "checkpoints") == [2, 4]
+    doomed, cut = parts_of(STEPS), list[int]()
+    with pytest.raises(CrashError):
+        ran(tmp_path / "cut", replace(doomed, collect=crash_at(4, doomed.collect)), cut)
+    again = parts_of(STEPS)
+    assert ran(tmp_path / "cut", again, cut, resume=True).step == 4
+    assert record_of(tmp_path / "cut") == record_of(tmp_path / "whole")
+    for mine, other in zip(weights_of(again), weights_of(parts), strict=True):
+        assert torch.equal(mine, other)
+    finished = list[int]()
+    assert ran(tmp_path / "cut", parts_of(STEPS), finished, resume=True).step == 4 and finished == [4]

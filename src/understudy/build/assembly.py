@@ -91,6 +91,7 @@ def assemble(
         views=teaching.views,
         route=teaching.route,
         announce=partial(sampler.load_weights, None),
+        busy=cast.busy,
         settings=_step_settings(recipe, about.lessons),
     )
     notices = [*company.notices, *about.lessons.notices]

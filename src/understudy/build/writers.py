@@ -17,6 +17,7 @@ from understudy.objectives.writing import ExpertReplay, TeacherPrefix, TurnWindo
 from understudy.protocols import SamplingParams, Task
 from understudy.recipe import Recipe
 from understudy.rollouts import Origin, Rollout
+from understudy.training.busy import Busy, TimedSampler
 from understudy.training.collecting import Ended, Write, Writer
 from understudy.training.guidance import PrefixLengths, with_prefix, with_replay
 from understudy.training.progress import Display, Silent
@@ -44,6 +45,7 @@ class Cast:
         student, teacher: None for a teacher that cannot write. environment: makes the world of one attempt.
         teacher_fingerprint: of the model that writes as the teacher.
         initial: the student as it was before step 0, where it is asked for.
+        busy: told how long the samplers run.
     """
 
     student: Examinee
@@ -51,6 +53,7 @@ class Cast:
     environment: EnvironmentFactory
     teacher_fingerprint: str = ""
     initial: InitialSampler | None = None
+    busy: Busy = field(default_factory=Busy)
 
     def known_teacher(self) -> Examinee:
         """The teacher; raises RecipeError where none can write."""
@@ -163,7 +166,7 @@ def _played(
         return play(
             episodes,
             environment_factory=cast.environment,
-            sampler=examinee.sampler,
+            sampler=TimedSampler(examinee.sampler, cast.busy),
             params=_params(recipe, examinee),
             tokenizer=examinee.tokenizer,
             seed=recipe.seed,

@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerBase
 from understudy.environments.episodes import Episode, from_completions, play
 from understudy.environments.single_turn import SingleTurn
 from understudy.errors import CapabilityError
+from understudy.evaluation.agents import scores_by_domain
 from understudy.evaluation.endpoint import Endpoint
 from understudy.evaluation.exam import Exam, known_samples, voting
 from understudy.evaluation.journal import Journal
@@ -192,4 +193,9 @@ def figures_of(result: SuiteResult) -> dict[str, float]:
     }
     if result.parse_failure_rate is not None:
         figures[f"{prefix}/parse_failure_rate"] = result.parse_failure_rate
-    return figures
+    if result.mean_turns is not None:
+        figures |= {f"{prefix}/mean_turns": result.mean_turns, f"{prefix}/mean_tokens": result.mean_tokens}
+    if result.invalid_rate is not None:
+        figures[f"{prefix}/invalid_rate"] = result.invalid_rate
+    by_domain = scores_by_domain(result.scores, result.samples)
+    return figures | {f"{prefix}/score/{domain}": score for domain, score in by_domain.items()}

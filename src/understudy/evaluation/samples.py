@@ -8,7 +8,7 @@ from typing import Any
 
 from understudy.rollouts import FinishReason
 
-_RARE = ("answer", "shares", "error")
+_RARE = ("answer", "shares", "error", "domain", "actions")
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class SampleRecord:
         answer: the answer as read, one spelling for equal answers; None where none was read, or answers are no votes.
         shares: further counts by name: how many, of how many (instructions followed, tests passed).
         error: why there is no answer, for an attempt that failed.
+        domain: sort of task or question set. actions: an agent's counts of the attempt; None where nobody tallied.
     """
 
     problem: str
@@ -35,6 +36,8 @@ class SampleRecord:
     answer: str | None = None
     shares: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     error: str | None = None
+    domain: str = ""
+    actions: Mapping[str, float] | None = None
 
     @property
     def score(self) -> float:
@@ -42,7 +45,7 @@ class SampleRecord:
         return self.reward if self.correct is None else float(self.correct)
 
     def to_json(self) -> dict[str, object]:
-        """The record as JSON; what the last three fields do not have has no key."""
+        """The record as JSON; what the last fields, from ``answer`` on, do not have has no key."""
         return {key: value for key, value in asdict(self).items() if key not in _RARE or value}
 
 

@@ -16,6 +16,7 @@ from typing import Literal
 from torch import Tensor
 
 from understudy.errors import DataError, UnderstudyError
+from understudy.evaluation.agents import actions_of, invalid_rate_of, mean_turns_of, scores_by_domain
 from understudy.evaluation.attempts import Majority, majority, pass_at_estimate, run_to_run_error
 from understudy.evaluation.samples import SampleRecord, sample_of
 from understudy.evaluation.statistics import Estimate, clustered_interval, mean_interval, wilson_interval
@@ -118,6 +119,21 @@ class SuiteResult:
         lost = [sample for sample in self.samples if sample.finish_reason is FinishReason.FAILED]
         return {sample.problem: sample.error or "failed" for sample in lost}
 
+    @property
+    def mean_turns(self) -> float | None:
+        """Mean completions of an attempt; None where the model wrote none in any."""
+        return mean_turns_of(self.samples)
+
+    @property
+    def mean_tokens(self) -> float:
+        """Mean tokens that the model wrote in an attempt."""
+        return sum(sample.num_tokens for sample in self.samples) / max(1, len(self.samples))
+
+    @property
+    def invalid_rate(self) -> float | None:
+        """Share of an agent's actions that were malformed or inadmissible; None where nobody tallied."""
+        return invalid_rate_of(self.samples)
+
     @cached_property
     def _counts(self) -> Mapping[str, tuple[int, int]]:
         counts: dict[str, tuple[int, int]] = {}
@@ -136,6 +152,10 @@ class SuiteResult:
             "num_samples": len(self.samples),
             "truncation_rate": self.truncation_rate,
             "parse_failure_rate": self.parse_failure_rate,
+            "mean_turns": self.mean_turns,
+            "mean_tokens": self.mean_tokens,
+            "invalid_rate": self.invalid_rate,
+            "by_domain": scores_by_domain(self.scores, self.samples),
             "k": self.k,
             "run_to_run_error": self.run_to_run_error,
             "pass_at": {str(k): estimate.to_json() for k, estimate in self.pass_at.items()},
@@ -266,6 +286,8 @@ def _record(rollout: Rollout, decode: Callable[[Tensor], str], read: Reader | No
         parsed=None if read is None else verdict is not None and verdict.parsed is not None,
         answer=None if verdict is None else verdict.parsed,
         shares={} if verdict is None else verdict.shares,
+        domain=rollout.domain,
+        actions=actions_of(rollout),
         error=str(error) if failed and error is not None else None,
     )
 

@@ -93,4 +93,7 @@ class Recipe(Section):
         best, names = self.checkpoint.keep_best, self.evaluation.suite_names
         if best is not None and best not in names:
             raise ValueError(f"checkpoint.keep_best is {best!r}, which is none of the suites {list(names)}")
+        if self.evaluation.stop_after and (best is None or not self.evaluation.every):
+            missing = "checkpoint.keep_best names no suite" if best is None else "evaluation.every is 0"
+            raise ValueError(f"evaluation.stop_after has nothing to go by: {missing}")
         return self

@@ -65,6 +65,8 @@ class Evaluation(Section):
     Args:
         every: steps between examinations; 0 means only before and after. suites: problems, or names of built-in ones.
         before, after: examine before step 0 and after the last step. teacher: examine the teacher once, before step 0.
+        stop_after: the run ends after so many examinations in a row in which the suite of ``checkpoint.keep_best`` came
+            to nothing better; 0 never ends it early.
     """
 
     every: Whole = Field(default=0, ge=0)
@@ -72,6 +74,7 @@ class Evaluation(Section):
     before: bool = True
     after: bool = True
     teacher: bool = True
+    stop_after: Whole = Field(default=0, ge=0)
 
     @property
     def suite_names(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ class ChartPlan:
 
     Args:
         figures: name of a figure -> its label. prefix: every figure of this beginning too, labelled by its rest.
+        without: figures of that beginning that are left out. level: drawn across.
         wanted: readers look for it, so its absence is told.
     """
 
@@ -27,6 +28,8 @@ class ChartPlan:
     with_zero: bool = True
     stacked: bool = False
     wanted: bool = True
+    without: tuple[str, ...] = ()
+    level: Rule | None = None
 
 
 _NATS = "nats per token"
@@ -40,6 +43,49 @@ PLANS = (
     ),
     ChartPlan("Reward", "mean a rollout", {"reward": "student", "teacher/reward": "teacher"}),
     ChartPlan("Accuracy", "share", {"accuracy": "student", "teacher/accuracy": "teacher"}, form="share"),
+    ChartPlan("Success by task", "share", {}, prefix="accuracy/", form="share", wanted=False),
+    ChartPlan("Turns", "mean an episode", {"rollouts/mean_turns": "turns"}, wanted=False),
+    ChartPlan(
+        "Actions",
+        "share of all actions",
+        {
+            "actions/malformed_rate": "malformed",
+            "actions/inadmissible_rate": "inadmissible",
+            "actions/repeated_rate": "repeated",
+        },
+        form="share",
+        wanted=False,
+    ),
+    ChartPlan(
+        "Weights of both signals",
+        "coefficient",
+        {"hybrid/kl_coef": "distillation", "hybrid/rl_coef": "reward"},
+        wanted=False,
+    ),
+    ChartPlan(
+        "Distillation against reward",
+        "ratio of mean sizes in the advantage",
+        {"hybrid/opd_rl_ratio": "ratio"},
+        wanted=False,
+        level=Rule("equal", 1.0),
+    ),
+    ChartPlan(
+        "Turn weights",
+        "over turns",
+        {
+            "tdur/mean_weight": "mean weight",
+            "tdur/active_ratio": "share above 0.5",
+            "step_ratio/mean_weight": "mean weight",
+            "step_ratio/active_ratio": "share above 0.5",
+        },
+        wanted=False,
+    ),
+    ChartPlan(
+        "Distance to the teacher",
+        "mean |log ratio|, " + _NATS,
+        {"gap/teacher_student": "student"},
+        wanted=False,
+    ),
     ChartPlan(
         "Completion length",
         "tokens",
@@ -69,7 +115,15 @@ PLANS = (
     ),
     ChartPlan("Gradient norm", "before clipping", {"grad_norm": "norm"}),
     ChartPlan("Learning rate", "", {"learning_rate": "rate"}),
-    ChartPlan("Time by phase", "seconds a step", {}, prefix="time/", form="seconds", stacked=True),
+    ChartPlan(
+        "Time by phase",
+        "seconds a step",
+        {},
+        prefix="time/",
+        form="seconds",
+        stacked=True,
+        without=("time/sampler_idle_share",),
+    ),
 )
 """Evaluations come first, see ``charts_of``."""
 
@@ -122,9 +176,10 @@ def _chart(plan: ChartPlan, lines: Sequence[Line]) -> Chart | None:
     labels = dict(plan.figures)
     if plan.prefix:
         names = dict.fromkeys(name for line in lines for name in line if name.startswith(plan.prefix))
+        names = {name: None for name in names if name not in plan.without}
         labels |= {name: name.removeprefix(plan.prefix).replace("_", " ") for name in names}
-    columns = {label: tuple(line.get(name) for line in lines) for name, label in labels.items()}
-    present = {label: column for label, column in columns.items() if any(value is not None for value in column)}
+    found = {name: tuple(line.get(name) for line in lines) for name in labels}
+    present = {labels[name]: column for name, column in found.items() if any(value is not None for value in column)}
     if plan.stacked:
         present = _without_small(present)
     if len(present) == 2 and "loss" in present:  # one term is the whole loss
@@ -141,6 +196,7 @@ def _chart(plan: ChartPlan, lines: Sequence[Line]) -> Chart | None:
         form=plan.form,
         with_zero=plan.with_zero,
         stacked=plan.stacked,
+        rules=() if plan.level is None else (plan.level,),
         note=f"{count(lost, 'value')} not finite and left out." if lost else "",
     )
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from understudy.training import checkpoint
+from understudy.training.best import Best
 from understudy.training.columns import check_needs
 from understudy.training.interruption import Stop, listening
 from understudy.training.progress import Display, Silent
 from understudy.training.rollout_files import Decode
 from understudy.training.run_directory import RunDirectory
-from understudy.training.session import Best, Describe, Evaluate, LoopSettings, Report, Session
+from understudy.training.session import Describe, Evaluate, LoopSettings, Report, Session
 from understudy.training.step import Parts
 
 __all__ = ["Best", "Describe", "Evaluate", "LoopSettings", "Outcome", "Report", "run"]
@@ -24,7 +25,8 @@ class Outcome:
     """How a run ended.
 
     Args:
-        step: number of steps done. checkpoint: the newest, of ``step`` unless the run was stopped by force.
+        step: number of steps done, fewer than planned where ``Best.stop_after`` ended it.
+        checkpoint: the newest, of ``step`` unless the run was stopped by force.
         seconds: wall clock of this session. signal: number of the signal that ended it early; None when it is complete.
     """
 

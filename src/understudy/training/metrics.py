@@ -43,6 +43,7 @@ def figures_of(result: StepResult, *, world: World | None = None, domains: Seque
         **({} if result.drift is None else {"drift/trainer_vs_sampler": result.drift}),
         **_means([plan.statistics for plan in result.plans]),
         **{f"time/{phase}": seconds for phase, seconds in result.seconds.items()},
+        **({} if result.idle_share is None else {"time/sampler_idle_share": result.idle_share}),
     }
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from understudy.errors import NonFiniteError, UnderstudyError
 from understudy.training import checkpoint, metric_lines, rollout_files
+from understudy.training.best import Best
 from understudy.training.clock import Clock
 from understudy.training.durable import write_json
 from understudy.training.interruption import AbandonedError, Stop
@@ -32,14 +33,6 @@ Report = Callable[[int, Mapping[str, float]], None]
 
 Describe = Callable[[Path, int], None]
 """(checkpoint, steps done): writes pages for people beside the weights, again when they have been examined."""
-
-
-@dataclass(frozen=True)
-class Best:
-    """The evaluation figure whose best checkpoint is kept."""
-
-    metric: str
-    higher_is_better: bool = True
 
 
 @dataclass(frozen=True)
@@ -105,12 +98,15 @@ class Session:
         try:
             while self.done < self.total:
                 self.examine()
+                if self._has_stalled():
+                    break
                 self.train()
                 if self.done % self.settings.checkpoint_every == 0:
                     self.save()
                 self.stop.check()
-            self.save()
-            self.examine()
+            else:
+                self.save()
+                self.examine()
             self.is_cut = False
         except AbandonedError:
             self.save()
@@ -188,15 +184,18 @@ class Session:
         return settings.evaluate_every > 0 and self.done % settings.evaluate_every == 0
 
     def _best_step(self) -> int | None:
-        """The step of the best evaluation so far, the one before training aside; the earliest of equals."""
         best = self.settings.best
-        if best is None:
-            return None
-        sign = 1 if best.higher_is_better else -1
-        lines = metric_lines.read(self.directory.evaluation_figures)
-        found = {metric_lines.step_of(line): line.get(best.metric) for line in lines}
-        values = {step: sign * value for step, value in found.items() if step > 0 and value is not None}
-        return max(values, key=lambda step: (values[step], -step)) if values else None
+        return None if best is None else best.step(metric_lines.read(self.directory.evaluation_figures))
+
+    def _has_stalled(self) -> bool:
+        """Whether the run ends here for want of a better evaluation; its weights are saved then."""
+        best = self.settings.best
+        if best is None or not best.is_stalled(metric_lines.read(self.directory.evaluation_figures), at=self.done):
+            return False
+        self.save()
+        count = f"{best.stop_after} evaluation{'' if best.stop_after == 1 else 's'}"
+        self.display.notice(f"Ended at step {self.done}: {count} brought no better {best.metric}.")
+        return True
 
     def _progress(self, count: int) -> None:
         self.stop.check()

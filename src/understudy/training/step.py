@@ -18,6 +18,7 @@ from understudy.randomness import derived_seed
 from understudy.rollouts import Rollout, contexts_of
 from understudy.teachers.eager import Eager
 from understudy.tokens import Batch, TokenTable, batch_of
+from understudy.training.busy import Busy
 from understudy.training.clock import Clock
 from understudy.training.collecting import Ended
 from understudy.training.columns import Scoring, Trust, request_of, with_late_ids, with_scorer, with_student
@@ -73,6 +74,7 @@ class Parts:
             student's own contexts where none is named.
         route: which of several scorers behind one name answers for a rollout.
         announce: tells the samplers that the live weights are now called so.
+        busy: how long the samplers behind ``collect`` have run; nothing where nobody tells it.
     """
 
     collect: Collect
@@ -83,6 +85,7 @@ class Parts:
     views: Mapping[str, View] = field(default_factory=dict)
     route: Callable[[Rollout], str] = by_domain
     announce: Callable[[int], None] = lambda _: None
+    busy: Busy = field(default_factory=Busy)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +95,7 @@ class StepResult:
     Args:
         step: its number, from 0. rollouts, batch: with all columns. plans, updates: one each an optimiser step.
         drift: mean |trainer - sampler| in nats a token, where it was measured.
-        seconds: by phase.
+        seconds: by phase. idle_share: of the sampling, in which no sampler ran; None where nobody told.
     """
 
     step: int
@@ -102,6 +105,7 @@ class StepResult:
     updates: Sequence[UpdateResult]
     drift: float | None
     seconds: Mapping[str, float]
+    idle_share: float | None = None
 
 
 class NonFiniteStepError(NonFiniteError):
@@ -128,10 +132,12 @@ def run_step(parts: Parts, step: int, *, clock: Clock, progress: Progress) -> St
 
 def _run_step(parts: Parts, step: int, early: Mapping[str, Eager], *, clock: Clock, progress: Progress) -> StepResult:
     torch.manual_seed(derived_seed(seed=parts.settings.seed, step=step, purpose="training step"))
+    busy_before = parts.busy.seconds
     with clock("sample"):
         tell: dict[str, Ended] = {"ended": partial(_expect, parts, early)} if early else {}
         rollouts = parts.collect(step, progress, **tell)
         batch = batch_of(rollouts, contexts_of(rollouts))
+    idle_share = parts.busy.idle_share(busy_before, clock.seconds["sample"])
     with clock("view"):
         table, scoring = _seen(parts, rollouts, batch)
     with clock("student_score"):
@@ -144,7 +150,7 @@ def _run_step(parts: Parts, step: int, early: Mapping[str, Eager], *, clock: Clo
     with clock("plan"):
         plans = parts.objective.plan(table, _plan_context(parts.settings, step))
     batch = Batch(batch.contexts, table)
-    result = StepResult(step, rollouts, batch, plans, updates=[], drift=drift, seconds=clock.seconds)
+    result = StepResult(step, rollouts, batch, plans, [], drift, clock.seconds, idle_share)
     with clock("update"):
         result = _updated(parts.policy, result)
     with clock("publish"):
