@@ -47,6 +47,23 @@ CASES = {
         "#### 1233\nso 1234",
         "the answer is 1234",
     ),
+    "ifbench": Case(
+        {
+            "key": "0",
+            "prompt": "Write 2 numbers.",
+            "instruction_id_list": ["count:numbers"],
+            "kwargs": [{"N": 2.0, "word": None}],
+        },
+        "1 and 2",
+        "1, 2 and 3",
+        " ",
+    ),
+    "ifeval": Case(
+        {"key": 1000, "prompt": "No commas!", "instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]},
+        "none at all",
+        "one, two",
+        "",
+    ),
     "bbh_boolean_expressions": Case({"input": "not ( True ) is", "target": "False"}, "Answer: false", "Answer: True"),
     "bbh_navigate": Case({"input": "Turn left.", "target": "No"}, "So the answer is **No**.", "Answer: Yes"),
     "bbh_multistep_arithmetic_two": Case({"input": "(-1) * 24 =", "target": "-24"}, "Answer: -24", "Answer: 24"),
@@ -179,11 +196,13 @@ def test_a_folder_of_data_is_looked_into(tmp_path: Path, monkeypatch: pytest.Mon
 @needs_data
 @pytest.mark.parametrize(
     ("name", "count"),
-    [("gsm8k", 1319), *((name, 250) for name in CASES if name.startswith("bbh_"))],
+    [("gsm8k", 1319), ("ifbench", 300), *((name, 250) for name in CASES if name.startswith("bbh_"))],
 )
 def test_real_data_can_be_read_whole(name: str, count: int) -> None:
     exam = exam_of(suite_named(name, data=SHARED))
     assert len(exam.tasks) == count and exam.verifier is not None
+    if name == "ifbench":
+        return  # its prompts have no gold answers
     if name == "gsm8k":
         assert all(exam.verifier(str(task.columns["answer"]), task.columns).correct for task in exam.tasks)
     else:

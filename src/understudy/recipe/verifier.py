@@ -17,7 +17,8 @@ class Verifier(Section):
     Args:
         kind: ``none`` (not judged), ``exact`` (the same text), ``regex`` (what a pattern finds is the gold answer),
             ``numeric`` (the same number), ``math`` (equal as mathematics, by math-verify), ``choice`` (the last
-            stated letter) or ``python`` (a function of yours).
+            stated letter), ``instructions`` (follows those of IFEval and IFBench, named in the columns
+            ``instruction_id_list`` and ``kwargs``) or ``python`` (a function of yours).
         extract: regular expression with one group; the last match's group 1 is the answer. The gold answer is read
             with it too, except for ``regex`` and ``choice``, and taken whole where it does not match.
         strip: ignore white space around both. ignore_case: compare without case. Both for ``exact`` and ``regex``.
@@ -29,7 +30,7 @@ class Verifier(Section):
         deadline_seconds: what takes longer over one completion counts as unread.
     """
 
-    kind: Literal["none", "exact", "regex", "numeric", "math", "choice", "python"] = "none"
+    kind: Literal["none", "exact", "regex", "numeric", "math", "choice", "instructions", "python"] = "none"
     extract: Text | None = None
     strip: bool = True
     ignore_case: bool = False

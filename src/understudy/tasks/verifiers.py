@@ -10,6 +10,7 @@ from fractions import Fraction
 from understudy.errors import RecipeError
 from understudy.recipe import Verifier as VerifierConfig
 from understudy.tasks.choices import choice
+from understudy.tasks.following import InstructionJudge
 from understudy.tasks.judges import FunctionJudge, MathematicalJudge
 from understudy.tasks.numerals import last_number
 from understudy.tasks.verdicts import Columns, UnreadableGoldError, Verdict, Verifier, extracted, golds_of, verdict
@@ -29,6 +30,8 @@ def verifier_from(config: VerifierConfig, answer: str | None) -> Verifier | None
         return _numeric(config, column)
     if config.kind == "choice":
         return choice(config, column)
+    if config.kind == "instructions":
+        return InstructionJudge()
     if config.kind == "math":
         return MathematicalJudge(config, column)
     if config.kind == "python":
