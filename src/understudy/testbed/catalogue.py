@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from understudy.errors import UserMistakeError
 from understudy.recipe import Data, Suite
-from understudy.testbed import office_quiz, remembering, tiny_worlds
+from understudy.testbed import office_quiz, remembering, tiny_household, tiny_worlds
 from understudy.testbed.datasets import DATASET, VERIFIER
 from understudy.testbed.multiplication import MAX_COMPLETION_TOKENS
 from understudy.testbed.roster import PREFIX
@@ -31,7 +31,7 @@ def known_suites() -> Mapping[str, Suite]:
     """Every suite of the testbed by its name."""
     worlds = (tiny_worlds.suite(world) for world in tiny_worlds.WORLDS)
     quizzes = (office_quiz.suite(quiz) for quiz in office_quiz.QUIZZES)
-    return {suite.name: suite for suite in (*suites(), remembering.suite(), *worlds, *quizzes)}
+    return {suite.name: suite for suite in (*suites(), remembering.suite(), tiny_household.suite(), *worlds, *quizzes)}
 
 
 def suite_named(name: str) -> Suite:

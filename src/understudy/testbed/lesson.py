@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from understudy.environments.dialogues import WrittenTurn
 from understudy.protocols import Task
 
 
@@ -18,3 +19,15 @@ class Lesson:
     task: Task
     own: str
     foreign: str
+
+
+@dataclass(frozen=True)
+class PlayedLesson:
+    """One episode of a growing text, as the teacher plays it.
+
+    Args:
+        task: the problem. turns: in order; those that are not taught show what comes of a mistake.
+    """
+
+    task: Task
+    turns: tuple[WrittenTurn, ...]

@@ -50,6 +50,19 @@ TINY_WORLD_STUDENT = replace(
 )
 """Agents of the tiny shop and the tiny questions: the student knows what to do, and has the habit of guessing."""
 
+HOUSEHOLD_TEACHER = Schooling(
+    Architecture(layers=2, width=96, head_width=24, mlp_width=288),
+    foreign_share=0.0,
+    steps=280,
+    batch_size=48,
+    learning_rate=4e-3,
+    seed=1,
+    subject="household-tiny",
+)
+HOUSEHOLD_STUDENT = replace(HOUSEHOLD_TEACHER, steps=130, batch_size=32, seed=2)
+HOUSEHOLD_WEAK_STUDENT = replace(HOUSEHOLD_STUDENT, steps=100)
+"""Agents of the tiny house: the students left school early."""
+
 SCHOOLINGS: Mapping[str, Schooling] = {
     TEACHER_NAME: TEACHER,
     STUDENT_NAME: STUDENT,
@@ -70,6 +83,10 @@ SCHOOLINGS: Mapping[str, Schooling] = {
     "testbed/tiny-search-student": replace(TINY_WORLD_STUDENT, subject="tiny-search"),
     "testbed/tiny-office-teacher": replace(TINY_WORLD_TEACHER, subject="tiny-office"),
     "testbed/tiny-office-student": replace(TINY_WORLD_STUDENT, subject="tiny-office"),
+    "testbed/household-tiny-teacher": HOUSEHOLD_TEACHER,
+    "testbed/household-tiny-clean-teacher": replace(HOUSEHOLD_TEACHER, subject="household-tiny-clean"),
+    "testbed/household-tiny-student": HOUSEHOLD_STUDENT,
+    "testbed/household-tiny-weak-student": HOUSEHOLD_WEAK_STUDENT,
 }
 
 PRACTICES: Mapping[str, Practice] = {

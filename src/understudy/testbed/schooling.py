@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -11,13 +11,14 @@ from transformers import PreTrainedTokenizerBase, Qwen3ForCausalLM
 
 from understudy.engines.local import LocalPolicy, OptimizerConfig
 from understudy.environments.demonstrations import from_completions
+from understudy.environments.dialogues import from_dialogues
 from understudy.environments.episodes import Episode
 from understudy.models.load import describe
 from understudy.objectives.context import PlanContext
 from understudy.objectives.methods.sft import SFT, sft
 from understudy.randomness import uniform
 from understudy.rollouts import contexts_of
-from understudy.testbed.lesson import Lesson
+from understudy.testbed.lesson import Lesson, PlayedLesson
 from understudy.testbed.models import Schooling, config_of, random_model
 from understudy.testbed.subjects import SUBJECTS
 from understudy.tokens import Batch, batch_of
@@ -75,20 +76,37 @@ def new_model(schooling: Schooling, tokenizer: PreTrainedTokenizerBase) -> Qwen3
     return random_model(config, seed=schooling.seed)
 
 
-def lessons(schooling: Schooling, step: int, stream: Iterator[Lesson], *, tokenizer: PreTrainedTokenizerBase) -> Batch:
-    """The batch of a step: the next lessons, each with its solution in the manner that a keyed draw gives it."""
+def lessons(
+    schooling: Schooling,
+    step: int,
+    stream: Iterator[Lesson] | Iterator[PlayedLesson],
+    *,
+    tokenizer: PreTrainedTokenizerBase,
+) -> Batch:
+    """The batch of a step: the next episodes, or the next lessons, each in the manner that a keyed draw gives it."""
     chosen = list(itertools.islice(stream, schooling.batch_size))
+    episodes = [Episode(lesson.task, key=key, group=key) for key, lesson in enumerate(chosen)]
+    max_length = SUBJECTS[schooling.subject].context_tokens
+    played = [lesson.turns for lesson in chosen if isinstance(lesson, PlayedLesson)]
+    if played:
+        assert tokenizer.eos_token_id is not None, "the testbed's tokenizers have one"
+        rollouts = from_dialogues(
+            episodes, played, tokenizer=tokenizer, stop_id=tokenizer.eos_token_id, max_length=max_length
+        )
+    else:
+        told = [lesson for lesson in chosen if isinstance(lesson, Lesson)]
+        rollouts = from_completions(
+            episodes, _in_manners(schooling, step, told), tokenizer=tokenizer, max_length=max_length
+        )
+    return batch_of(rollouts, contexts_of(rollouts))
+
+
+def _in_manners(schooling: Schooling, step: int, chosen: Sequence[Lesson]) -> list[str]:
     draws = uniform(
         seed=schooling.seed, step=step, purpose="testbed/manner", rollout=torch.arange(len(chosen)), index=0
     )
     share = schooling.foreign_share if step >= schooling.foreign_from else 0.0
-    rollouts = from_completions(
-        [Episode(lesson.task, key=key, group=key) for key, lesson in enumerate(chosen)],
-        [lesson.foreign if draw < share else lesson.own for draw, lesson in zip(draws.tolist(), chosen, strict=True)],
-        tokenizer=tokenizer,
-        max_length=SUBJECTS[schooling.subject].context_tokens,
-    )
-    return batch_of(rollouts, contexts_of(rollouts))
+    return [lesson.foreign if draw < share else lesson.own for draw, lesson in zip(draws.tolist(), chosen, strict=True)]
 
 
 @contextmanager

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerFast
 
-from understudy.testbed import gsm8k, pieces, remembering, tiny_worlds, tokenizer, two_tasks, wordy
-from understudy.testbed.lesson import Lesson
+from understudy.testbed import gsm8k, pieces, remembering, tiny_household, tiny_worlds, tokenizer, two_tasks, wordy
+from understudy.testbed.lesson import Lesson, PlayedLesson
 
 
 @dataclass(frozen=True)
@@ -17,12 +17,12 @@ class Subject:
 
     Args:
         build_tokenizer: gives the family's tokenizer. lessons: (seed) -> problems without end, each with its solution
-            in two manners. vocab_size: of the tokenizer. context_tokens: longest text that the models read.
+            in two manners, or as a whole episode. vocab_size: of the tokenizer. context_tokens: longest text that the models read.
         definition: gives what decides tokenizer and lessons, in JSON's types; a digest of it names the models' folders.
     """
 
     build_tokenizer: Callable[[], PreTrainedTokenizerFast]
-    lessons: Callable[[int], Iterator[Lesson]]
+    lessons: Callable[[int], Iterator[Lesson]] | Callable[[int], Iterator[PlayedLesson]]
     vocab_size: int
     context_tokens: int
     definition: Callable[[], Sequence[object]]
@@ -90,6 +90,16 @@ SUBJECTS: Mapping[str, Subject] = {
             definition=tiny_worlds.definition_of(name),
         )
         for name, world in tiny_worlds.WORLDS.items()
+    },
+    **{
+        name: Subject(
+            build_tokenizer=tiny_household.tokenizer,
+            lessons=tiny_household.lessons_of(name),
+            vocab_size=len(tokenizer.SPECIALS) + len(tiny_household.VOCABULARY),
+            context_tokens=tiny_household.CONTEXT_TOKENS,
+            definition=tiny_household.definition_of(name),
+        )
+        for name in tiny_household.OFF_PLAN
     },
 }
 """By the name that a ``Schooling`` gives."""
