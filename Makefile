@@ -13,10 +13,10 @@ BENCHED := $(BENCH)/installed-$(firstword $(shell { pwd; cat constraints.txt ben
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench docs wheel clean
+.PHONY: help setup demo test check bench bench-agents docs wheel clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1: /p' Makefile | awk -F': ' '{ printf "  make %-7s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | awk -F': ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 setup: $(INSTALLED)  ## make .venv with the pinned dependencies and this package (editable)
 	@echo "$(VENV) is ready: $(RUN)understudy --help"
@@ -35,6 +35,9 @@ check: $(INSTALLED)  ## lint, format, strict types, import layers
 
 bench: $(INSTALLED) $(BENCHED)  ## time a training step against TRL's, half an hour; ARGS="--sizes S --rounds 1" is a look
 	$(RUN)understudy bench speed --against-trl $(BENCH)/bin/python $(ARGS)
+
+bench-agents: $(INSTALLED)  ## compare methods on many turns, an hour of one core; ARGS=--quick is a look
+	$(RUN)understudy bench agents $(ARGS)
 
 docs: $(INSTALLED)  ## write docs/methods/reference from the methods' own words
 	$(RUN)understudy methods --markdown docs/methods/reference

@@ -1,4 +1,4 @@
-"""``understudy bench methods | variance | speed | memory``. Heavy imports happen inside the commands."""
+"""``understudy bench methods | agents | variance | speed | memory``. Heavy imports happen inside the commands."""
 
 from __future__ import annotations
 
@@ -69,6 +69,52 @@ def methods(
 
 
 @bench.command()
+def agents(
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer steps, seeds and games.")] = False,
+    drift: Annotated[bool, typer.Option("--drift", help="OPD under two teachers: one never saw a mistake.")] = False,
+    tuned: Annotated[
+        bool, typer.Option("--tuned", help="Each method's rate from a grid, on validation games.")
+    ] = False,
+    methods: Annotated[str | None, typer.Option(help="Names of contenders, with commas between them.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Runs of each; 5, or 2 with --quick.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Of each run; 24, or 12 with --quick.")] = None,
+    games: Annotated[int | None, typer.Option(min=1, max=1000, help="Unseen games that everybody plays.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder; finished runs in it are not repeated.")] = None,
+    processes: Annotated[int, typer.Option(min=1, help="Runs side by side, a thread each.")] = 2,
+    as_json: Json = False,
+    as_markdown: Markdown = False,
+) -> None:
+    """Compare methods on many turns, in the tiny house: the same start, games and budget, several seeds."""
+    from dataclasses import replace
+
+    from understudy.bench.agents.compare import Order, compare_agents
+    from understudy.bench.agents.contenders import DRIFT, chosen
+    from understudy.bench.agents.house import QUICK, Scale
+    from understudy.bench.agents.outcome import section_of, text_of
+    from understudy.training.progress import display_on
+
+    if drift and methods is not None:
+        raise UserMistakeError("--drift and --methods both say who takes part", remedy="Give one of them.")
+    given = {"seeds": seeds, "steps": steps, "games": games}
+    place = "-".join(filter(None, ("bench-agents", "tuned" if tuned else "", "quick" if quick else "")))
+    order = Order(
+        contenders=DRIFT if drift else chosen(_named(methods)),
+        tuned=tuned,
+        scale=replace(QUICK if quick else Scale(), **{name: value for name, value in given.items() if value}),
+        out=out or Path("runs") / place,
+        processes=processes,
+        command=_command(),
+    )
+    outcome = compare_agents(order, display=display_on(sys.stderr))
+    if as_json:
+        print(json.dumps(outcome.to_json()), flush=True)
+    elif as_markdown:
+        print(section_of(outcome), end="", flush=True)
+    else:
+        print(f"{text_of(outcome)}\n\n{order.out}/report.html shows the curves, results.json has every figure.")
+
+
+@bench.command()
 def variance(
     longest: Annotated[int, typer.Option(min=2, max=10, help="Sequences of 1 to so many tokens.")] = 8,
     chains: Annotated[int, typer.Option(min=1, max=100, help="Random pairs of student and teacher.")] = 8,
@@ -110,14 +156,12 @@ def _order(
 
     from understudy.bench.order import FULL, QUICK, Order
 
-    if methods is not None and not (names := tuple(filter(None, (name.strip() for name in methods.split(","))))):
-        raise UserMistakeError("--methods names nobody", got=repr(methods), expected="names such as opd,tropd")
     given = {name: value for name, value in scale.items() if value is not None}
     place = "-".join(filter(None, ("bench", ablation or "methods", setting, rates, "quick" if quick else "")))
     return Order(
         setting=setting,
         rates=rates,
-        methods=names if methods is not None else (),
+        methods=_named(methods),
         ablation=ablation,
         quick=quick,
         scale=replace(QUICK if quick else FULL, **given),
@@ -125,6 +169,16 @@ def _order(
         processes=processes,
         command=_command(),
     )
+
+
+def _named(methods: str | None) -> tuple[str, ...]:
+    """The names in an option; none where it was not given."""
+    if methods is None:
+        return ()
+    names = tuple(filter(None, (name.strip() for name in methods.split(","))))
+    if not names:
+        raise UserMistakeError("--methods names nobody", got=repr(methods), expected="names such as opd,tropd")
+    return names
 
 
 def _command() -> str:

@@ -5,14 +5,22 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from understudy.bench.plan import Definition
 from understudy.bench.results import RunResult, read_result
 from understudy.errors import RunDirectoryError
 from understudy.training.durable import write_json
 
 MARK = "bench.json"
 KIND = "understudy bench methods"
+
+
+class Defined(Protocol):
+    """What two sessions of one comparison must agree on."""
+
+    def to_json(self) -> dict[str, object]:
+        """In JSON's types."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -49,26 +57,27 @@ class BenchFolder:
         return self.path / "tuning" / f"{label}-rate{rate:g}.json"
 
 
-def open_folder(path: Path, definition: Definition) -> BenchFolder:
+def open_folder(path: Path, definition: Defined, *, kind: str = KIND) -> BenchFolder:
     """Make the folder, or open it again where it holds the same comparison.
 
+    Args:
+        kind: the command whose comparison it is.
     Raises:
         RunDirectoryError: it holds something else, or a comparison that differs; the fields are named.
     """
     mark = path / MARK
     if mark.is_file():
-        _refuse_another(path, json.loads(mark.read_text(encoding="utf-8")), definition)
+        _refuse_another(path, json.loads(mark.read_text(encoding="utf-8")), {"kind": kind, **definition.to_json()})
     elif path.exists() and any(path.iterdir()):
         raise RunDirectoryError(
             f"{path} exists and holds no comparison of methods", remedy="Choose another folder with --out."
         )
     else:
-        write_json(mark, {"kind": KIND, **definition.to_json()})
+        write_json(mark, {"kind": kind, **definition.to_json()})
     return BenchFolder(path)
 
 
-def _refuse_another(path: Path, found: dict[str, object], definition: Definition) -> None:
-    wanted = {"kind": KIND, **definition.to_json()}
+def _refuse_another(path: Path, found: dict[str, object], wanted: dict[str, object]) -> None:
     differing = [f"{name}: {found.get(name)} -> {value}" for name, value in wanted.items() if found.get(name) != value]
     if differing:
         raise RunDirectoryError(

@@ -104,7 +104,7 @@ Job = Training | Measuring
 def _trained(job: Training, recipe: Recipe) -> RunResult | None:
     disable_progress_bar()
     examiner = Examiner(job.exam, recipe.engine)
-    with _opened(recipe) as directory:
+    with opened(recipe) as directory:
         assembly = assemble(recipe, keeping=Keeping(directory.path))
         outcome = loop.run(
             assembly.parts,
@@ -120,13 +120,19 @@ def _trained(job: Training, recipe: Recipe) -> RunResult | None:
             recipe=job.recipe,
             domains=examiner.performances(assembly.student, seed=recipe.seed),
             curves=_curves(directory),
-            seconds=sum(_column(directory.metrics, "step_time")),
+            seconds=sum(column(directory.metrics, "step_time")),
             phases=_phases(directory.metrics),
             parameters=_parameters(assembly, recipe),
         )
 
 
-def _opened(recipe: Recipe) -> RunDirectory:
+def opened(recipe: Recipe) -> RunDirectory:
+    """The folder of a run, made or opened again.
+
+    Raises:
+        RunDirectoryError: it holds a run of another recipe.
+    """
+
     def differing(old: str, new: str) -> list[str]:
         return differences(*(recipe_from(parse_yaml(text, source="recipe.yaml")) for text in (old, new)))
 
@@ -161,19 +167,19 @@ def _probe(
 
 def _curves(directory: RunDirectory) -> Curves:
     file = directory.evaluation_figures
-    probes = {name: _column(file, f"probe/{name}") for name in ("entropy", "reverse_kl", "accuracy", "length")}
+    probes = {name: column(file, f"probe/{name}") for name in ("entropy", "reverse_kl", "accuracy", "length")}
     steps = tuple(metric_lines.step_of(line) for line in metric_lines.read(file))
     lines = metric_lines.read(directory.metrics)
     return Curves(
-        grad_norm=_column(directory.metrics, "grad_norm"),
+        grad_norm=column(directory.metrics, "grad_norm"),
         own_entropy=tuple(line.get("entropy/sampled") for line in lines),
         probed=steps,
         **probes,
     )
 
 
-def _column(file: Path, name: str) -> tuple[float, ...]:
-    """A figure over the lines of a file; 0 where a line has none."""
+def column(file: Path, name: str) -> tuple[float, ...]:
+    """A figure over the lines of a file of metrics; 0 where a line has none."""
     return tuple(float(line.get(name) or 0.0) for line in metric_lines.read(file))
 
 

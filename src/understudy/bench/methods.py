@@ -113,7 +113,7 @@ def _rates(bench: _Bench) -> tuple[dict[str, float], dict[str, str]]:
     how = (
         f"{bench.order.command}; validation split, {bench.order.scale.validation_problems} problems, seed {TUNING_SEED}"
     )
-    write_rates(bench.folder.path / "rates.yaml", how=how, setting=setting, rates=rates)
+    write_rates(bench.folder.path / "rates.yaml", how=how, setting=setting.name, rates=rates)
     return rates, edges
 
 

@@ -74,6 +74,6 @@ def is_at_edge(rate: float, grid: Sequence[float]) -> bool:
     return rate in (min(grid), max(grid))
 
 
-def write_rates(path: Path, *, how: str, setting: Setting, rates: Mapping[str, float]) -> None:
+def write_rates(path: Path, *, how: str, setting: str, rates: Mapping[str, float]) -> None:
     """Write rates as the package stores them."""
-    write_text(path, format_yaml({setting.name: {"how": how, "rates": dict(rates)}}))
+    write_text(path, format_yaml({setting: {"how": how, "rates": dict(rates)}}))

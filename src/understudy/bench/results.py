@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -11,11 +12,16 @@ from understudy.errors import DataError
 from understudy.training.durable import write_text
 
 
-class _Record(BaseModel):
+class Record(BaseModel):
+    """Written to JSON and read back; unknown fields are refused."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Measured(_Record):
+_Form = TypeVar("_Form", bound=Record)
+
+
+class Measured(Record):
     """A model on the problems of one domain, in one way of answering.
 
     Args:
@@ -36,14 +42,14 @@ class Measured(_Record):
         return sum(self.correct) / len(self.correct)
 
 
-class Performance(_Record):
+class Performance(Record):
     """A model on one domain: greedily, and with one sample a problem at temperature 1."""
 
     greedy: Measured
     sampled: Measured
 
 
-class Curves(_Record):
+class Curves(Record):
     """What happened on the way.
 
     Args:
@@ -62,7 +68,7 @@ class Curves(_Record):
     length: tuple[float, ...] = ()
 
 
-class RunResult(_Record):
+class RunResult(Record):
     """A run, or a model that was only measured.
 
     Args:
@@ -83,7 +89,7 @@ class RunResult(_Record):
     diverged: str | None = None
 
 
-def write_result(result: RunResult, path: Path) -> None:
+def write_result(result: Record, path: Path) -> None:
     """Write it whole or not at all."""
     write_text(path, result.model_dump_json() + "\n")
 
@@ -94,10 +100,19 @@ def read_result(path: Path) -> RunResult | None:
     Raises:
         DataError: the file is not a result.
     """
+    return read_record(path, RunResult)
+
+
+def read_record(path: Path, form: type[_Form]) -> _Form | None:
+    """The record of that form in a file; None where there is no file.
+
+    Raises:
+        DataError: the file holds something else.
+    """
     if not path.is_file():
         return None
     try:
-        return RunResult.model_validate_json(path.read_text(encoding="utf-8"))
+        return form.model_validate_json(path.read_text(encoding="utf-8"))
     except (ValidationError, UnicodeDecodeError) as error:
         raise DataError(
             f"{path} is not a result of this bench", remedy="Delete it: its run is then made again."

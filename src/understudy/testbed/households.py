@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from understudy.environments import household
 from understudy.protocols import Task
+from understudy.testbed import tiny_household
 
 DATASETS: Mapping[str, Callable[[household.Split, int], list[Task]]] = {
     "testbed/household": household.tasks,
@@ -28,4 +29,7 @@ SPLITS = tuple(_SPLITS)
 def games(name: str, split: str, limit: int | None) -> tuple[Task, ...]:
     """The games of a split, the first ``limit`` of them; both names exist."""
     own, most = _SPLITS[split]
-    return tuple(DATASETS[name](own, most if limit is None else min(limit, most)))
+    drawn = DATASETS[name](own, most if limit is None else min(limit, most))
+    if name != tiny_household.DATASET:
+        return tuple(drawn)
+    return tuple(tiny_household.with_skill(task) for task in drawn)

@@ -59,8 +59,8 @@ HOUSEHOLD_TEACHER = Schooling(
     seed=1,
     subject="household-tiny",
 )
-HOUSEHOLD_STUDENT = replace(HOUSEHOLD_TEACHER, steps=130, batch_size=32, seed=2)
-HOUSEHOLD_WEAK_STUDENT = replace(HOUSEHOLD_STUDENT, steps=100)
+HOUSEHOLD_STUDENT = replace(HOUSEHOLD_TEACHER, steps=160, batch_size=32, seed=2)
+HOUSEHOLD_WEAK_STUDENT = replace(HOUSEHOLD_STUDENT, steps=130)
 """Agents of the tiny house: the students left school early."""
 
 SCHOOLINGS: Mapping[str, Schooling] = {

@@ -84,7 +84,7 @@ def lessons(
     tokenizer: PreTrainedTokenizerBase,
 ) -> Batch:
     """The batch of a step: the next episodes, or the next lessons, each in the manner that a keyed draw gives it."""
-    chosen = list(itertools.islice(stream, schooling.batch_size))
+    chosen: list[Lesson | PlayedLesson] = list(itertools.islice(stream, schooling.batch_size))
     episodes = [Episode(lesson.task, key=key, group=key) for key, lesson in enumerate(chosen)]
     max_length = SUBJECTS[schooling.subject].context_tokens
     played = [lesson.turns for lesson in chosen if isinstance(lesson, PlayedLesson)]

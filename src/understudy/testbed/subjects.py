@@ -17,7 +17,8 @@ class Subject:
 
     Args:
         build_tokenizer: gives the family's tokenizer. lessons: (seed) -> problems without end, each with its solution
-            in two manners, or as a whole episode. vocab_size: of the tokenizer. context_tokens: longest text that the models read.
+            in two manners, or as a whole episode. vocab_size: of the tokenizer. context_tokens: longest text that the
+            models read.
         definition: gives what decides tokenizer and lessons, in JSON's types; a digest of it names the models' folders.
     """
 

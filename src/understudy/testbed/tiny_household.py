@@ -7,6 +7,7 @@ likely as anything; one whose expert was led astray at three turns in ten has se
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from itertools import count
 
 from transformers import PreTrainedTokenizerFast
@@ -64,6 +65,11 @@ def skill_of(task: Task) -> str:
     return " ".join(
         f"{spoken(place)} see {spoken(name)}" for name, place in pairs if name.split()[0] == task.columns["thing"]
     )
+
+
+def with_skill(task: Task) -> Task:
+    """The task with the column that a teacher's view may read."""
+    return replace(task, columns={**task.columns, SKILL: skill_of(task)})
 
 
 def told(prompt: str, skill: str) -> str:
