@@ -1,0 +1,50 @@
+"""Rubrics from files beside the results: GDPval's rows, or a folder of tasks of one's own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from understudy.errors import DataError
+from understudy.evaluation.grading.rubric import Criterion, rubric_of
+
+
+def rubrics_in(path: Path) -> dict[str, tuple[Criterion, ...]]:
+    """The rubric of each task: rows of ``task_id`` and ``rubric_json`` as .parquet, .jsonl or .json.
+
+    Raises:
+        DataError: no such file, no rows, a row without these, or a task twice.
+    """
+    found: dict[str, tuple[Criterion, ...]] = {}
+    for number, row in enumerate(_rows(path), 1):
+        task_id = row.get("task_id") if isinstance(row, Mapping) else None
+        if not isinstance(task_id, str) or not task_id:
+            raise DataError(f"row {number} of {path} has no task_id", got=repr(row)[:120])
+        if task_id in found:
+            raise DataError(f"{path} has task {task_id} twice")
+        try:
+            found[task_id] = rubric_of(row.get("rubric_json", row.get("rubric")))
+        except DataError as error:
+            error.what = f"task {task_id} of {path}: {error.what}"
+            raise
+    if not found:
+        raise DataError(f"{path} holds no rubrics", expected="rows of task_id and rubric_json")
+    return found
+
+
+def _rows(path: Path) -> Iterator[Any]:
+    try:
+        if path.suffix == ".parquet":
+            import pyarrow.parquet
+
+            yield from pyarrow.parquet.read_table(path, columns=["task_id", "rubric_json"]).to_pylist()
+        elif path.suffix == ".jsonl":
+            with path.open(encoding="utf-8") as lines:
+                yield from (json.loads(line) for line in lines if line.strip())
+        else:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            yield from content if isinstance(content, list) else [content]
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path} cannot be read", got=str(error)[:200], expected=".parquet, .jsonl or .json") from error
