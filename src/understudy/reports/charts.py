@@ -49,6 +49,7 @@ class Chart:
         title, unit: above the drawing. steps: ascending. series: each as long as ``steps``.
         form: how values are written. with_zero: the axis reaches zero. stacked: areas on top of each other.
         rules: levels across it. note: a sentence below the drawing.
+        shares: dashed curves against an axis of their own at the right, from 0 to 100 %. across: what is counted there.
     """
 
     title: str
@@ -60,6 +61,8 @@ class Chart:
     stacked: bool = False
     rules: tuple[Rule, ...] = ()
     note: str = ""
+    shares: tuple[Series, ...] = ()
+    across: str = "step"
 
     def written(self, value: float | None) -> str:
         """A value as the legend shows it."""
@@ -92,6 +95,7 @@ def thinned(chart: Chart, *, limit: int) -> Chart:
         chart,
         steps=tuple(chart.steps[place] for place in order),
         series=tuple(_cut(series, order) for series in chart.series),
+        shares=tuple(_cut(series, order) for series in chart.shares),
         note=" ".join(filter(None, (chart.note, f"{len(order):,} of {len(chart.steps):,} steps are drawn."))),
     )
 

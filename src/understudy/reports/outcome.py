@@ -63,7 +63,7 @@ class Pairing:
 
 @dataclass(frozen=True)
 class Suite:
-    """One suite's scores, and the comparison where before was measured."""
+    """One suite's scores, the comparison where before was measured, and sentences on lengths and the best step."""
 
     name: str
     problems: str
@@ -71,6 +71,7 @@ class Suite:
     scale: tuple[str, str]
     scores: tuple[Score, ...]
     pairing: Pairing | None
+    notes: tuple[str, ...] = ()
 
 
 def suites_of(run: RunRecord) -> tuple[Suite, ...]:
@@ -81,17 +82,28 @@ def suites_of(run: RunRecord) -> tuple[Suite, ...]:
     suites = []
     for name, figures in as_mapping(summary.get("suites")).items():
         rivals = {other: as_mapping(as_mapping(each).get(name)).get("after") for other, each in baselines.items()}
-        suite = _suite(str(name), as_mapping(figures), method=method, rivals=rivals)
+        best = as_mapping(summary.get("best"))
+        suite = _suite(str(name), as_mapping(figures), method=method, rivals=rivals, best=best)
         if suite is not None:
             suites.append(suite)
     return tuple(suites)
 
 
-def _suite(name: str, figures: Mapping[str, object], *, method: str, rivals: Mapping[str, object]) -> Suite | None:
+def _suite(
+    name: str,
+    figures: Mapping[str, object],
+    *,
+    method: str,
+    rivals: Mapping[str, object],
+    best: Mapping[str, object],
+) -> Suite | None:
+    at_best = as_mapping(as_mapping(best.get("suites")).get(name))
+    best_name = f"Student at its best (step {number(as_number(best.get('step')))})"
     estimates = {
         "Teacher": figures.get("teacher"),
         "Student before": figures.get("before"),
         f"Student after {method}": figures.get("after"),
+        best_name: at_best,
         **{f"Student after {other}": estimate for other, estimate in rivals.items()},
     }
     known = {who: e for who, each in estimates.items() if as_number((e := as_mapping(each)).get("mean")) is not None}
@@ -105,7 +117,32 @@ def _suite(name: str, figures: Mapping[str, object], *, method: str, rivals: Map
     problems = max(int(as_number(e.get("n")) or 0) for e in known.values())
     ends = (percent(0.0, digits=0), percent(1.0, digits=0)) if share else (tick(axis.low), tick(axis.high))
     pairing = _pairing(as_mapping(figures.get("paired")))
-    return Suite(name, count(problems, "problem"), better, ends, tuple(scores), pairing)
+    notes = (*_chosen(name, best, at_best), *_lengths(as_mapping(figures.get("lengths")), at_best))
+    return Suite(name, count(problems, "problem"), better, ends, tuple(scores), pairing, notes)
+
+
+def _chosen(name: str, best: Mapping[str, object], at_best: Mapping[str, object]) -> list[str]:
+    """On which suite the best checkpoint was chosen, and what that does to its score."""
+    if not at_best:
+        return []
+    if best.get("chosen_on") == name:
+        return ["The best checkpoint was chosen on this very suite, which flatters its score here."]
+    return [f"The best checkpoint was chosen on {best.get('chosen_on')}, not on this suite."]
+
+
+def _lengths(lengths: Mapping[str, object], at_best: Mapping[str, object]) -> list[str]:
+    """Turns and tokens of an attempt; nothing for suites of single turns."""
+    who = {"teacher": "teacher", "before": "student before", "after": "student after"}
+    known = {words: as_mapping(lengths.get(key)) for key, words in who.items()}
+    known["student at its best"] = at_best
+    turns = {words: value for words, one in known.items() if (value := as_number(one.get("mean_turns"))) is not None}
+    if not any(value > 1 for value in turns.values()):
+        return []
+    told = [
+        f"{words} {number(value)} ({number(as_number(known[words].get('mean_tokens')))})"
+        for words, value in turns.items()
+    ]
+    return [f"Mean turns of an attempt, and tokens: {', '.join(told)}."]
 
 
 def _score(who: str, estimate: Mapping[str, object], axis: Axis, *, share: bool, own: bool) -> Score:

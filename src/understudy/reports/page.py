@@ -10,18 +10,21 @@ from pathlib import Path
 from jinja2 import Environment
 from markupsafe import Markup
 
+from understudy.reports.case_studies import RULE, cases_of
 from understudy.reports.charts import Chart
 from understudy.reports.curves import charts_of, not_recorded
 from understudy.reports.facts import facts_of, figure_rows
-from understudy.reports.figures import tick
+from understudy.reports.figures import percent, tick
+from understudy.reports.judgement import judgements_of
 from understudy.reports.microscope import Microscope, microscope
 from understudy.reports.outcome import suites_of
 from understudy.reports.plots import draw
 from understudy.reports.reading import RunRecord, read_run
-from understudy.reports.saved_rollouts import read_steps
+from understudy.reports.saved_rollouts import read_ends, read_steps
 from understudy.reports.templating import asset, environment, script_hash, writable, write_page
 from understudy.reports.token_columns import LEVELS
 from understudy.reports.token_text import Decode, decoder_of
+from understudy.reports.turn_figures import is_of_agents, turn_charts
 from understudy.reports.visible_text import marked
 
 REPORT = "report.html"
@@ -46,7 +49,7 @@ def write_report(run: Path, *, out: Path | None = None, decode: Decode | None = 
 def render(run: RunRecord, *, decode: Decode | None = None) -> str:
     """The page of a run; ``decode`` as in ``write_report``."""
     steps, notes = read_steps(run.path)
-    charts = charts_of(run)
+    charts, ends = charts_of(run), read_ends(run.path)
     script = asset(_PACKAGE, "theme.js") + asset(_PACKAGE, "report.js")
     page = (
         _templates()
@@ -60,6 +63,10 @@ def render(run: RunRecord, *, decode: Decode | None = None) -> str:
             not_recorded=not_recorded(charts) if run.metrics else (),
             scope=(scope := microscope(steps, decode or decoder_of(run.path))),
             columns=_columns(scope),
+            turn_charts=[(chart, draw(chart)) for chart in turn_charts(ends)],
+            judgements=judgements_of(run) if is_of_agents(ends) else (),
+            cases=cases_of(ends),
+            case_rule=RULE,
             figures=figure_rows(run),
             surroundings=json.dumps(run.environment, indent=2, ensure_ascii=False),
             style=Markup(asset(_PACKAGE, "report.css")),
@@ -78,9 +85,13 @@ def _columns(scope: Microscope) -> dict[str, object]:
 @cache
 def _templates() -> Environment:
     templates = environment(_PACKAGE)
-    templates.filters |= {"marked": marked, "tick": tick, "last_value": _last_value}
+    templates.filters |= {"marked": marked, "tick": tick, "last_value": _last_value, "share": _share}
     return templates
 
 
 def _last_value(chart: Chart) -> list[str]:
     return [chart.written(series.last) for series in chart.series]
+
+
+def _share(value: float | None) -> str:
+    return percent(value, digits=0)

@@ -15,6 +15,10 @@ from understudy.reports.visible_text import visible
 
 WIDTH, HEIGHT = 380, 200
 LEFT, RIGHT, TOP, BOTTOM = 50, 10, 10, 28
+SHARES_ROOM = 46
+"""At the right, for the axis of the shares."""
+SHARES = Axis(0.0, 1.0, start=HEIGHT - BOTTOM, end=TOP)
+"""The axis at the right of charts with shares."""
 MAX_STEPS = 800
 """More points than pixels tell nothing more."""
 
@@ -45,7 +49,7 @@ def draw(chart: Chart) -> Markup:
         _description(chart),
         _data(drawing),
         _grid(drawing),
-        Markup("").join(shapes),
+        Markup("").join([*_share_axis(chart), *_shares(drawing), *shapes]),
         Markup("").join(_rule(rule, drawing) for rule in chart.rules),
         TOP,
         HEIGHT - BOTTOM,
@@ -56,7 +60,11 @@ def _across(chart: Chart) -> Axis:
     low, high = bounds(chart.steps, with_zero=False)
     if len(chart.steps) == 1:
         low, high = chart.steps[0] - 0.5, chart.steps[0] + 0.5
-    return Axis(low, high, start=LEFT, end=WIDTH - RIGHT)
+    return Axis(low, high, start=LEFT, end=_right_edge(chart))
+
+
+def _right_edge(chart: Chart) -> int:
+    return WIDTH - (SHARES_ROOM if chart.shares else RIGHT)
 
 
 def _up(chart: Chart) -> Axis:
@@ -76,7 +84,7 @@ def _grid(drawing: Drawing) -> Markup:
         Markup('<line class="{}" x1="{}" x2="{}" y1="{y}" y2="{y}"/><text class="up" x="{}" y="{y}">{}</text>').format(
             "base" if value == 0 else "grid",
             LEFT,
-            WIDTH - RIGHT,
+            _right_edge(drawing.chart),
             LEFT - 6,
             percent(value, digits=0 if up.high - up.low > 0.05 else 1) if share else tick(value),
             y=_fixed(up.place(value)),
@@ -106,6 +114,25 @@ def _curves(drawing: Drawing) -> Iterable[Markup]:
                     yield Markup('<circle class="mark s{}" cx="{}" cy="{}" r="2.2"/>').format(series.slot, x, y)
 
 
+def _share_axis(chart: Chart) -> list[Markup]:
+    return [
+        Markup('<text class="right" x="{}" y="{}">{}</text>').format(
+            WIDTH - SHARES_ROOM + 6, _fixed(SHARES.place(share)), percent(share, digits=0)
+        )
+        for share in ((0.0, 0.5, 1.0) if chart.shares else ())
+    ]
+
+
+def _shares(drawing: Drawing) -> list[Markup]:
+    """Dashed, and behind the curves."""
+    drawn = []
+    for series in drawing.chart.shares:
+        for stretch in _stretches(drawing.chart.steps, series.values):
+            path = " ".join(f"{_fixed(drawing.across.place(x))},{_fixed(SHARES.place(y))}" for x, y in stretch)
+            drawn.append(Markup('<polyline class="line share s{}" points="{}"/>').format(series.slot, path))
+    return drawn
+
+
 def _intervals(series: Series, drawing: Drawing) -> Iterable[Markup]:
     for step, low, high in zip(drawing.chart.steps, series.lows, series.highs, strict=False):
         if low is not None and high is not None:
@@ -133,11 +160,11 @@ def _areas(drawing: Drawing) -> Iterable[Markup]:
 
 
 def _rule(rule: Rule, drawing: Drawing) -> Markup:
-    y = drawing.up.place(rule.value)
+    y, edge = drawing.up.place(rule.value), _right_edge(drawing.chart)
     above = y - 4 > TOP + 8
     return Markup(
         '<line class="rule" x1="{}" x2="{}" y1="{y}" y2="{y}"/><text class="rule" x="{}" y="{}">{}</text>'
-    ).format(LEFT, WIDTH - RIGHT, WIDTH - RIGHT, _fixed(y - 4 if above else y + 12), visible(rule.label), y=_fixed(y))
+    ).format(LEFT, edge, edge, _fixed(y - 4 if above else y + 12), visible(rule.label), y=_fixed(y))
 
 
 def _stretches(steps: Sequence[float], values: Column) -> list[list[tuple[float, float]]]:
@@ -156,16 +183,19 @@ def _totals(series: Sequence[Series]) -> list[float]:
 
 
 def _data(drawing: Drawing) -> str:
-    """What the page's script needs to find the step under the pointer and to write its figures."""
+    """What the page's script needs to find the step under the pointer and to write its figures; shares come last."""
     chart, up, across = drawing.chart, drawing.up, drawing.across
+    curves = [*chart.series, *chart.shares]
+    written = [[chart.written(value) for value in one.values] for one in chart.series]
     return json.dumps(
         {
             "steps": chart.steps,
             "x": [across.low, across.high, across.start, across.end],
             "y": [up.low, up.high, up.start, up.end],
             "stacked": chart.stacked,
-            "values": [[None if v is None else float(f"{v:.5g}") for v in one.values] for one in chart.series],
-            "written": [[chart.written(value) for value in one.values] for one in chart.series],
+            "shares": [len(chart.series), SHARES.low, SHARES.high, SHARES.start, SHARES.end],
+            "values": [[None if v is None else float(f"{v:.5g}") for v in one.values] for one in curves],
+            "written": [*written, *([percent(value, digits=0) for value in one.values] for one in chart.shares)],
         },
         separators=(",", ":"),
         ensure_ascii=False,
@@ -179,7 +209,7 @@ def _description(chart: Chart) -> str:
         f" to {chart.written(one.last)}"
         for one in chart.series
     ]
-    return f"{chart.title}, steps {tick(chart.steps[0])} to {tick(chart.steps[-1])}: {'; '.join(ends)}"
+    return f"{chart.title}, {chart.across}s {tick(chart.steps[0])} to {tick(chart.steps[-1])}: {'; '.join(ends)}"
 
 
 def _fixed(value: float) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from understudy.reports.figures import as_number
+from understudy.reports.figures import as_mapping, as_number
 from understudy.rollouts import Origin
 
 PER_STEP = 6
@@ -27,7 +29,8 @@ class SavedTurn:
 
     Args:
         prompt_ids, completion_ids, origin: exact. prompt, completion: as text; None where the run had no decoder.
-        figures: by name, each as long as ``completion_ids``. finish_reason: why it ended.
+        figures: by name, each as long as ``completion_ids``. finish_reason: why it ended. reward: of the turn.
+        shown: what the environment showed, as text. deed: what it says was done; empty where it says nothing.
     """
 
     prompt_ids: tuple[int, ...]
@@ -37,6 +40,9 @@ class SavedTurn:
     completion: str | None
     figures: Mapping[str, Figures]
     finish_reason: str
+    reward: float | None = None
+    shown: str | None = None
+    deed: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +80,14 @@ class SavedStep:
     rollouts: tuple[SavedRollout, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class WholeStep:
+    """All rollouts of one saved step."""
+
+    step: int
+    rollouts: tuple[SavedRollout, ...]
+
+
 def read_steps(run: Path) -> tuple[tuple[SavedStep, ...], tuple[str, ...]]:
     """The chosen steps that can be read, and a sentence for each file that cannot."""
     files = sorted((run / "rollouts").glob("step-*.parquet"))
@@ -90,6 +104,18 @@ def read_steps(run: Path) -> tuple[tuple[SavedStep, ...], tuple[str, ...]]:
         if rollouts:
             steps.append(chosen_of(rollouts))
     return tuple(steps), tuple(notes)
+
+
+def read_ends(run: Path) -> tuple[WholeStep, ...]:
+    """All rollouts of the first and the last saved step that can be read; one step where there is but one."""
+    files = sorted((run / "rollouts").glob("step-*.parquet"))
+    found = []
+    for file in dict.fromkeys([*files[:1], *files[-1:]]):
+        with suppress(OSError, pa.ArrowException, KeyError, TypeError, ValueError):  # ``read_steps`` tells of it
+            rollouts = _rollouts(pq.read_table(file))
+            if rollouts:
+                found.append(WholeStep(rollouts[0].step, tuple(rollouts)))
+    return tuple(found)
 
 
 def chosen_of(rollouts: Sequence[SavedRollout]) -> SavedStep:
@@ -140,17 +166,42 @@ def _turn(row: Row, figures: Sequence[str]) -> SavedTurn:
         completion=_text(row.get("completion")),
         figures={name: column for name, column in columns.items() if len(column) == len(completion)},
         finish_reason=str(row["turn_finish_reason"]),
+        reward=as_number(row.get("turn_reward")),
+        shown=_shown(row.get("shown")),
+        deed=as_mapping(_json(row.get("deed"))),
     )
 
 
-def _own_kl(turn: SavedTurn) -> Figures:
-    """[<= C] student minus teacher log-prob of the student's own tokens; the sampler's where there is no student's."""
+def own_logprob(turn: SavedTurn) -> Figures:
+    """[C] the student's log-prob of its own tokens, else NaN; the sampler's where there is no student's."""
     student = turn.figures.get("student_logprob", turn.figures.get("behaviour_logprob"))
+    if student is None:
+        return np.full(len(turn.completion_ids), np.nan)
+    return np.where(np.asarray(turn.origin) == Origin.STUDENT, student, np.nan)
+
+
+def _own_kl(turn: SavedTurn) -> Figures:
+    """[<= C] student minus teacher log-prob of the student's own tokens."""
     teacher = turn.figures.get("teacher_logprob")
-    if student is None or teacher is None:
+    if teacher is None:
         return np.empty(0)
-    difference = (student - teacher)[np.asarray(turn.origin) == Origin.STUDENT]
+    difference = own_logprob(turn) - teacher
     return difference[np.isfinite(difference)]
+
+
+def _shown(value: object) -> str | None:
+    """What was shown as text: of messages, what they say."""
+    content = _json(value)
+    if isinstance(content, list):
+        return "\n".join(str(as_mapping(message).get("content") or "") for message in content)
+    return content if isinstance(content, str) else None
+
+
+def _json(value: object) -> object:
+    try:
+        return json.loads(value) if isinstance(value, str) else None
+    except (ValueError, RecursionError):
+        return None
 
 
 def _ids(value: object) -> tuple[int, ...]:

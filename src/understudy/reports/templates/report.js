@@ -34,7 +34,8 @@
         sum += value ?? 0;
         dots[row].style.display = value === null ? "none" : "";
         dots[row].setAttribute("cx", x);
-        dots[row].setAttribute("cy", value === null ? 0 : place(data.stacked ? sum : value, data.y));
+        const axis = row < data.shares[0] ? data.y : data.shares.slice(1);
+        dots[row].setAttribute("cy", value === null ? 0 : place(data.stacked ? sum : value, axis));
         values[row].textContent = data.written[row][index];
       });
       step.textContent = data.steps[index].toLocaleString("en");
