@@ -29,6 +29,7 @@ def compare(
     confidence: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
     page: Annotated[Path | None, typer.Option(help="Write an HTML page of both, problem by problem.")] = None,
+    regression: Annotated[bool, typer.Option("--regression", help="A is the base of B: what was lost?")] = False,
     as_json: Json = False,
 ) -> None:
     """Compare two models problem by problem: wins, margin, exact tests, difference, and what was left out."""
@@ -40,18 +41,35 @@ def compare(
     if a is None or b is None:
         raise UserMistakeError("two results are needed", expected="understudy compare A B, or --counts W,T,L")
     terms = _terms(margin=margin, epsilon=epsilon, missing=missing, confidence=confidence, seed=seed)
+    (_show_regression if regression else _show_comparison)((a, b), terms, page, as_json=as_json)
+
+
+def _show_comparison(sides: tuple[Path, Path], terms: Terms, page: Path | None, *, as_json: bool) -> None:
     from understudy.comparing import compare_results
     from understudy.comparing.page import default_page, write_comparison_page
     from understudy.comparing.words import comparison_text
 
-    found = compare_results(a, b, terms)
+    found = compare_results(*sides, terms)
     out = page or default_page(found)
     written = None if out is None else write_comparison_page(found, out)
-    if as_json:
-        print(json.dumps({**found.to_json(), "page": None if written is None else str(written)}), flush=True)
-        return
-    told = [comparison_text(found), *([] if written is None else [f"{written} shows both, problem by problem."])]
-    print("\n\n".join(told), flush=True)
+    _show(found.to_json() if as_json else comparison_text(found), written)
+
+
+def _show_regression(sides: tuple[Path, Path], terms: Terms, page: Path | None, *, as_json: bool) -> None:
+    from understudy.comparing import regression
+    from understudy.comparing.page import write_regression_page
+    from understudy.comparing.regression_words import regression_text
+
+    found = regression(*sides, terms)
+    written = None if page is None else write_regression_page(found, page)
+    _show(found.to_json() if as_json else regression_text(found), written)
+
+
+def _show(content: dict[str, object] | str, page: Path | None) -> None:
+    if isinstance(content, str):
+        print("\n\n".join([content, *([] if page is None else [f"{page} shows it."])]), flush=True)
+    else:
+        print(json.dumps({**content, "page": None if page is None else str(page)}), flush=True)
 
 
 def _show_counts(figures: Paired, *, as_json: bool) -> None:

@@ -90,6 +90,34 @@ def test_office_folders(tmp_path: Path, understudy: Understudy) -> None:
     assert "fewer than 20 problems" in out
 
 
+def test_a_page_is_written_where_asked_and_unasked_for_office_results(two: Path, understudy: Understudy) -> None:
+    out = understudy("compare", "a.json", "b.json", "--page", "pages/both.html").out
+    assert "pages/both.html shows it." in out
+    assert (two / "pages" / "both.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    first, second = (write_office(two / name, {"memo": 0.5}) for name in ("after", "before"))
+    figures = json.loads(understudy("compare", first, second, "--json").out)
+    assert figures["page"] == str(first / "against-before.html")
+    assert (first / "against-before.html").is_file()
+    (two / "folder.html").mkdir()
+    ended = understudy("compare", "a.json", "b.json", "--page", "folder.html")
+    assert ended.code == 1 and "folder.html cannot be written" in ended.err
+
+
+def test_regression_against_a_run_and_against_published_figures(two: Path, understudy: Understudy) -> None:
+    out = understudy("compare", "b.json", "a.json", "--regression", "--margin", 0.05, "--page", "loss.html").out
+    heading, row = out.splitlines()[:2]
+    assert heading.split()[:4] == ["suite", "problems", "b", "a"]
+    assert row.split()[0] == "sums" and "+0.200 [" in row and " paired " in row
+    assert 'The data support "no loss larger than 0.05 here".' in out
+    assert "<figure" in (two / "loss.html").read_text(encoding="utf-8")
+    (two / "paper.yaml").write_text("sums: {mean: 0.9, n: 500}\n")
+    figures = json.loads(understudy("compare", "paper.yaml", "a.json", "--regression", "--margin", 0.02, "--json").out)
+    assert figures["no_loss_on_every_suite"] is False
+    assert figures["suites"][0]["paired"] is False and figures["suites"][0]["is_loss"] is True
+    (two / "paper.yaml").write_text("sums: {mean: 90, n: 500}\n")
+    assert_is_refused(understudy("compare", "paper.yaml", "a.json", "--regression"), "a share from 0 to 1")
+
+
 def test_mistakes(two: Path, understudy: Understudy) -> None:
     write(two / "other.json", right("11"), name="other")
     write(two / "apart.json", {"q0": [1]})

@@ -2,6 +2,17 @@
 
 from understudy.comparing.comparing import compare
 from understudy.comparing.contest import Contest, Terms, contest
+from understudy.comparing.regression import Change, Regression, regression
 from understudy.comparing.report import Comparison, compare_results
 
-__all__ = ["Comparison", "Contest", "Terms", "compare", "compare_results", "contest"]
+__all__ = [
+    "Change",
+    "Comparison",
+    "Contest",
+    "Regression",
+    "Terms",
+    "compare",
+    "compare_results",
+    "contest",
+    "regression",
+]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from understudy.evaluation.statistics import Estimate, clustered_interval, mean_interval, wilson_interval
 from understudy.evaluation.suites import Better, SuiteResult
+from understudy.rollouts import FinishReason
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,7 @@ class Marks:
     Args:
         suite: its name. source: the file they come from. better: which direction is better.
         scores: of each graded problem. ungraded: problems that were answered and not graded.
+        unanswered: problems whose every attempt failed to get an answer; for a pairing they are missing.
         single: whether every problem has one yes-or-no answer.
     """
 
@@ -25,6 +29,7 @@ class Marks:
     better: Better
     scores: Mapping[str, float]
     ungraded: tuple[str, ...] = ()
+    unanswered: tuple[str, ...] = ()
     single: bool = False
 
     @property
@@ -39,12 +44,26 @@ class Marks:
 
 
 def marks_of(result: SuiteResult, source: Path) -> Marks:
-    """The marks in a suite's result."""
+    """The marks in a suite's result; a problem whose every attempt failed to get an answer has none."""
     attempts = Counter(sample.problem for sample in result.samples)
+    answered = {sample.problem for sample in result.samples if sample.finish_reason is not FinishReason.FAILED}
     return Marks(
         suite=result.name,
         source=source,
         better=result.better,
-        scores=result.scores,
+        scores={problem: score for problem, score in result.scores.items() if problem in answered},
+        unanswered=tuple(problem for problem in result.scores if problem not in answered),
         single=max(attempts.values(), default=0) == 1 and all(sample.correct is not None for sample in result.samples),
     )
+
+
+def estimate_of(scores: Sequence[float], *, single: bool, share: bool, confidence: float) -> Estimate:
+    """The mean of one model's scores with its own interval: Wilson's, clustered by problem, or Student's t.
+
+    Args:
+        single: each score is one yes-or-no answer. share: they lie in [0, 1].
+    """
+    if single:
+        return wilson_interval(math.fsum(scores), len(scores), confidence=confidence)
+    interval = clustered_interval if share else mean_interval
+    return interval(scores, confidence=confidence)
