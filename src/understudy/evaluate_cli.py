@@ -116,6 +116,7 @@ def _print_more(result: SuiteResult) -> None:
 
 def _show_suites(*, as_json: bool) -> None:
     from understudy.evaluation.benchmarks import benchmarks
+    from understudy.evaluation.groups import GROUPS
 
     listed = list(benchmarks().values())
     if as_json:
@@ -127,6 +128,8 @@ def _show_suites(*, as_json: bool) -> None:
         source = suite.dataset if suite.config in (None, "*") else f"{suite.dataset} ({suite.config})"
         rows.append([one.name, str(one.version), str(suite.num_samples), f"{suite.temperature:g}", source, one.title])
     _print_table(rows)
+    for name, members in GROUPS.items():
+        print(f"{name} is {', '.join(member for member in members if member in benchmarks())}")
 
 
 def _key(variable: str | None) -> str | None:

@@ -16,9 +16,11 @@ from understudy.build import Building, exam_of, examinee_of, model_named, sample
 from understudy.build.suites import version_of
 from understudy.engines.local import LocalScorer
 from understudy.errors import ServerKeyError
+from understudy.evaluation.benchmarks import benchmarks
 from understudy.evaluation.endpoint import Endpoint
 from understudy.evaluation.exam import Exam
 from understudy.evaluation.examination import Examinee, examine
+from understudy.evaluation.groups import expanded
 from understudy.evaluation.journal import journal_at, key_of
 from understudy.evaluation.suites import SuiteResult, write_suite_result
 from understudy.recipe import Engine, Suite, load_suite
@@ -102,7 +104,8 @@ def evaluate(
 
     Args:
         model: a folder, a hub name, ``testbed/...``, or the address of an OpenAI-compatible server.
-        suites: names, or YAML files with a suite's fields. num_samples, limit: in place of the suite's.
+        suites: names (``regression`` is several), or YAML files with a suite's fields.
+        num_samples, limit: in place of the suite's.
         out: folder for the results, every sample kept. data: file or folder with a benchmark's data.
         wishes: further changes to the suites. address: how a server is asked. fresh: ask everything anew.
         keep: folder of the samples; None takes the package's cache.
@@ -113,7 +116,7 @@ def evaluate(
     display = display or display_on(sys.stderr)
     wishes = wishes or Wishes()
     wishes = replace(wishes, num_samples=num_samples or wishes.num_samples, limit=limit or wishes.limit)
-    chosen = [wishes.applied(_suite(name, data)) for name in suites]
+    chosen = [wishes.applied(_suite(name, data)) for name in _members(suites, display)]
     exams = [exam_of(suite) for suite in chosen]
     candidate = _candidate(model, address or Address(), display)
     results = []
@@ -195,6 +198,14 @@ def _behind(url: str, address: Address) -> _Candidate:
     fingerprint = f"{url} {identity.model} {identity.fingerprint}"
     endpoint = Endpoint(PatientClient(settings), identity.model, max_length=identity.max_length)
     return _Candidate(f"{identity.model} at {url}", fingerprint, endpoint)
+
+
+def _members(names: Sequence[str], display: Display) -> Sequence[str]:
+    """The suites these names stand for, groups taken apart; what a group lacks here is told."""
+    found = expanded(names, known=benchmarks())
+    if found.absent:
+        display.notice(f"Not asked, because there is no such suite here: {', '.join(found.absent)}.")
+    return found.names
 
 
 def _suite(name: str, data: Path | None) -> Suite:

@@ -51,6 +51,19 @@ def test_a_named_suite_on_data_of_ones_own(place: Workplace, understudy: Underst
     assert "known" not in understudy(*arguments).err
 
 
+def test_the_regression_suite_is_several_and_what_it_lacks_is_told(place: Workplace, understudy: Understudy) -> None:
+    options = {"Correct Answer": "a", **{f"Incorrect Answer {n}": f"b{n}" for n in (1, 2, 3)}}
+    write_rows(place.path / "gpqa_diamond.jsonl", [{"Record ID": "r", "Question": "w2 w3", **options}])
+    write_rows(place.path / "aime25.jsonl", [{"problem": "w2 w3", "answer": "4"}])
+    row = {"question_id": 7, "question": "w2", "options": ["a", "b"], "answer_index": 1}
+    write_rows(place.path / "mmlu_pro.jsonl", [row])
+    few = ("--max-tokens", 3, "--no-chat", "--num-samples", 1)
+    ended = understudy("evaluate", "student", "--suite", "regression", "--data", ".", *few, "--out", "base", "--json")
+    assert {"gpqa_diamond", "mmlu_pro", "aime25"} <= {figures["name"] for figures in json.loads(ended.out)}
+    assert understudy("compare", "base", "base", "--regression").code == 0
+    assert "regression is gpqa_diamond, mmlu_pro, aime25" in understudy("evaluate", "--list").out
+
+
 def test_a_named_suite_refuses_data_it_cannot_use(place: Workplace, understudy: Understudy) -> None:
     def refused(rows: list[dict[str, object]], *words: str) -> None:
         write_rows(place.path / "rows.jsonl", rows)

@@ -44,9 +44,9 @@ def test_spreadsheets_are_tables_with_the_differing_cells_marked(page: str) -> N
     budget = leaf(page, "budget")
     cells = re.findall(r'<td class="([^"]*)" title="[^"]*">([^<]*)</td>', budget)
     marked = [text for kind, text in cells if "changed" in kind.split()]
-    assert marked == ["8400", "=SUM(B2:B5)", "8500", "Insurance", "75", "2026-01", "10084.5"]
+    assert marked == ["8400", "10009.5", "8500", "Insurance", "75", "2026-01", "10084.5"]
     assert '<tr class="gap">' in budget
-    assert 'title="=SUM(B2:B5)"' in budget
+    assert 'title="10009.5 · =SUM(B2:B5)"' in budget
 
 
 def test_documents_are_pages_of_text(page: str) -> None:
