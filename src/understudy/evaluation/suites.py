@@ -254,7 +254,8 @@ def write_json(content: object, path: Path) -> None:
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(text, encoding="utf-8")
+        # Halves of surrogate pairs, which JSON read elsewhere may hold, are written as JSON escapes them.
+        beside.write_text(text, encoding="utf-8", errors="backslashreplace")
         beside.replace(path)
     except OSError as error:
         with suppress(OSError):

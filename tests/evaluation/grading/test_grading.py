@@ -321,6 +321,16 @@ def test_a_long_rubric_is_asked_in_parts_and_a_long_file_is_cut_and_counted(tmp_
     assert report["graders"][0]["num_characters_cut"] == 4010
 
 
+def test_halves_of_surrogate_pairs_reach_neither_a_request_nor_a_file(tmp_path):
+    folder = two_tasks(tmp_path)
+    text = (folder / "results.json").read_text().replace("Do t1.", r"Do \ud800 t1.")
+    (folder / "results.json").write_text(text)
+    half = {"id": "1", "reason": "seen \ud800", "met": True}
+    with panel_of(*[lambda asked: says(json.dumps({"verdicts": [half]}))] * 3) as (panel, _):
+        grade_folder(folder, panel)
+    assert results_in(folder)["t1"]["rubric"][0]["why"] == "seen ?"
+
+
 def test_a_folder_without_results_or_without_rubrics_is_the_users_mistake(tmp_path):
     with pytest.raises(DataError, match="no office results"):
         grade_folder(tmp_path, panel_at(["http://127.0.0.1:9"]))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from understudy.errors import ServerAnswerError
+from understudy.evaluation.grading.showing import well_formed
 from understudy.evaluation.grading.votes import Reason, Vote
 
 Better = Literal["X", "Y", "tie"]
@@ -112,7 +113,7 @@ def _vote_of(entry: Mapping[str, object]) -> Vote:
 
 def _why(entry: Mapping[str, object]) -> str:
     reason = entry.get("reason")
-    return reason.strip()[:_LONGEST_REASON] if isinstance(reason, str) else ""
+    return well_formed(reason.strip()[:_LONGEST_REASON]) if isinstance(reason, str) else ""
 
 
 def _object_in(reply: Reply) -> Mapping[str, Any] | Reason:

@@ -9,6 +9,7 @@ from typing import Any
 from understudy.errors import DataError
 from understudy.evaluation.grading.marking import Marked
 from understudy.evaluation.grading.rubric import Criterion, Score, score_of
+from understudy.evaluation.grading.showing import well_formed
 from understudy.evaluation.grading.votes import Vote, majority
 
 NOTHING = "no file was handed in"
@@ -128,7 +129,7 @@ def _score(lines: Sequence[Line], met: Sequence[bool | None], scoring: str) -> S
 
 def _line(record: Mapping[str, Any]) -> Line:
     try:
-        criterion = Criterion(str(record["id"]), str(record["criterion"]), float(record["points"]))
+        criterion = Criterion(str(record["id"]), well_formed(str(record["criterion"])), float(record["points"]))
         by_program = bool(record.get("votes")) and not record.get("graders")
         return Line(criterion, record["met"] if by_program else None, record)
     except (KeyError, TypeError, ValueError) as error:

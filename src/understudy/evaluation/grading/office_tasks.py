@@ -10,7 +10,7 @@ from typing import Any
 
 from understudy.errors import DataError, DeliverableError
 from understudy.evaluation.deliverables import read_deliverable
-from understudy.evaluation.grading.showing import HandedIn
+from understudy.evaluation.grading.showing import HandedIn, well_formed
 
 FILE = "results.json"
 
@@ -64,10 +64,10 @@ def files_of(results: OfficeResults, task_id: str) -> list[HandedIn]:
 
 def _file(folder: Path, task_id: str, name: str) -> HandedIn:
     inside = folder / task_id / "deliverables"
-    short = name.removeprefix(f"{task_id}/deliverables/")
+    short = well_formed(name.removeprefix(f"{task_id}/deliverables/"))
     try:
         if inside.is_symlink() or inside.parent.is_symlink():
             raise DeliverableError(f"the folder of {short} is a symbolic link")
         return HandedIn(short, read_deliverable(folder / name, inside=inside))
     except DeliverableError as error:
-        return HandedIn(short, None, str(error))
+        return HandedIn(short, None, well_formed(str(error)))

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from understudy.evaluation.grading.rubric import Criterion
-from understudy.evaluation.grading.showing import Shown
+from understudy.evaluation.grading.showing import Shown, well_formed
 
 VERSION = 1
 """Of the wording; votes given under another one are not taken over."""
@@ -59,6 +59,7 @@ def pair_messages(task: str, first: Shown, second: Shown) -> list[dict[str, obje
 
 
 def _conversation(role: str, text: str, pictures: Sequence[str]) -> list[dict[str, object]]:
+    text = well_formed(text)
     content: object = text
     if pictures:
         parts: list[Mapping[str, object]] = [

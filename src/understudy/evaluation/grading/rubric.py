@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from understudy.errors import DataError
+from understudy.evaluation.grading.showing import well_formed
 
 LEAST_GRADED = 0.9
 """A task's score needs at least this share of the rubric's points (without their signs) graded; our choice."""
@@ -110,4 +111,4 @@ def _criterion(entry: object, number: int) -> Criterion:
     if not isinstance(text, str) or not text.strip():
         raise DataError(f"criterion {number} of a rubric has no words", got=repr(text), expected="criterion: text")
     name = entry.get("rubric_item_id", entry.get("id"))
-    return Criterion(str(number if name is None else name), text.strip(), float(points))
+    return Criterion(str(number if name is None else name), well_formed(text.strip()), float(points))

@@ -44,7 +44,7 @@ def shown_to_graders(files: Sequence[HandedIn], *, characters: int, images: bool
 
     Short files leave what they do not need to the long ones.
     """
-    texts = [_file_text(file) for file in files]
+    texts = [well_formed(_file_text(file)) for file in files]
     shares = _shares([len(text) for text in texts], characters)
     cut = [cut_in_the_middle(text, share) for text, share in zip(texts, shares, strict=True)]
     pictures = [image for file in files if file.read for image in file.read.images if image.content] if images else []
@@ -60,6 +60,15 @@ def shown_to_graders(files: Sequence[HandedIn], *, characters: int, images: bool
         ),
         num_cut=sum(max(0, len(text) - share) for text, share in zip(texts, shares, strict=True)),
     )
+
+
+def well_formed(text: str) -> str:
+    r"""Without halves of surrogate pairs, which JSON texts and PDF files may hold and no request can.
+
+    >>> well_formed("a\ud800b")
+    'a?b'
+    """
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def cut_in_the_middle(text: str, characters: int) -> str:
