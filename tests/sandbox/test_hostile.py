@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from tests.sandbox.hostile import PRELUDE, PROGRAMS, Hostile
+from tests.sandbox.left import has_mounted
 
 from understudy.sandbox import Isolation, Limits, Outcome, run
 
@@ -87,15 +88,6 @@ def ran(program: Hostile, folder: Path, *, by: Isolation, canaries: Canaries) ->
     return run(command, folder=folder, by=by, limits=LIMITS, stdin="some input")
 
 
-def is_left(folder: Path) -> bool:
-    """Whether a process still has the folder mounted, as only those in its sandbox had."""
-    for path in Path("/proc").glob("[0-9]*/mountinfo"):
-        with contextlib.suppress(OSError):
-            if f"{folder} /workspace" in path.read_text():
-                return True
-    return False
-
-
 def faults(program: Hostile, outcome: Outcome, folder: Path) -> list[str]:
     """What the program did that it must not have been able to do."""
     end = {"exit": f"exit:{outcome.exit_status}", "limit": f"limit:{outcome.reason}"}.get(outcome.ended, outcome.ended)
@@ -107,7 +99,7 @@ def faults(program: Hostile, outcome: Outcome, folder: Path) -> list[str]:
         f"harm: {outcome.stdout[-300:]}": any(line.startswith("HARMED") for line in lines),
         f"took {outcome.seconds} s": outcome.seconds > LIMITS.wall_seconds + 3,
         f"left {size} bytes": size > 10 * LIMITS.folder_bytes,
-        "a process is left": is_left(folder),
+        "a process is left": has_mounted(folder),
         "its output is long": len(outcome.stdout) + len(outcome.stderr) > 3 * LIMITS.output_bytes,
     }
     return [f"{program.name}: {fault}" for fault, is_so in found.items() if is_so]

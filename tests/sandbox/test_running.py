@@ -7,9 +7,11 @@ import shutil
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from tests.sandbox.left import has_mounted
 
 from understudy.errors import UserMistakeError
 from understudy.sandbox import Isolation, Limits, SandboxUnavailableError, isolation, run
@@ -88,6 +90,39 @@ def test_nothing_dangerous_is_left_in_the_folder(tmp_path, by):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["s", "shut"]
     assert (tmp_path / "shut" / "in").is_dir()
     assert not (tmp_path / "s").stat().st_mode & (stat.S_ISUID | stat.S_ISGID)
+
+
+def test_which_limit_was_broken_is_told(tmp_path, by):
+    limits = Limits(wall_seconds=30, cpu_seconds=1.5, memory_bytes=512 << 20, folder_bytes=4 << 20)
+    codes = {
+        "cpu": "while True: pass",
+        "memory": "import os, time; os.fork(); kept = b'x' * (300 << 20); time.sleep(30)",
+        "disk": "import time; open('f', 'wb').write(b'x' * (8 << 20)); time.sleep(30)",
+    }
+    outcomes = {reason: python(code, tmp_path, by=by, limits=limits) for reason, code in codes.items()}
+    assert {reason: (outcome.ended, outcome.reason) for reason, outcome in outcomes.items()} == {
+        reason: ("limit", reason) for reason in codes
+    }
+
+
+def test_nothing_outlives_the_caller_even_one_that_is_killed(tmp_path, by):
+    code = (
+        "import pathlib, sys\nfrom understudy.sandbox import run\n"
+        "run(['sh', '-c', 'setsid sleep 60 & touch ready; sleep 60'], folder=pathlib.Path(sys.argv[1]), by=sys.argv[2])"
+    )
+    caller = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path), by], env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    )
+    soon = time.monotonic() + 30
+    while not (tmp_path / "ready").exists():
+        assert time.monotonic() < soon and caller.poll() is None
+        time.sleep(0.02)
+    assert has_mounted(tmp_path)
+    caller.kill()
+    caller.wait()
+    while has_mounted(tmp_path):
+        assert time.monotonic() < soon, "a process of the sandbox is left"
+        time.sleep(0.02)
 
 
 def test_a_user_who_gives_no_command_or_no_folder_is_told(tmp_path, by):

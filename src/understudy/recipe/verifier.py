@@ -18,7 +18,8 @@ class Verifier(Section):
         kind: ``none`` (not judged), ``exact`` (the same text), ``regex`` (what a pattern finds is the gold answer),
             ``numeric`` (the same number), ``math`` (equal as mathematics, by math-verify), ``choice`` (the last
             stated letter), ``instructions`` (follows those of IFEval and IFBench, named in the columns
-            ``instruction_id_list`` and ``kwargs``) or ``python`` (a function of yours).
+            ``instruction_id_list`` and ``kwargs``), ``python`` (a function of yours) or
+            ``code`` (a program that must pass tests).
         extract: regular expression with one group; the last match's group 1 is the answer. The gold answer is read
             with it too, except for ``regex`` and ``choice``, and taken whole where it does not match.
         strip: ignore white space around both. ignore_case: compare without case. Both for ``exact`` and ``regex``.
@@ -27,16 +28,24 @@ class Verifier(Section):
             number from 0.
         function: ``package.module:name`` of ``function(completion, columns)``, which gives true or false, a number
             (the reward), or a record with ``reward``, ``correct`` and ``parsed``. For ``python``.
+        protocol: how tests are run, for ``code``: ``humaneval`` (columns prompt, test, entry_point), ``livecodebench``
+            (public_test_cases, private_test_cases, metadata) or ``function`` (assertions in the gold answer's column).
+        block: which of the fenced Python blocks of a completion is the program, for ``code``.
+        test_seconds: a program's time for one test, or for all tests of ``humaneval`` and ``function``; null is the
+            protocol's own: 6, 10 and 10.
         deadline_seconds: what takes longer over one completion counts as unread.
     """
 
-    kind: Literal["none", "exact", "regex", "numeric", "math", "choice", "instructions", "python"] = "none"
+    kind: Literal["none", "exact", "regex", "numeric", "math", "choice", "instructions", "python", "code"] = "none"
     extract: Text | None = None
     strip: bool = True
     ignore_case: bool = False
     tolerance: Number = Field(default=0.0, ge=0)
     letters: Text = "ABCDEFGHIJ"
     function: Text | None = None
+    protocol: Literal["humaneval", "livecodebench", "function"] | None = None
+    block: Literal["last", "first"] = "last"
+    test_seconds: Number | None = Field(default=None, gt=0, le=3600)
     deadline_seconds: Number = Field(default=2.0, gt=0, le=3600)
 
     @field_validator("extract")
@@ -70,6 +79,8 @@ class Verifier(Section):
     def _is_whole(self) -> Verifier:
         if (self.kind == "python") != (self.function is not None):
             raise ValueError("a verifier of kind python has a function, package.module:function, and no other kind has")
+        if (self.kind == "code") != (self.protocol is not None):
+            raise ValueError("a verifier of kind code has a protocol, and no other kind has")
         if self.kind == "regex" and self.extract is None:
             raise ValueError("a verifier of kind regex has extract, a pattern with a group around the answer")
         return self

@@ -50,34 +50,49 @@ def run(
         SandboxUnavailableError: nothing here can isolate it, or the means named cannot.
         UserMistakeError: no command, ``folder`` is no directory, or the program could not read what is ``readable``.
     """
-    if not command or not folder.is_dir():
-        raise UserMistakeError(
-            "a sandbox needs a command and a folder", got=f"{list(command)} in {folder}", expected="both"
-        )
-    _check_readable(readable)
-    means = by or isolation()
+    return run_between(command, folder=folder, source=stdin, sink=None, limits=limits, readable=readable, by=by)
+
+
+def run_between(
+    command: Sequence[str],
+    *,
+    folder: Path,
+    source: str | IO[bytes],
+    sink: IO[bytes] | None,
+    limits: Limits,
+    readable: Sequence[Path] = (),
+    by: Isolation | None = None,
+) -> Outcome:
+    """As ``run``; a file as ``source`` is the program's stdin, and what it writes goes to ``sink``, uncounted.
+
+    Both files are closed here as soon as the program has them, and also where it cannot be started.
+    """
     with ExitStack() as stack:
+        given = stack.enter_context(_sealed(source) if isinstance(source, str) else source)
+        if sink is not None:
+            stack.enter_context(sink)
+        _check(command, folder=folder, readable=readable)
+        means = by or isolation()
         stack.enter_context(lent_to_the_sandbox(folder))
         settings = {"command": list(command), "environment": environment(), "limits": dataclasses.asdict(limits)}
         settings_file = stack.enter_context(_sealed(json.dumps(settings)))
-        input_file = stack.enter_context(_sealed(stdin))
-        lifeline, alive = _pipe(stack)
-        answer, answering = _pipe(stack)
+        (lifeline, alive), (answer, answering) = open_pipe(), open_pipe()
+        for end in (lifeline, alive, answer, answering):
+            stack.enter_context(end)
         passed = (settings_file.fileno(), answering.fileno(), lifeline.fileno())
         gate = [interpreter(), "-S", "-s", "-B", "-m", _MODULE, *map(str, passed)]
-        stage = _stage(means, folder, readable=readable, limits=limits, gate=gate)
         process = subprocess.Popen(
-            stage,
-            stdin=input_file,
-            stdout=subprocess.PIPE,
+            _stage(means, folder, readable=readable, limits=limits, gate=gate),
+            stdin=given,
+            stdout=subprocess.PIPE if sink is None else sink,
             stderr=subprocess.PIPE,
             pass_fds=passed,
             start_new_session=True,
             env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"},
             cwd="/",
         )
-        answering.close()
-        lifeline.close()
+        for mine in (given, answering, lifeline, *([] if sink is None else [sink])):
+            mine.close()
         streams = Streams(process, answer, keep_bytes=limits.output_bytes)
         try:
             streams.follow(wall_seconds=limits.wall_seconds)
@@ -86,6 +101,14 @@ def run(
             _wait(process)
             streams.close()
     return _outcome(streams, means)
+
+
+def _check(command: Sequence[str], *, folder: Path, readable: Sequence[Path]) -> None:
+    if not command or not folder.is_dir():
+        raise UserMistakeError(
+            "a sandbox needs a command and a folder", got=f"{list(command)} in {folder}", expected="both"
+        )
+    _check_readable(readable)
 
 
 def _check_readable(paths: Sequence[Path]) -> None:
@@ -118,9 +141,10 @@ def _sealed(text: str) -> IO[bytes]:
     return file
 
 
-def _pipe(stack: ExitStack) -> tuple[IO[bytes], IO[bytes]]:
+def open_pipe() -> tuple[IO[bytes], IO[bytes]]:
+    """Its reading end and its writing end, unbuffered."""
     read, write = os.pipe()
-    return stack.enter_context(os.fdopen(read, "rb", 0)), stack.enter_context(os.fdopen(write, "wb", 0))
+    return os.fdopen(read, "rb", 0), os.fdopen(write, "wb", 0)
 
 
 def _wait(process: subprocess.Popen[bytes]) -> None:

@@ -49,12 +49,13 @@ class Streams:
     """
 
     def __init__(self, process: subprocess.Popen[bytes], answer: IO[bytes], *, keep_bytes: int) -> None:
-        assert process.stdout is not None and process.stderr is not None
         self.stdout, self.stderr, self._words = Kept(keep_bytes), Kept(keep_bytes), Kept(_LONGEST_ANSWER)
         self._flood = _FLOOD * keep_bytes
         self._selector = selectors.DefaultSelector()
-        self._files = (process.stdout, process.stderr)
+        self._files = [file for file in (process.stdout, process.stderr) if file is not None]
         for file, kept in ((process.stdout, self.stdout), (process.stderr, self.stderr), (answer, self._words)):
+            if file is None:
+                continue
             os.set_blocking(file.fileno(), False)
             self._selector.register(file, selectors.EVENT_READ, kept)
         self._begun = time.monotonic()

@@ -80,7 +80,7 @@ def set_the_stage(plan: Mapping[str, Any]) -> None:
         mount("tmpfs", name, kind="tmpfs", flags=_NO_SET_USER | _NO_DEVICES, data=scratch)
     os.mkdir("/new/proc")
     mount("proc", "/new/proc", kind="proc", flags=_NO_SET_USER | _NO_DEVICES | _NO_PROGRAMS)
-    for name in ("/new/proc/sys", "/new/proc/irq", "/new/proc/bus"):
+    for name in filter(os.path.isdir, ("/new/proc/sys", "/new/proc/irq", "/new/proc/bus")):
         mount(name, name, flags=_BIND | _RECURSIVE)
         restrict(name, _READ_ONLY)
     for place in plan["places"]:

@@ -1,4 +1,5 @@
-"""Judges a completion by the row's gold answer: the same text, the same number, the same mathematics, the right letter.
+"""Judges a completion by the row's gold answer: the same text, the same number, the same mathematics, the right letter,
+or tests that a program must pass.
 
 What could not be read from a completion is told apart from what was read and is wrong: ``parsed`` is None.
 """
@@ -10,6 +11,7 @@ from fractions import Fraction
 from understudy.errors import RecipeError
 from understudy.recipe import Verifier as VerifierConfig
 from understudy.tasks.choices import choice
+from understudy.tasks.code import CodeJudge
 from understudy.tasks.following import InstructionJudge
 from understudy.tasks.judges import FunctionJudge, MathematicalJudge
 from understudy.tasks.numerals import last_number
@@ -24,6 +26,7 @@ def verifier_from(config: VerifierConfig, answer: str | None) -> Verifier | None
             answers); None means ``answer``.
     Raises:
         RecipeError: an option that the kind does not have.
+        SandboxUnavailableError: kind ``code``, and nothing here can isolate a program.
     """
     column = answer or "answer"
     if config.kind == "numeric":
@@ -36,6 +39,8 @@ def verifier_from(config: VerifierConfig, answer: str | None) -> Verifier | None
         return MathematicalJudge(config, column)
     if config.kind == "python":
         return FunctionJudge(config)
+    if config.kind == "code":
+        return CodeJudge(config, column)
     if config.kind == "none":
         if config.extract is not None:
             raise RecipeError("verifier.extract has no use with kind none", expected="kind exact or numeric")
