@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from understudy.comparing.marks import marks_of
 from understudy.comparing.words import comparison_text
 from understudy.errors import DataError
 from understudy.evaluation.suites import SuiteResult
+from understudy.rollouts import FinishReason
 
 
 def against(first: SuiteResult, second: SuiteResult, terms: Terms | None = None) -> Contest:
@@ -111,6 +113,26 @@ def test_a_run_stands_for_its_newest_weights(tmp_path: Path) -> None:
         (found,) = compare_results(run, before, Terms()).contests
         assert found.paired.wins == 3
     assert compare_results(tmp_path / "run", before, Terms()).a.label == "run"
+
+
+def test_sides_that_were_asked_differently_are_told_apart() -> None:
+    first, second = result(right("10")), result(right("11"))
+    hot = replace(first, about={"suite_version": 1, "settings": {"temperature": 1.0, "prompt": "Q", "limit": 2}})
+    cold = replace(second, about={"suite_version": 1, "settings": {"temperature": 0.0, "prompt": "Q", "limit": None}})
+    assert against(hot, cold).asked_differently == ("temperature: 1.0 / 0.0",)
+    assert "asked differently      temperature: 1.0 / 0.0" in comparison_text(us.compare(hot, cold))
+    assert against(hot, second).asked_differently == ()
+    with pytest.raises(DataError, match="two versions of suite 'sums'; got 1 and 2"):
+        against(hot, replace(second, about={"suite_version": 2}))
+
+
+def test_a_problem_that_never_got_an_answer_is_missing() -> None:
+    first, second = result(right("111")), result(right("110"))
+    lost = replace(first, samples=(replace(first.samples[0], finish_reason=FinishReason.FAILED), *first.samples[1:]))
+    found = against(lost, second)
+    assert found.pairs.missing_a == ("p0",)
+    assert (found.paired.wins, found.paired.losses) == (1, 1)
+    assert against(lost, second, Terms(missing="drop")).pairs.problems == ("p1", "p2")
 
 
 def test_from_python() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from understudy.comparing.asking import check_versions, differences
 from understudy.comparing.marks import Marks
 from understudy.comparing.pairing import Missing, Pairs, pair_up
 from understudy.evaluation.comparison import TIE
@@ -41,7 +42,8 @@ class Contest:
     Args:
         pairs: the scores. paired: wins, ties, losses of the first, and the sign test. difference: of the means.
         mcnemar: where each problem has one yes-or-no answer. equivalence: where a margin was given.
-        holm_p_value: of the sign test, adjusted for the suites compared together.
+        holm_p_value: of the sign test, adjusted for the suites compared together. asked_differently: settings of the
+            two sides that are not the same.
     """
 
     pairs: Pairs
@@ -50,6 +52,7 @@ class Contest:
     mcnemar: McNemar | None
     equivalence: Equivalence | None
     holm_p_value: float | None = None
+    asked_differently: tuple[str, ...] = ()
 
     @property
     def suite(self) -> str:
@@ -78,6 +81,7 @@ class Contest:
             "missing_b": list(self.pairs.missing_b),
             "missing_rule": self.pairs.rule,
             "ungraded": list(self.pairs.ungraded),
+            "asked_differently": list(self.asked_differently),
         }
 
 
@@ -87,6 +91,7 @@ def contest(first: Marks, second: Marks, terms: Terms = Terms()) -> Contest:
     Raises:
         DataError: no problem in common, or sides that cannot be compared.
     """
+    check_versions(first, second)
     pairs = pair_up(first, second, missing=terms.missing)
     wins = sum(gain > terms.epsilon for gain in pairs.gains)
     losses = sum(gain < -terms.epsilon for gain in pairs.gains)
@@ -99,4 +104,5 @@ def contest(first: Marks, second: Marks, terms: Terms = Terms()) -> Contest:
         difference=paired_difference(pairs.a, pairs.b, confidence=terms.confidence, seed=terms.seed),
         mcnemar=mcnemar([a == 1 for a in pairs.a], [b == 1 for b in pairs.b]) if pairs.single else None,
         equivalence=test,
+        asked_differently=differences(first, second),
     )

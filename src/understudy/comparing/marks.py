@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from understudy.evaluation.statistics import Estimate, clustered_interval, mean_interval, wilson_interval
@@ -21,7 +21,7 @@ class Marks:
         suite: its name. source: the file they come from. better: which direction is better.
         scores: of each graded problem. ungraded: problems that were answered and not graded.
         unanswered: problems whose every attempt failed to get an answer; for a pairing they are missing.
-        single: whether every problem has one yes-or-no answer.
+        single: whether every problem has one yes-or-no answer. about: how it was asked, as far as the file says.
     """
 
     suite: str
@@ -31,6 +31,7 @@ class Marks:
     ungraded: tuple[str, ...] = ()
     unanswered: tuple[str, ...] = ()
     single: bool = False
+    about: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def known(self) -> set[str]:
@@ -54,6 +55,7 @@ def marks_of(result: SuiteResult, source: Path) -> Marks:
         scores={problem: score for problem, score in result.scores.items() if problem in answered},
         unanswered=tuple(problem for problem in result.scores if problem not in answered),
         single=max(attempts.values(), default=0) == 1 and all(sample.correct is not None for sample in result.samples),
+        about=result.about,
     )
 
 

@@ -29,7 +29,7 @@ class Change:
         p_value: of "nothing changed", two-sided: the sign test where paired, else normal from the interval.
         paired: whether both answered the same problems here; published figures can only be set beside ours.
         equivalence: where a margin was given. holm_p_value, holm_p_loss: adjusted over the suites.
-        note: problems that one side lacks.
+        note: problems that one side lacks, and settings that differ.
     """
 
     suite: str
@@ -176,6 +176,7 @@ def _paired(name: str, before: Side, after: Side, terms: Terms) -> Change:
     rule = "count as 0 there" if terms.missing == "zero" else "left out"
     lacking = f"{missing} problems have an answer on one side only: {rule}" if missing else ""
     ungraded = f"{len(found.pairs.ungraded)} ungraded, left out" if found.pairs.ungraded else ""
+    asked = f"asked differently ({'; '.join(found.asked_differently)})" if found.asked_differently else ""
     pairs = found.pairs
     base, distilled = (
         estimate_of(scores, single=pairs.single, share=pairs.share, confidence=terms.confidence)
@@ -189,7 +190,7 @@ def _paired(name: str, before: Side, after: Side, terms: Terms) -> Change:
         p_value=sign_test(found.paired.wins, found.paired.losses),
         paired=True,
         equivalence=found.equivalence,
-        note="; ".join(filter(None, (lacking, ungraded))),
+        note="; ".join(filter(None, (lacking, ungraded, asked))),
     )
 
 

@@ -83,6 +83,8 @@ def _gaps(each: Contest) -> Lines:
             lines.append((f"missing in {side}", f"{len(missing)}, {rule}: {named(missing)}"))
     if pairs.ungraded:
         lines.append(("ungraded", f"{len(pairs.ungraded)}, left out: {named(pairs.ungraded)}"))
+    if each.asked_differently:
+        lines.append(("asked differently", "; ".join(each.asked_differently)))
     if len(pairs.problems) < FEW:
         lines.append(("caution", f"fewer than {FEW} problems: these intervals are rough"))
     return lines

@@ -114,6 +114,20 @@ def test_where_the_page_goes(desks: Comparison, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+def test_keys_turn_the_page_and_read_blind(page: str, tmp_path: Path) -> None:
+    keys = "".join(f"press({key!r});" for key in ("ArrowRight", "j", "k", "b", "r"))
+    press = "const press = (key) => document.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true}));"
+    more = f"<script>{press}{keys}document.querySelector('[value=tie]').click();</script></body>"
+    open_policy = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page)
+    (tmp_path / "page.html").write_text(open_policy.replace("</body>", more), encoding="utf-8")
+    dom, complaints = opened(tmp_path / "page.html", tmp_path / "profile")
+    assert complaints == []
+    assert '<body class="leafing blind">' in dom
+    assert re.findall(r'<article class="([^"]*)"', dom) == ["leaf", "leaf current revealed", "leaf"]
+    assert re.findall(r'<li data-verdict="(\w+)"[^>]* hidden', dom) == ["win", "win"]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 def test_it_opens_on_the_first_problem_without_complaint(desks: Comparison, tmp_path: Path) -> None:
     dom, complaints = opened(write_comparison_page(desks, tmp_path / "page.html"), tmp_path / "profile")
     assert complaints == [], "no error, no refused script, no refused request"
