@@ -13,7 +13,7 @@ BENCHED := $(BENCH)/installed-$(firstword $(shell { pwd; cat constraints.txt ben
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench bench-agents docs wheel clean
+.PHONY: help setup demo office-study test check bench bench-agents docs wheel clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | awk -F': ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -23,6 +23,9 @@ setup: $(INSTALLED)  ## make .venv with the pinned dependencies and this package
 
 demo: $(INSTALLED)  ## build a tiny teacher and student, distil, evaluate, print the table
 	$(RUN)understudy demo $(ARGS)
+
+office-study: $(INSTALLED)  ## distil a tiny office worker and show whether it helped, in one page; ARGS="--seed 1 --out DIR"
+	$(RUN)understudy office-study $(ARGS)
 
 test: $(INSTALLED)  ## run the test suite; ARGS="tests/test_world.py -q" narrows it
 	$(RUN)python -m pytest $(ARGS)

@@ -26,6 +26,7 @@ from understudy.retrieve_cli import retrieve
 from understudy.score_cli import score
 from understudy.serve_cli import serve
 from understudy.shop_cli import shop_goals
+from understudy.study_cli import office_study
 
 app = typer.Typer(
     name="understudy",
@@ -43,6 +44,7 @@ app.command()(serve)
 app.command()(score)
 app.command()(retrieve)
 app.command()(shop_goals)
+app.command()(office_study)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs to read.")]
 
 

@@ -100,6 +100,13 @@ PLANS = (
         "Begun by the teacher", "share of tokens", {"prefix/share": "written beforehand"}, form="share", wanted=False
     ),
     ChartPlan("Answers not read", "share", {"parse_failure_rate": "no answer found"}, form="share", wanted=False),
+    ChartPlan(
+        "Office work",
+        "share of attempts",
+        {"office/any_deliverable_rate": "handed in a file", "office/efficiency_rate": "within half of the turns"},
+        form="share",
+        wanted=False,
+    ),
     ChartPlan("Gates", "share of tokens in each term", {}, prefix="gate/", form="share"),
     ChartPlan("Loss", "mean over the updates of a step", {"loss": "loss"}, prefix="loss/", wanted=False),
     ChartPlan(
@@ -134,7 +141,7 @@ _NEGLIGIBLE = 0.005
 
 def charts_of(run: RunRecord) -> tuple[Chart, ...]:
     """The run's charts, those without any figure left out."""
-    drawn = [_chart(plan, run.metrics) for plan in PLANS] if run.metrics else []
+    drawn = [chart_of(plan, run.metrics) for plan in PLANS] if run.metrics else []
     bound = as_number(run.setting("optimizer", "max_grad_norm"))
     return tuple(_with_bound(chart, bound) for chart in [*evaluation_charts(run), *drawn] if chart is not None)
 
@@ -172,7 +179,8 @@ def _evaluation(run: RunRecord, suite: str) -> Chart | None:
     )
 
 
-def _chart(plan: ChartPlan, lines: Sequence[Line]) -> Chart | None:
+def chart_of(plan: ChartPlan, lines: Sequence[Line]) -> Chart | None:
+    """The planned chart of a run's metrics; None where they have none of its figures."""
     labels = dict(plan.figures)
     if plan.prefix:
         names = dict.fromkeys(name for line in lines for name in line if name.startswith(plan.prefix))

@@ -52,7 +52,7 @@ def render(run: RunRecord, *, decode: Decode | None = None) -> str:
     charts, ends = charts_of(run), read_ends(run.path)
     script = asset(_PACKAGE, "theme.js") + asset(_PACKAGE, "report.js")
     page = (
-        _templates()
+        templates()
         .get_template("report.html.jinja")
         .render(
             run=run,
@@ -83,10 +83,11 @@ def _columns(scope: Microscope) -> dict[str, object]:
 
 
 @cache
-def _templates() -> Environment:
-    templates = environment(_PACKAGE)
-    templates.filters |= {"marked": marked, "tick": tick, "last_value": _last_value, "share": _share}
-    return templates
+def templates() -> Environment:
+    """The templates of run and study."""
+    found = environment(_PACKAGE)
+    found.filters |= {"marked": marked, "tick": tick, "last_value": _last_value, "share": _share}
+    return found
 
 
 def _last_value(chart: Chart) -> list[str]:

@@ -81,12 +81,12 @@ SCHOOLINGS: Mapping[str, Schooling] = {
     "testbed/tiny-shop-student": replace(TINY_WORLD_STUDENT, subject="tiny-shop"),
     "testbed/tiny-search-teacher": replace(TINY_WORLD_TEACHER, subject="tiny-search"),
     "testbed/tiny-search-student": replace(TINY_WORLD_STUDENT, subject="tiny-search"),
-    "testbed/tiny-office-teacher": replace(TINY_WORLD_TEACHER, subject="tiny-office"),
-    "testbed/tiny-office-student": replace(TINY_WORLD_STUDENT, subject="tiny-office"),
     "testbed/household-tiny-teacher": HOUSEHOLD_TEACHER,
     "testbed/household-tiny-clean-teacher": replace(HOUSEHOLD_TEACHER, subject="household-tiny-clean"),
     "testbed/household-tiny-student": HOUSEHOLD_STUDENT,
     "testbed/household-tiny-weak-student": HOUSEHOLD_WEAK_STUDENT,
+    "testbed/tiny-office-teacher": replace(TINY_WORLD_TEACHER, steps=800, subject="tiny-office"),
+    "testbed/tiny-office-student": replace(TINY_WORLD_STUDENT, steps=720, foreign_from=640, subject="tiny-office"),
 }
 
 PRACTICES: Mapping[str, Practice] = {

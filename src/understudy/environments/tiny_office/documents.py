@@ -67,6 +67,14 @@ class Document:
         return {row.thing: row.value for row in self.rows}
 
     @property
+    def order(self) -> str:
+        """``up`` or ``down`` where the figures all go so from row to row; else, or with an empty one, empty."""
+        known = [row.value for row in self.rows if row.value is not None]
+        if len(known) < max(2, len(self.rows)):
+            return ""
+        return "up" if known == sorted(known) else "down" if known == sorted(known, reverse=True) else ""
+
+    @property
     def figures(self) -> str:
         """The cells of the figures, as a formula names them."""
         return f"B{FIRST_ROW}:B{FIRST_ROW + len(self.rows) - 1}"

@@ -34,6 +34,16 @@ def read_file(path: Path) -> Document:
     return Document("note", lines=tuple(_line(title, said) for title, said in pairs))
 
 
+def table_of(document: Document) -> list[list[tuple[str, bool]]]:
+    """The cells of a document as text, as its file shows them, each with whether it is highlighted."""
+    lines = [(_title(line), _said(line)) for line in document.lines]
+    if document.kind == "note":
+        return [[(f"{title}: {said}", False)] for title, said in lines]
+    rows = [[(row.thing, False), ("" if row.value is None else str(row.value), row.marked)] for row in document.rows]
+    heading = [("Item", False), (document.column.capitalize(), False)]
+    return [heading, *rows, *([(title, False), (said, False)] for title, said in lines)]
+
+
 def _write_sheet(path: Path, document: Document) -> None:
     openpyxl = _openpyxl()
     book = openpyxl.Workbook()

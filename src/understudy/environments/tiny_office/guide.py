@@ -14,13 +14,14 @@ class _Seen:
     """What a prompt shows.
 
     Args:
-        opened: name of the open file; empty at the desk. files: at the desk. is_note: the open file is a note.
-        figures: by thing, None where empty. marked: the highlighted thing. lines: what each line says.
+        opened: name of the open file; empty at the desk. files: at the desk. kind: of the open file: ``note``, the way
+            its figures go (``up``, ``down``), or empty. figures: by thing, None where empty. marked: the highlighted
+            thing. lines: what each line says.
     """
 
     opened: str
     files: tuple[str, ...]
-    is_note: bool
+    kind: str
     figures: dict[str, int | None]
     marked: str
     lines: dict[str, str]
@@ -78,17 +79,17 @@ def _start(seen: _Seen, wish: Wish) -> str:
         # From inside a file only a move leads back to the desk.
         return "" if not seen.opened and wish.name in seen.files else f"move {wish.source} {wish.name}"
     if wish.form == "note":
-        if seen.opened == wish.name and seen.is_note:
+        if seen.opened == wish.name and seen.kind == "note":
             noted = seen.lines.get(wish.thing, "0")
             return f"open {wish.source}" if noted == "0" else ""
         known = seen.figures.get(wish.thing)
         return f"open {wish.source}" if known is None else f"note {wish.name} {wish.thing} {known}"
-    return "" if seen.opened == wish.name and not seen.is_note else f"copy {wish.source} {wish.name}"
+    return "" if seen.opened == wish.name and seen.kind != "note" else f"copy {wish.source} {wish.name}"
 
 
 def _pending(seen: _Seen, wish: Wish) -> str:
     """The first work that is not done yet in the open file; empty where nothing is left."""
-    if not seen.is_note:
+    if seen.kind != "note":
         for work in wish.works:
             action = _to_do(work, seen)
             if action:
@@ -103,8 +104,7 @@ def _to_do(work: Work, seen: _Seen) -> str:
         wanted = known.get(work.like)
         return "" if wanted is None or seen.figures.get(work.what) == wanted else f"fill {work.what} {wanted}"
     if work.kind == "sort":
-        figures = list(known.values())
-        return "" if figures == sorted(figures, reverse=work.what == "down") else f"sort {work.what}"
+        return "" if seen.kind == work.what else f"sort {work.what}"
     if work.kind == "mark":
         best = (max if work.what == "most" else min)(known, key=lambda thing: known[thing], default="")
         return "" if seen.marked == best else f"mark {best}"
@@ -122,9 +122,9 @@ def _read(prompt: str) -> tuple[_Seen, Wish]:
 def _seen(words: list[str]) -> _Seen:
     opened, *rest = words
     if opened == "desk":
-        return _Seen("", tuple(rest), is_note=False, figures={}, marked="", lines={})
-    is_note = rest[:1] == ["note"]
-    rest = rest[1:] if is_note else rest
+        return _Seen("", tuple(rest), kind="", figures={}, marked="", lines={})
+    kind = rest[0] if rest[:1] in (["note"], ["up"], ["down"]) else ""
+    rest = rest[1:] if kind else rest
     figures: dict[str, int | None] = {}
     lines: dict[str, str] = {}
     marked = ""
@@ -133,13 +133,13 @@ def _seen(words: list[str]) -> _Seen:
         said, rest = rest[1:size], rest[size:]
         if label == OVER:
             lines[f"{OVER} {said[0]}"] = said[1]
-        elif is_note or label in _LABELS:
+        elif kind == "note" or label in _LABELS:
             lines[label] = " ".join(said)
         else:
             figures[label] = None if said[0] == EMPTY else int(said[0])
             if rest[:1] == [MARKED]:
                 marked, rest = label, rest[1:]
-    return _Seen(opened, (), is_note, figures, marked, lines)
+    return _Seen(opened, (), kind, figures, marked, lines)
 
 
 _LABELS = (TOTAL, DATE, SIGN)

@@ -24,13 +24,14 @@ _SAID = (
 def view(workspace: Workspace, opened: str) -> str:
     """What is seen: the names of the files, or the open file as it stands.
 
-    A spreadsheet is its name, then each thing with its figure, then its lines; a note has ``note`` behind its name.
+    A spreadsheet is its name, the way its figures go if they all go one way, each thing with its figure, and its
+    lines; a note has ``note`` behind its name.
     """
     if opened == DESK:
         return " ".join(("desk", *workspace.names()))
     document = workspace.read(opened)
-    kind = ("note",) if document.kind == "note" else ()
-    return " ".join((opened, *kind, *map(_row, document.rows), *(_line(line) for line in document.lines)))
+    kind = "note" if document.kind == "note" else document.order
+    return " ".join((opened, *kind.split(), *map(_row, document.rows), *(_line(line) for line in document.lines)))
 
 
 def office_words(sight: Sight) -> Prompt:

@@ -72,6 +72,7 @@
 
   /* The microscope. */
   const section = one("#rollouts");
+  if (!section) return; // the page of a study has none
   const { levels, columns } = JSON.parse(section.dataset.columns);
   const raised = Object.fromEntries([..."-0123456789"].map((c, index) => [c, [..."⁻⁰¹²³⁴⁵⁶⁷⁸⁹"][index]]));
   const written = (value) => {
