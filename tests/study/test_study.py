@@ -51,6 +51,7 @@ def test_every_stage_leaves_what_others_read(study: Path, settings: StudySetting
     assert [suite["equivalence"]["margin"] for suite in found["regression"]["suites"]] == [0.5] * 3
     (line,) = [json.loads(text) for text in (study / "run" / "metrics.jsonl").read_text().splitlines()]
     assert {"office/any_deliverable_rate", "office/efficiency_rate", "kl/reverse_k1", "entropy/sampled"} <= set(line)
+    assert (study / "side-by-side.html").is_file()
     page = (study / "study.html").read_text()
     for title in ("Teacher reverse KL", "Entropy", "Any-deliverable rate", "Efficiency rate", "quiz-lookup"):
         assert title in page

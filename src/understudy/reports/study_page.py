@@ -67,7 +67,7 @@ class StudyPage:
     Args:
         title, facts: at the top. charts: the curves of the training. suites: scores and rates, before and after.
         findings: sentences below them. regression, statements: the same of what was not trained on.
-        pairs: tasks to look at. chosen: how these were chosen.
+        pairs: tasks to look at. chosen: how these were chosen. all_pairs: the file with the others, beside this one.
     """
 
     title: str
@@ -79,6 +79,7 @@ class StudyPage:
     statements: tuple[str, ...]
     pairs: tuple[SideBySide, ...]
     chosen: str
+    all_pairs: str
 
 
 def render_study(page: StudyPage) -> str:

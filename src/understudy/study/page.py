@@ -35,6 +35,8 @@ CURVES = (
     ),
 )
 """The four of the office study that this one repeats."""
+SIDE_BY_SIDE = "side-by-side.html"
+"""The page of all errands, beside this one."""
 SHOWN = (("win", 3), ("tie", 1), ("loss", 2))
 _ROLES = {"teacher": "teacher", "base": "before", "distilled": "after"}
 
@@ -52,6 +54,7 @@ def write_page(out: Path, settings: StudySettings, figures: Figures, path: Path)
         statements=_statements(figures.regression),
         pairs=tuple(_pairs(out, settings, figures.office)),
         chosen=_CHOSEN,
+        all_pairs=SIDE_BY_SIDE,
     )
     write_html(render_study(page), path, remedy="Make room, then go on with the same command.")
 
@@ -111,7 +114,7 @@ def _pairs(out: Path, settings: StudySettings, comparison: Comparison) -> list[S
     contest, results = comparison.contests[0], {name: read_office(out / name) for name in ("base", "distilled")}
     by_verdict: dict[str, list[str]] = {verdict: [] for verdict, _ in SHOWN}
     for problem in contest.pairs.problems:
-        by_verdict[contest.verdict(problem)].append(problem)
+        by_verdict[contest.outcome(problem)].append(problem)
     sources = {task.problem: errand_of(task) for task in study_tasks(settings)}
     chosen = chain.from_iterable(by_verdict[verdict][:count] for verdict, count in SHOWN)
     found = []
@@ -122,7 +125,7 @@ def _pairs(out: Path, settings: StudySettings, comparison: Comparison) -> list[S
         )
         prompt = results["base"].by_id[problem].prompt
         source = _paper(f"{sources[problem].wish.source}.xlsx", sources[problem].document)
-        found.append(SideBySide(problem, prompt, source, (base, distilled), contest.verdict(problem)))
+        found.append(SideBySide(problem, prompt, source, (base, distilled), contest.outcome(problem)))
     return found
 
 

@@ -9,12 +9,13 @@ from functools import partial
 from pathlib import Path
 
 from understudy.api import train
+from understudy.comparing.page import write_comparison_page
 from understudy.errors import RunDirectoryError
 from understudy.evaluating import building_shown, evaluate
 from understudy.evaluation.suites import write_json
 from understudy.study.attempts import RESULTS, attempt_office
 from understudy.study.figures import Figures, figures_of
-from understudy.study.page import write_page
+from understudy.study.page import SIDE_BY_SIDE, write_page
 from understudy.study.settings import StudySettings, study_recipe, study_tasks
 from understudy.testbed import is_testbed
 from understudy.testbed.office_quiz import QUIZZES
@@ -62,6 +63,7 @@ def run_study(out: Path, settings: StudySettings, display: Display) -> Study:
     _ask(out, "distilled", str(distilled), settings, display)
     figures = figures_of(out, settings)
     write_json(figures.to_json(), out / SUMMARY)
+    write_comparison_page(figures.office, out / SIDE_BY_SIDE)
     write_page(out, settings, figures, out / PAGE)
     display.end()
     return Study(out, figures)
