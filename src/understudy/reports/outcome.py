@@ -78,22 +78,31 @@ def suites_of(run: RunRecord) -> tuple[Suite, ...]:
     """The suites of ``summary.json``, with the demo's baselines where it has them; what is malformed is left out."""
     summary = run.summary or {}
     method = str(summary.get("method") or "training")
-    return suites_in(as_mapping(summary.get("suites")), method=method, baselines=as_mapping(summary.get("baselines")))
+    return suites_in(
+        as_mapping(summary.get("suites")),
+        method=method,
+        baselines=as_mapping(summary.get("baselines")),
+        best=as_mapping(summary.get("best")),
+    )
 
 
 def suites_in(
-    content: Mapping[str, object], *, method: str, baselines: Mapping[str, object] | None = None
+    content: Mapping[str, object],
+    *,
+    method: str,
+    baselines: Mapping[str, object] | None = None,
+    best: Mapping[str, object] | None = None,
 ) -> tuple[Suite, ...]:
     """The suites under the key ``suites`` of a ``summary.json``.
 
     Args:
         method: how the student was trained. baselines: by method, the same suites of other students.
+        best: the summary's ``best``, where it has one.
     """
-    baselines = baselines or {}
+    baselines, best = baselines or {}, best or {}
     suites = []
     for name, figures in content.items():
         rivals = {other: as_mapping(as_mapping(each).get(name)).get("after") for other, each in baselines.items()}
-        best = as_mapping(summary.get("best"))
         suite = _suite(str(name), as_mapping(figures), method=method, rivals=rivals, best=best)
         if suite is not None:
             suites.append(suite)
