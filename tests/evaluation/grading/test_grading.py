@@ -298,6 +298,16 @@ def test_rubrics_from_gdpvals_rows_and_tasks_that_are_missing_on_either_side(tmp
     assert any("1 tasks of the rubrics are missing" in notice for notice in report["notices"])
 
 
+def test_checks_of_the_files_stand_beside_every_task_and_are_summed(tmp_path):
+    files = {"t1": {"a.md": "# One\n\nTODO\n"}, "t2": {"b.md": "# Two\n\nfine words\n"}, "t3": {"c.md": "TBD"}}
+    folder = office_folder(tmp_path / "run", files, {"t1": RUBRIC, "t2": RUBRIC})
+    with panel_of(*[grader(truth_of)] * 3) as (panel, _):
+        report = grade_folder(folder, panel)
+    tasks = results_in(folder)
+    assert [tasks[name]["checks"]["placeholder_share"] for name in tasks] == [0.5, 0.0, 1.0]
+    assert report["checks"]["pieces"] == 5 and report["checks"]["placeholder_share"] == pytest.approx(2 / 5)
+
+
 def test_a_changed_file_or_rubric_is_graded_anew(tmp_path):
     folder = two_tasks(tmp_path)
     with panel_of(*[grader(truth_of)] * 3) as (panel, servers):

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from understudy.errors import DataError
+from understudy.evaluation.deliverables.checks import checks_of
 from understudy.evaluation.grading.asking import Grader
-from understudy.evaluation.grading.judged import Judged, judged, lines_of, nothing_handed_in
+from understudy.evaluation.grading.judged import Judged, Line, judged, lines_of, nothing_handed_in
 from understudy.evaluation.grading.marking import Marked, mark
 from understudy.evaluation.grading.office_tasks import FILE, OfficeResults, files_of, read_office_results
 from understudy.evaluation.grading.report import Grading, report_of
@@ -48,10 +49,12 @@ def grade_folder(
     results = read_office_results(folder)
     grading = background().run(_graded(results, panel, rubrics, progress))
     by_task = {one.task_id: one for one in grading.judged}
-    tasks = [
-        {**task, "rubric": by_task[name].rubric_json(), "score": by_task[name].score.score} if name in by_task else task
-        for name, task in results.tasks.items()
-    ]
+    tasks = []
+    for name, task in results.tasks.items():
+        graded = {**task, "checks": {**(task.get("checks") or {}), **grading.checks[name]}}
+        if name in by_task:
+            graded |= {"rubric": by_task[name].rubric_json(), "score": by_task[name].score.score}
+        tasks.append(graded)
     write_json({**results.record, "tasks": tasks}, folder / FILE)
     report = report_of(grading, panel)
     write_json(report, folder / REPORT)
@@ -67,58 +70,77 @@ async def _graded(
     lines = {
         name: lines_of(task, None if rubrics is None else rubrics.get(name, ())) for name, task in results.tasks.items()
     }
-    with_rubric = [name for name, found in lines.items() if found]
-    if not with_rubric:
+    if not any(lines.values()):
         raise DataError(
             f"no task of {results.folder} has a rubric",
             got=f"{len(results.tasks)} tasks",
             remedy="Name a file of rubrics with --rubrics; identifiers must be those of the tasks.",
         )
     graders = [Grader(settings) for settings in panel.graders]
-    slots, files, resumed = asyncio.Semaphore(_TASKS_AT_ONCE), dict[str, Sequence[HandedIn]](), list[bool]()
+    desk = _Desk(results, graders)
+    slots = asyncio.Semaphore(_TASKS_AT_ONCE)
 
-    async def judge(name: str) -> Judged:
+    async def judge(name: str) -> Judged | None:
         async with slots:
-            task, own = results.tasks[name], lines[name]
-            files[name] = await asyncio.to_thread(files_of, results, name)
-            scoring = str(task.get("scoring", "points"))
-            if not files[name]:
-                one = nothing_handed_in(name, own, scoring=scoring)
-            else:
-                asked = [line.criterion for line in own if line.decided is None]
-                found = await asyncio.gather(
-                    *(_marked(grader, results, name, criteria=asked, files=files[name]) for grader in graders)
-                )
-                resumed.extend(was_there for _, was_there in found)
-                marked = {grader.settings.name: made for grader, (made, _) in zip(graders, found, strict=True)}
-                one = judged(name, own, marked if asked else {}, scoring=scoring)
-            files[name] = [
-                HandedIn(file.name, None, file.problem) for file in files[name]
-            ]  # the content has been shown
+            one = await desk.judge(name, lines[name])
             if progress:
                 progress(name)
             return one
 
     try:
-        done = await asyncio.gather(*(judge(name) for name in with_rubric))
+        done = await asyncio.gather(*(judge(name) for name in results.tasks))
     finally:
         await asyncio.gather(*(grader.close() for grader in graders))
     return Grading(
-        judged=tuple(done),
+        judged=tuple(one for one in done if one is not None),
         graders=tuple(graders),
-        files=files,
+        unreadable=desk.unreadable,
+        checks=desk.checks,
         without_rubric=tuple(name for name in lines if not lines[name]),
         missing=tuple(name for name in rubrics or () if name not in results.tasks),
-        num_resumed=sum(resumed),
+        num_resumed=desk.num_resumed,
     )
+
+
+class _Desk:
+    """Where tasks are judged one by one.
+
+    Attributes:
+        unreadable: the files of each task that could not be read. checks: of each task. num_resumed: votes found kept.
+    """
+
+    def __init__(self, results: OfficeResults, graders: Sequence[Grader]) -> None:
+        self._results, self._graders = results, graders
+        self.unreadable = dict[str, Sequence[HandedIn]]()
+        self.checks = dict[str, Mapping[str, float]]()
+        self.num_resumed = 0
+
+    async def judge(self, name: str, lines: Sequence[Line]) -> Judged | None:
+        """The task with its verdicts; None where it has no rubric, and only its files are looked at."""
+        task = self._results.tasks[name]
+        files = await asyncio.to_thread(files_of, self._results, name)
+        read = [file.read for file in files if file.read is not None]
+        self.unreadable[name] = [file for file in files if file.read is None]
+        prompt = str(task.get("prompt") or "")
+        self.checks[name] = checks_of(read, prompt=prompt, num_unreadable=len(self.unreadable[name]))
+        scoring = str(task.get("scoring", "points"))
+        if not lines:
+            return None
+        if not files:
+            return nothing_handed_in(name, lines, scoring=scoring)
+        asked = [line.criterion for line in lines if line.decided is None]
+        found = await asyncio.gather(
+            *(_marked(one, self._results, name, criteria=asked, files=files) for one in self._graders if asked)
+        )
+        self.num_resumed += sum(was_there for _, was_there in found)
+        names = [grader.settings.name for grader in self._graders]
+        return judged(name, lines, dict(zip(names, (made for made, _ in found), strict=False)), scoring=scoring)
 
 
 async def _marked(
     grader: Grader, results: OfficeResults, name: str, *, criteria: Sequence[Criterion], files: Sequence[HandedIn]
 ) -> tuple[Marked, bool]:
     """The grader's votes, and whether they were there already."""
-    if not criteria:
-        return Marked(()), False
     prompt = str(results.tasks[name].get("prompt") or "")
     path = results.folder / _VOTES / grader.settings.name / f"{name}.json"
     under = fingerprint(grader.settings, prompt, criteria, files)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+from understudy.evaluation.deliverables.checks import summed
 from understudy.evaluation.grading.agreement import agreement
 from understudy.evaluation.grading.asking import Grader
 from understudy.evaluation.grading.judged import Judged
@@ -21,14 +22,16 @@ class Grading:
     """A run's results after grading.
 
     Args:
-        judged: the tasks that have a rubric, in order. graders: as they ended. files: read for each of these tasks.
+        judged: the tasks that have a rubric, in order. graders: as they ended. unreadable: files of each task that
+            could not be read. checks: of every task.
         without_rubric: tasks of the results that have none. missing: tasks of the rubrics that the results lack.
         num_resumed: (task, grader) pairs whose votes were there already.
     """
 
     judged: tuple[Judged, ...]
     graders: tuple[Grader, ...]
-    files: Mapping[str, Sequence[HandedIn]]
+    unreadable: Mapping[str, Sequence[HandedIn]]
+    checks: Mapping[str, Mapping[str, float]]
     without_rubric: tuple[str, ...]
     missing: tuple[str, ...]
     num_resumed: int
@@ -40,7 +43,7 @@ def report_of(grading: Grading, panel: Panel) -> dict[str, object]:
     scores = [task.score.score for task in tasks if task.score.score is not None]
     rows = [[vote.met for vote in row] for task in tasks for row in task.votes]
     met = Counter(verdict for task in tasks for verdict in task.met)
-    unreadable = [(name, file) for name, files in grading.files.items() for file in files if file.problem]
+    unreadable = [(name, file) for name, files in grading.unreadable.items() for file in files]
     graders = [_grader(grader, tasks) for grader in grading.graders]
     return {
         "kind": "grading",
@@ -62,6 +65,7 @@ def report_of(grading: Grading, panel: Panel) -> dict[str, object]:
         "unreadable_files": [
             {"task_id": name, "file": file.name, "problem": file.problem} for name, file in unreadable
         ],
+        "checks": summed(grading.checks.values()),
         "notices": [*panel.notices(), *_notices(grading, tasks)],
     }
 

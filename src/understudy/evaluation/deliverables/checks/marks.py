@@ -1,0 +1,35 @@
+"""Words and figures that give work away: placeholders, dates, places to sign."""
+
+from __future__ import annotations
+
+import re
+
+_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
+_BLANK = (
+    r"your|insert|enter|add|fill|name|date|company|client|customer|title|address|amount|phone|email|e-mail|number|position"
+    r"|department|city|recipient|placeholder|description|details|signature"
+)
+PLACEHOLDER = re.compile(
+    r"\bTODO\b|\bTB[DAC]\b|\bFIXME\b|\bX{3,}\b"  # capitals only: "todo" is a word in other languages
+    r"|(?i:\blorem ipsum\b|\bplaceholder\b|\{\{[^}\n]{1,60}\}\}"
+    rf"|[\[<]\s*(?:{_BLANK})\b[^\]>\n]{{0,60}}[\]>](?!\()"
+    r"|\bto be (?:determined|decided|completed|filled in|added)\b|\binsert [a-z ]{1,30} here\b)"
+)
+"""Text that was meant to be replaced. ``[Name](address)`` is a link and none."""
+
+DATE = re.compile(
+    rf"\b\d{{4}}-\d\d-\d\d\b|\b\d{{1,2}}[./]\d{{1,2}}[./](?:\d{{4}}|\d\d)\b"
+    rf"|(?i:\b{_MONTH}\s+\d{{1,2}}(?:st|nd|rd|th)?,?\s+\d{{4}}\b|\b\d{{1,2}}(?:st|nd|rd|th)?\.?\s+{_MONTH},?\s+\d{{4}}\b)"
+)
+"""A day of a year, in figures or with the month's English name."""
+
+SIGNATURE = re.compile(
+    r"(?i:\b(?:signature|signed(?: by)?|approved by|authori[sz]ed by|prepared by|sign here)\b"
+    r"\s*(?:\([^)\n]*\)\s*)?(?::|_{3,})"
+    r"|_{5,}\s*(?:\n|$)|^\s*(?:yours\s+)?(?:sincerely|faithfully|truly|(?:kind|best|warm) regards)\s*,?\s*$)",
+    re.MULTILINE,
+)
+"""A place to sign, or a letter's closing line."""
+
+READS_CELLS = re.compile(r"\$?\b[A-Za-z]{1,3}\$?\d+\b(?!\()|\$?[A-Za-z]{1,3}:\$?[A-Za-z]{1,3}|(?<![#\w])[A-Za-z_]\w*!")
+"""Of a formula: that it depends on something, so that it is live and no number in disguise."""
