@@ -133,6 +133,8 @@ def test_a_problem_that_never_got_an_answer_is_missing() -> None:
     assert found.pairs.missing_a == ("p0",)
     assert (found.paired.wins, found.paired.losses) == (1, 1)
     assert against(lost, second, Terms(missing="drop")).pairs.problems == ("p1", "p2")
+    found = against(lost, replace(lost, samples=(*lost.samples,)))
+    assert (found.pairs.missing_a, found.pairs.missing_b, found.paired.ties) == (("p0",), ("p0",), 3)
 
 
 def test_from_python() -> None:

@@ -39,6 +39,11 @@ class Marks:
         return {*self.scores, *self.ungraded}
 
     @property
+    def every(self) -> tuple[str, ...]:
+        """Every problem that was put, answered or not."""
+        return (*self.scores, *self.ungraded, *self.unanswered)
+
+    @property
     def share(self) -> bool:
         """Whether every score lies in [0, 1], higher being better."""
         return self.better == "higher" and all(0 <= score <= 1 for score in self.scores.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,14 @@ RESULTS = "results.json"
 
 @dataclass(frozen=True)
 class RubricLine:
-    """One criterion and what the graders said: met, not met, or None for ungraded."""
+    """One criterion and what the graders said: met, not met, or None for ungraded; and why, where they told."""
 
     id: str
     criterion: str
     points: float
     met: bool | None
     votes: tuple[bool | None, ...]
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,14 @@ class OfficeTask:
 
 @dataclass(frozen=True)
 class OfficeResults:
-    """One model on one office suite; ``folder`` holds the deliverables."""
+    """One model on one office suite; ``folder`` holds the deliverables, ``missing`` why tasks have no attempt."""
 
     folder: Path
     name: str
     model: str
     suite: str
     tasks: tuple[OfficeTask, ...]
+    missing: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -77,6 +79,7 @@ class OfficeResults:
             better="higher",
             scores={task.task_id: task.score for task in self.tasks if task.score is not None},
             ungraded=tuple(task.task_id for task in self.tasks if task.score is None),
+            unanswered=tuple(name for name in self.missing if name not in self.by_id),
         )
 
 
@@ -102,7 +105,12 @@ def read_office(folder: Path) -> OfficeResults:
             raise ValueError(f"kind {content['kind']!r}")
         tasks = tuple(_task(entry) for entry in content["tasks"])
         results = OfficeResults(
-            folder, str(content.get("name") or ""), str(content.get("model") or ""), str(content["suite"]), tasks
+            folder=folder,
+            name=str(content.get("name") or ""),
+            model=str(content.get("model") or ""),
+            suite=str(content["suite"]),
+            tasks=tasks,
+            missing={str(name): str(why) for name, why in (content.get("missing") or {}).items()},
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(
@@ -147,6 +155,7 @@ def _line(line: Mapping[str, Any]) -> RubricLine:
         points=float(line.get("points") or 0),
         met=_vote(line.get("met")),
         votes=tuple(_vote(vote) for vote in line.get("votes") or ()),
+        why=str(line.get("why") or ""),
     )
 
 

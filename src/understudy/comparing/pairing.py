@@ -54,7 +54,7 @@ def pair_up(first: Marks, second: Marks, *, missing: Missing = "zero") -> Pairs:
     """
     _check(first, second)
     ungraded = {*first.ungraded, *second.ungraded}
-    every = list(dict.fromkeys([*first.scores, *first.ungraded, *second.scores, *second.ungraded]))
+    every = list(dict.fromkeys([name for side in (first, second) for name in side.every]))
     missing_a, missing_b = ([problem for problem in every if problem not in side.known] for side in (first, second))
     lacking = {*missing_a, *missing_b}
     if missing == "zero" and lacking - ungraded and not (first.share and second.share):

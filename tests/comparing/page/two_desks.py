@@ -101,7 +101,12 @@ def _task(
     error: str | None = None,
 ) -> dict[str, object]:
     criteria = ("The file opens and has the asked-for parts", "Totals are live formulas", "No figure is made up")
-    transcript = [{"role": "user", "content": "Do it."}, {"role": "assistant", "content": said}]
+    call = {"name": "code_exec", "arguments": {"cmd": "ls"}}
+    transcript = [
+        {"role": "user", "content": "Do it."},
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "assistant", "content": said},
+    ]
     (folder / name / "transcript.json").write_text(json.dumps(transcript), encoding="utf-8")
     return {
         "task_id": name,

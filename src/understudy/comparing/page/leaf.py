@@ -7,6 +7,7 @@ from zlib import crc32
 
 from understudy.comparing.contest import Outcome
 from understudy.comparing.page.text_diff import Marked
+from understudy.comparing.page.transcripts import Turn
 from understudy.comparing.page.views import FilePair
 
 MAX_CHARACTERS = 30_000
@@ -23,7 +24,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Judgement:
-    """One line of the rubric: what each side got for it and how the graders voted."""
+    """One line of the rubric: what each side got for it, how the graders voted, and why."""
 
     criterion: str
     points: float
@@ -31,6 +32,8 @@ class Judgement:
     met_b: bool | None
     votes_a: str
     votes_b: str
+    why_a: str = ""
+    why_b: str = ""
 
     @property
     def differs(self) -> bool:
@@ -53,7 +56,8 @@ class Leaf:
 
     Args:
         verdict: of the first side; ``none`` where nothing could be compared, and ``why`` says why.
-        score_a, score_b: None where there is none. answers: of each sample. swapped: sides changed in blind reading.
+        score_a, score_b: None where there is none. answers: of each sample. swapped: sides changed in blind
+            reading. turns_a, turns_b: of the transcripts.
     """
 
     suite: str
@@ -69,6 +73,8 @@ class Leaf:
     files: tuple[FilePair, ...] = ()
     rubric: tuple[Judgement, ...] = ()
     checks: tuple[Check, ...] = ()
+    turns_a: tuple[Turn, ...] = ()
+    turns_b: tuple[Turn, ...] = ()
 
     @property
     def swapped(self) -> bool:

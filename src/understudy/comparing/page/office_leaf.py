@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 from understudy.comparing.office_results import OfficeResults, OfficeTask, RubricLine
 from understudy.comparing.page.files import file_pairs
 from understudy.comparing.page.leaf import Attempt, Check, Judgement, Leaf, shortened
 from understudy.comparing.page.text_diff import mark
+from understudy.comparing.page.transcripts import last_words, read_transcript, shown_turns
 
 
 def with_work(leaf: Leaf, a: OfficeResults, b: OfficeResults) -> Leaf:
@@ -18,22 +17,25 @@ def with_work(leaf: Leaf, a: OfficeResults, b: OfficeResults) -> Leaf:
     one, other = a.by_id.get(leaf.problem), b.by_id.get(leaf.problem)
     known = one or other
     handed = [() if task is None else task.deliverables for task in (one, other)]
-    words = [_last_words(side.folder, task) for side, task in ((a, one), (b, other))]
+    said = [() if task is None else read_transcript(side.folder, task.task_id) for side, task in ((a, one), (b, other))]
+    words = [shortened(last_words(turns)) for turns in said]
     return replace(
         leaf,
         prompt="" if known is None else shortened(known.prompt),
-        attempt_a=_done(one),
-        attempt_b=_done(other),
-        answers=(mark(*words),) if any(words) else (),
+        attempt_a=_done(one, a.missing.get(leaf.problem)),
+        attempt_b=_done(other, b.missing.get(leaf.problem)),
+        answers=(mark(words[0], words[1]),) if any(words) else (),
+        turns_a=shown_turns(said[0]),
+        turns_b=shown_turns(said[1]),
         files=file_pairs(handed[0], handed[1], folders=(a.folder, b.folder)),
         rubric=tuple(_judgements(one, other)),
         checks=tuple(_checks(one, other)),
     )
 
 
-def _done(task: OfficeTask | None) -> Attempt | None:
+def _done(task: OfficeTask | None, missing: str | None) -> Attempt | None:
     if task is None:
-        return None
+        return None if missing is None else Attempt(("no attempt",), missing)
     facts = (
         "finished" if task.finished else "not finished",
         f"{task.num_turns:,} turns",
@@ -56,6 +58,8 @@ def _judgements(one: OfficeTask | None, other: OfficeTask | None) -> Iterator[Ju
             met_b=b.met if b else None,
             votes_a=_votes(a),
             votes_b=_votes(b),
+            why_a=a.why if a else "",
+            why_b=b.why if b else "",
         )
 
 
@@ -76,23 +80,3 @@ def _checks(one: OfficeTask | None, other: OfficeTask | None) -> Iterator[Check]
     ours, theirs = (task.checks if task else {} for task in (one, other))
     for name in dict.fromkeys([*ours, *theirs]):
         yield Check(name, ours.get(name), theirs.get(name))
-
-
-def _last_words(folder: Path, task: OfficeTask | None) -> str:
-    """The last thing the model said in its transcript, where there is one that can be read."""
-    if task is None:
-        return ""
-    file = folder / task.task_id / "transcript.json"
-    try:
-        if not file.resolve().is_relative_to(folder.resolve()):
-            return ""
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return ""
-    messages = content.get("messages", []) if isinstance(content, dict) else content
-    said = [
-        str(message["content"])
-        for message in (messages if isinstance(messages, list) else [])
-        if isinstance(message, dict) and message.get("role") == "assistant" and isinstance(message.get("content"), str)
-    ]
-    return shortened(said[-1]) if said else ""
