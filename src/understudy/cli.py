@@ -22,6 +22,7 @@ from understudy.compare_cli import compare
 from understudy.doctor_cli import doctor
 from understudy.errors import UnderstudyError
 from understudy.evaluate_cli import evaluate
+from understudy.office_cli import office
 from understudy.retrieve_cli import retrieve
 from understudy.score_cli import score
 from understudy.serve_cli import serve
@@ -37,6 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(bench, name="bench")
+app.add_typer(office, name="office")
 app.command()(compare)
 app.command()(doctor)
 app.command()(evaluate)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -56,10 +57,12 @@ class ChatWords:
     Args:
         system: what the system message says; empty for none.
         in_text: for templates that know no tools: they are described in the system message, results come from the user.
+        by_id: for servers, where a tool's message names its call: what answers none is said by the user.
+        sees: pictures are shown after the results, by the user.
     """
 
-    def __init__(self, system: str = SYSTEM, *, in_text: bool = False) -> None:
-        self._system, self._in_text = system, in_text
+    def __init__(self, system: str = SYSTEM, *, in_text: bool = False, by_id: bool = False, sees: bool = False) -> None:
+        self._system, self._in_text, self._by_id, self._sees = system, in_text, by_id, sees
 
     def opening(self, task: Task, tools: Sequence[Tool], *, remaining: int | None, summary: str | None) -> Prompt:
         """A system message and the task's own messages; then the summary, as the user's."""
@@ -77,20 +80,38 @@ class ChatWords:
 
     def answers(self, answers: Sequence[Answer], *, remaining: int | None, summarise: bool) -> Prompt:
         """One tool message a call; the user speaks where nothing was called and where a summary is due."""
-        messages = [self._message(answer) for answer in answers]
+        # Results that name their call come first: what the user says may not stand between a call and its result.
+        ordered = sorted(answers, key=lambda answer: self._by_id and not answer.id)
+        messages = [self._message(answer) for answer in ordered]
         if summarise:
             return [*messages, {"role": "user", "content": SUMMARISE}]
         messages = messages or [{"role": "user", "content": IDLE}]
-        return [*messages[:-1], _with_remaining(messages[-1], remaining)]
+        pictures = [picture for answer in answers for picture in answer.pictures] if self._sees else []
+        return [*messages[:-1], _with_remaining(messages[-1], remaining), *_shown(pictures)]
 
     def _message(self, answer: Answer) -> Message:
         text = answer.text or "(no output)"
         if self._in_text:
             return {"role": "user", "content": f"<tool_response>\n{text}\n</tool_response>"}
+        if self._by_id and not answer.id:
+            return {"role": "user", "content": text}
         message: dict[str, object] = {"role": "tool", "content": text}
         message |= {"name": answer.name} if answer.name else {}
         message |= {"tool_call_id": answer.id} if answer.id else {}
         return message
+
+
+def _shown(pictures: Sequence[Picture]) -> list[Message]:
+    if not pictures:
+        return []
+    parts = [
+        {
+            "type": "image_url",
+            "image_url": {"url": f"data:{one.media_type};base64,{base64.b64encode(one.content).decode('ascii')}"},
+        }
+        for one in pictures
+    ]
+    return [{"role": "user", "content": parts}]
 
 
 def _with_remaining(message: Message, remaining: int | None) -> Message:

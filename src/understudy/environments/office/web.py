@@ -1,0 +1,132 @@
+"""``web_search`` and ``fetch_web_page``: offered only where somebody has said which server searches."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+from understudy.environments.tools.tool import Tool, ToolError, parameters
+
+_MOST_BYTES = 2 << 20
+_MOST_REDIRECTS = 5
+_UNSEEN = {"script", "style", "noscript", "template", "svg", "head"}
+
+
+@dataclass(frozen=True)
+class Web:
+    """How the web is reached.
+
+    Args:
+        search_url: answers ``{query}`` with JSON ``{"results": [{"title", "url", "content"}]}``, as SearXNG does.
+        seconds: for one answer. most_results: of a search. reaches_private: pages of this machine and of private
+            networks may be fetched too.
+    """
+
+    search_url: str
+    seconds: float = 30.0
+    most_results: int = 8
+    reaches_private: bool = False
+
+
+def web_tools(web: Web | None) -> Sequence[Tool]:
+    """Both tools; none without a web."""
+    if web is None:
+        return ()
+    return (
+        Tool(
+            "web_search",
+            "Searches the web and gives titles, addresses and excerpts.",
+            parameters({"query": "what to search for"}),
+            lambda arguments: _search(web, str(arguments["query"])),
+        ),
+        Tool(
+            "fetch_web_page",
+            "Gives the text of a web page.",
+            parameters({"url": "of the page, http or https"}),
+            lambda arguments: _fetch(web, str(arguments["url"])),
+        ),
+    )
+
+
+def _search(web: Web, query: str) -> str:
+    try:
+        response = httpx.get(web.search_url.replace("{query}", quote(query, safe="")), timeout=web.seconds)
+        response.raise_for_status()
+        results = response.json()["results"][: web.most_results]
+        lines = [f"{one['title']}\n{one['url']}\n{one.get('content') or ''}".strip() for one in results]
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
+        raise ToolError("the search gave no answer", got=type(error).__name__) from error
+    return "\n\n".join(lines) or "nothing was found"
+
+
+def _fetch(web: Web, url: str) -> str:
+    for _ in range(_MOST_REDIRECTS):
+        _check_address(web, url)
+        try:
+            with httpx.stream("GET", url, timeout=web.seconds, follow_redirects=False) as response:
+                if not response.is_redirect:
+                    return _text(response)
+                url = str(response.next_request.url) if response.next_request else ""
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise ToolError(f"{url[:200]} cannot be fetched", got=f"{type(error).__name__}: {error}"[:200]) from error
+    raise ToolError("the page leads from one address to the next without end")
+
+
+def _text(response: httpx.Response) -> str:
+    content = bytearray()
+    for part in response.iter_bytes():
+        content += part
+        if len(content) > _MOST_BYTES:
+            break
+    kind = response.headers.get("content-type", "")
+    if response.status_code >= 400:
+        raise ToolError("the page cannot be had", got=f"HTTP {response.status_code}")
+    if not kind.startswith(("text/", "application/json", "application/xml", "application/xhtml")):
+        raise ToolError("the page is no text", got=kind or "no content type")
+    text = bytes(content[:_MOST_BYTES]).decode(response.charset_encoding or "utf-8", "replace")
+    return _words(text) if "html" in kind else text
+
+
+def _check_address(web: Web, url: str) -> None:
+    """An agent must not reach what only this machine can: each address of each redirect is looked at."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ToolError(f"{url[:200]} is no web address", expected="http or https")
+    try:
+        found = {str(one[4][0]) for one in socket.getaddrinfo(parts.hostname, None)}
+    except OSError as error:
+        raise ToolError(f"{parts.hostname} is not known") from error
+    if not web.reaches_private and any(not ipaddress.ip_address(one.partition("%")[0]).is_global for one in found):
+        raise ToolError(f"{parts.hostname} is not on the public web")
+
+
+class _Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self._hidden = 0
+
+    def handle_starttag(self, tag: str, attrs: Sequence[tuple[str, str | None]]) -> None:  # noqa: ARG002
+        self._hidden += tag in _UNSEEN
+        if tag in ("p", "br", "div", "li", "tr", "h1", "h2", "h3", "h4"):
+            self.words.append("\n")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._hidden -= tag in _UNSEEN and self._hidden > 0
+
+    def handle_data(self, data: str) -> None:
+        if not self._hidden:
+            self.words.append(data)
+
+
+def _words(html: str) -> str:
+    reader = _Reader()
+    reader.feed(html)
+    lines = (" ".join(line.split()) for line in "".join(reader.words).splitlines())
+    return "\n".join(line for line in lines if line)

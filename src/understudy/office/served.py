@@ -1,0 +1,101 @@
+"""Plays office tasks with a model behind an address, by the chat form that all servers speak."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+
+from understudy.environments.tools import Conversation, Rules
+from understudy.errors import DataError, ServerDownError, UnderstudyError
+from understudy.office.asking import ChatForm, Said, asked
+from understudy.office.players import OpenBox, Played, task_for
+from understudy.protocols import Message, Prompt
+from understudy.servers.background import background
+from understudy.servers.patience import PatientClient
+from understudy.tasks.office import OfficeTask
+
+
+@dataclass(frozen=True, eq=False)
+class ServedPlayer:
+    """Implements ``Player``.
+
+    Args:
+        name: who it is. client: asks the server. form: what is sent with every question. rules: of an episode.
+        concurrency: tasks at one time. window: tokens of the model's context, where anybody knows.
+    """
+
+    name: str
+    client: PatientClient
+    form: ChatForm
+    rules: Rules
+    concurrency: int = 1
+    window: int | None = None
+
+    @property
+    def model(self) -> str:
+        """Its served name."""
+        return self.form.model
+
+    def play(
+        self, tasks: Mapping[int, OfficeTask], open_box: OpenBox, *, ended: Callable[[Played], None], seed: int
+    ) -> None:
+        """A thread a task, ``concurrency`` of them; where the server is down, tasks not begun are left."""
+        threads = ThreadPoolExecutor(max_workers=self.concurrency, thread_name_prefix="office")
+        futures: list[Future[Played]] = []
+        try:
+            for number, task in tasks.items():
+                futures.append(threads.submit(self._played, task, open_box, replace(self.form, seed=seed + number)))
+            for future in as_completed(futures):
+                ended(future.result())
+        finally:
+            threads.shutdown(wait=True, cancel_futures=True)
+
+    def _played(self, task: OfficeTask, open_box: OpenBox, form: ChatForm) -> Played:
+        box = open_box(task_for(task), form.seed)
+        conversation = Conversation(task_for(task), box, self.rules)
+        begun, so_far = time.monotonic(), Played(task.task_id)
+        try:
+            so_far = self._talk(conversation, form, so_far)
+        except ServerDownError:
+            raise
+        except (UnderstudyError, OSError) as error:
+            so_far = replace(so_far, error=f"{type(error).__name__}: {error}")
+        finally:
+            box.close()
+        tally = conversation.tally
+        figures = {**vars(tally), "world": dict(tally.world)}
+        return replace(so_far, seconds=time.monotonic() - begun, figures=figures)
+
+    def _talk(self, conversation: Conversation, form: ChatForm, so_far: Played) -> Played:
+        history, told = _listed(conversation.opening()), list[Message]()
+        told += history
+        while True:
+            said = background().run(self.client.ask(asked(history, form)))
+            so_far = _with(so_far, said, told)
+            conversation.measure(said.num_prompt_tokens + said.num_tokens, self.window)
+            answer = conversation.answer(said.reading)
+            if answer.ending is not None:
+                return so_far
+            new = _listed(answer.prompt)
+            told += new
+            history = new if answer.style == "fresh" else [*history, said.message, *new]
+
+
+def _with(so_far: Played, said: Said, told: list[Message]) -> Played:
+    told.append(said.message)
+    return replace(
+        so_far,
+        messages=told,
+        num_turns=so_far.num_turns + 1,
+        num_tokens=so_far.num_tokens + said.num_tokens,
+        num_prompt_tokens=so_far.num_prompt_tokens + said.num_prompt_tokens,
+        num_cached_tokens=so_far.num_cached_tokens + said.num_cached_tokens,
+    )
+
+
+def _listed(prompt: Prompt) -> list[Message]:
+    if isinstance(prompt, str):
+        raise DataError("a server is asked in messages", got="text")
+    return list(prompt)
