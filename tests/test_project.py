@@ -82,6 +82,8 @@ def test_every_third_party_import_is_a_declared_dependency():
         "prometheus-client": "prometheus_client",
         "python-docx": "docx",
         "python-pptx": "pptx",
+        "inspect-ai": "inspect_ai",
+        "lm-eval": "lm_eval",
     }
     # pydantic's other half, one release of it for each of pydantic; what torch's CUDA builds bring along.
     twins = {"pydantic_core", "triton"}

@@ -15,6 +15,7 @@ from rich.table import Table
 from understudy.errors import ServerKeyError, UserMistakeError
 
 if TYPE_CHECKING:
+    from understudy.crosschecks import Agreement
     from understudy.evaluation.suites import SuiteResult
 
 _LINES = 240
@@ -42,6 +43,10 @@ def evaluate(
     concurrency: Annotated[int, typer.Option(min=1, help="Questions at one time, for a server.")] = 16,
     timeout_seconds: Annotated[float, typer.Option(min=1, help="For one answer of a server.")] = 600.0,
     deadline_seconds: Annotated[float, typer.Option(min=0, help="A question is asked again for so long.")] = 300.0,
+    cross_check: Annotated[
+        str | None, typer.Option(help="Of a server: ask again in inspect-ai or lm-eval, and compare.")
+    ] = None,
+    cross_check_python: Annotated[str | None, typer.Option(help="A Python that has that harness.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs to read.")] = False,
 ) -> None:
     """Measure a model on suites, with intervals; the same command goes on where it was stopped."""
@@ -54,7 +59,7 @@ def evaluate(
             expected="understudy evaluate MODEL --suite NAME",
             remedy="understudy evaluate --list shows the suites.",
         )
-    from understudy.evaluating import Address, Wishes
+    from understudy.evaluating import Address, Wishes, cross_checked
     from understudy.evaluating import evaluate as evaluated
 
     wishes = Wishes(
@@ -73,12 +78,29 @@ def evaluate(
         max_concurrency=concurrency,
     )
     results = evaluated(model, suite, seed=seed, out=out, data=data, wishes=wishes, address=address, fresh=fresh)
+    checked = []
+    if cross_check is not None:
+        checked = cross_checked(
+            model,
+            suite,
+            results,
+            harness=cross_check,
+            python=cross_check_python,
+            data=data,
+            wishes=wishes,
+            address=address,
+        )
     if as_json:
-        print(json.dumps([{k: v for k, v in result.to_json().items() if k != "samples"} for result in results]))
+        figures = [{k: v for k, v in result.to_json().items() if k != "samples"} for result in results]
+        for one, check in zip(figures, checked, strict=False):
+            one["cross_check"] = check.to_json()
+        print(json.dumps(figures))
         return
     _print_table([["suite", "score", "problems", "samples", "truncated", "unread", "failed"], *map(_row, results)])
     for result in results:
         _print_more(result)
+    for check in checked:
+        print(_agreement_line(check))
 
 
 def _row(result: SuiteResult) -> list[str]:
@@ -112,6 +134,16 @@ def _print_more(result: SuiteResult) -> None:
         print(f"{result.name}: problem {problem} never got an answer and counts as wrong: {reason}", file=sys.stderr)
     if len(result.failed) > 5:
         print(f"{result.name}: and {len(result.failed) - 5} more problems", file=sys.stderr)
+
+
+def _agreement_line(check: Agreement) -> str:
+    theirs, gap = check.theirs, check.difference
+    texts = "" if check.num_texts_apart is None else f", {check.num_texts_apart} with another completion"
+    return (
+        f"{check.suite}: {check.harness} {check.version} has {theirs.mean:.4f} [{theirs.low:.4f}, {theirs.high:.4f}], "
+        f"ours less theirs {gap.mean:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}], {check.num_apart} of {gap.n} problems "
+        f"scored differently{texts}: they {'agree' if check.agrees else 'DO NOT agree'} within sampling error"
+    )
 
 
 def _show_suites(*, as_json: bool) -> None:

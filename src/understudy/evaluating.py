@@ -14,8 +14,9 @@ from datasets.utils.logging import disable_progress_bar
 
 from understudy.build import Building, exam_of, examinee_of, model_named, sampler_of, suite_named
 from understudy.build.suites import version_of
+from understudy.crosschecks import Agreement, cross_check
 from understudy.engines.local import LocalScorer
-from understudy.errors import ServerKeyError
+from understudy.errors import ServerKeyError, UserMistakeError
 from understudy.evaluation.benchmarks import benchmarks
 from understudy.evaluation.endpoint import Endpoint
 from understudy.evaluation.exam import Exam
@@ -32,7 +33,7 @@ from understudy.servers.settings import ServerSettings
 from understudy.tasks import data_fingerprint
 from understudy.testbed import is_testbed
 from understudy.testbed.cache import home
-from understudy.training.progress import Display, display_on
+from understudy.training.progress import Display, Silent, display_on
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,53 @@ def evaluate(
     return results
 
 
+def cross_checked(
+    url: str,
+    suites: Sequence[str],
+    results: Sequence[SuiteResult],
+    *,
+    harness: str,
+    python: str | None = None,
+    data: Path | None = None,
+    wishes: Wishes | None = None,
+    address: Address | None = None,
+) -> list[Agreement]:
+    """Put the same suites to the same server in another harness, and compare with the results of ``evaluate``.
+
+    Args:
+        harness: ``inspect-ai`` or ``lm-eval``. python: an interpreter that has it; None is this one. The others are
+            those that ``evaluate`` was given.
+    Raises:
+        UserMistakeError: ``url`` is no address, no such harness, or a suite that it cannot judge.
+    """
+    if not _is_address(url):
+        raise UserMistakeError(
+            "another harness needs a server", got=url, remedy="Start understudy serve MODEL, and give its address."
+        )
+    address, found = address or Address(), []
+    endpoint = _behind(url, address).examinee
+    assert isinstance(endpoint, Endpoint)
+    for name, result in zip(_members(suites, Silent()), results, strict=True):
+        exam = exam_of((wishes or Wishes()).applied(_suite(name, data)))
+        found.append(
+            cross_check(
+                exam,
+                result,
+                harness=harness,
+                url=endpoint.client.url,
+                model=endpoint.model,
+                key=address.key,
+                python=python,
+                concurrency=address.max_concurrency,
+            )
+        )
+    return found
+
+
+def _is_address(model: str) -> bool:
+    return model.startswith(("http://", "https://"))
+
+
 def _examined(
     exam: Exam, candidate: _Candidate, *, seed: int, display: Display, fresh: bool, keep: Path | None
 ) -> SuiteResult:
@@ -172,7 +220,7 @@ def _code(function: str | None) -> str | None:
 
 
 def _candidate(model: str, address: Address, display: Display) -> _Candidate:
-    if model.startswith(("http://", "https://")):
+    if _is_address(model):
         return _behind(model, address)
     loaded = model_named(model, Engine(), building=building_shown(display))
     sampler = sampler_of(loaded.model, loaded, Engine())

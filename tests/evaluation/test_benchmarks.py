@@ -12,6 +12,7 @@ import pytest
 from understudy.build import exam_of, suite_named, tasks_of
 from understudy.errors import DataError, UserMistakeError
 from understudy.evaluation.benchmarks import Benchmark, benchmark_named, benchmarks, with_local_data
+from understudy.sandbox import SandboxUnavailableError, isolation
 from understudy.tasks import verifier_from
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -25,7 +26,7 @@ class Case:
     row: dict[str, Any]
     right: str
     wrong: str
-    unread: str = "I do not know"
+    unread: str | None = "I do not know"  # None where every text is an answer
 
 
 def competition(column: str, **more: Any) -> Case:
@@ -64,6 +65,37 @@ CASES = {
         "one, two",
         "",
     ),
+    "humaneval": Case(
+        {
+            "task_id": "HumanEval/0",
+            "prompt": 'def twice(n):\n    """Two times n."""\n',
+            "entry_point": "twice",
+            "test": "def check(candidate):\n    assert candidate(4) == 8\n",
+            "canonical_solution": "    return 2 * n\n",
+        },
+        "```python\ndef twice(n):\n    return n + n\n```",
+        "```python\ndef twice(n):\n    return n\n```",
+        None,
+    ),
+    "livecodebench": Case(
+        {
+            "question_id": "abc1",
+            "question_content": "Read n, print 2n.",
+            "starter_code": "",
+            "public_test_cases": json.dumps([{"input": "4\n", "output": "8\n", "testtype": "stdin"}]),
+            "private_test_cases": json.dumps([{"input": "5\n", "output": "10\n", "testtype": "stdin"}]),
+            "metadata": "{}",
+        },
+        "```python\nprint(2 * int(input()))\n```",
+        "```python\nprint(8)\n```",
+        "",
+    ),
+    "scicode": Case(
+        {"step": "1.1", "prompt": "Write twice(n).", "tests": "assert twice(4) == 8"},
+        "```python\ndef twice(n):\n    return n + n\n```",
+        "```python\ndef twice(n):\n    return n\n```",
+        "",
+    ),
     "bbh_boolean_expressions": Case({"input": "not ( True ) is", "target": "False"}, "Answer: false", "Answer: True"),
     "bbh_navigate": Case({"input": "Turn left.", "target": "No"}, "So the answer is **No**.", "Answer: Yes"),
     "bbh_multistep_arithmetic_two": Case({"input": "(-1) * 24 =", "target": "-24"}, "Answer: -24", "Answer: 24"),
@@ -98,6 +130,13 @@ OPTIONS = {
 }
 
 
+def needs_sandbox() -> None:
+    try:
+        isolation()
+    except SandboxUnavailableError as error:
+        pytest.skip(str(error))
+
+
 def write(path: Path, *rows: dict[str, Any]) -> Path:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
@@ -115,8 +154,11 @@ def judged(name: str, file: Path, *completions: str) -> list[bool | None]:
 @pytest.mark.parametrize("name", CASES)
 def test_a_suite_reads_answers_as_its_prompt_asks_for_them(name: str, tmp_path: Path) -> None:
     case = CASES[name]
+    if name in ("humaneval", "livecodebench", "scicode"):
+        needs_sandbox()
     file = write(tmp_path / "rows.jsonl", case.row)
-    assert judged(name, file, case.right, case.wrong, case.unread) == [True, False, None]
+    assert judged(name, file, case.right, case.wrong) == [True, False]
+    assert case.unread is None or judged(name, file, case.unread) == [None]
 
 
 @pytest.mark.parametrize("name", OPTIONS)
