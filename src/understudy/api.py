@@ -140,6 +140,7 @@ def report_or_tell(run: Path, display: Display) -> None:
 
 def loop_settings(recipe: Recipe, exams: Sequence[Exam] = ()) -> LoopSettings:
     """What happens between the steps of this recipe."""
+    num_generations = recipe.rollout.num_generations
     return LoopSettings(
         evaluate_every=recipe.evaluation.every,
         evaluate_before=recipe.evaluation.before,
@@ -147,8 +148,9 @@ def loop_settings(recipe: Recipe, exams: Sequence[Exam] = ()) -> LoopSettings:
         checkpoint_every=recipe.checkpoint.every,
         keep_last=recipe.checkpoint.keep_last,
         best=best_of(recipe, exams),
-        rollouts_per_step=recipe.rollout.prompts_per_step * recipe.rollout.num_generations,
-        attempts_per_evaluation=sum(exam.num_attempts for exam in exams),
+        # What is counted is completions: how many turns an episode takes, nobody knows beforehand.
+        rollouts_per_step=0 if recipe.rollout.max_turns > 1 else recipe.rollout.prompts_per_step * num_generations,
+        attempts_per_evaluation=0 if any(exam.max_turns > 1 for exam in exams) else sum(e.num_attempts for e in exams),
         show_every=recipe.rollout.show_every,
     )
 

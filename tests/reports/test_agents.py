@@ -58,7 +58,6 @@ def test_a_healthy_run_is_called_so(run: Path) -> None:
 
 UNHEALTHY = {
     "Does the teacher hand over to the reward?": {"hybrid__opd_rl_ratio": 2.0},
-    "Does the student stay undecided enough to explore?": {"entropy__sampled": -0.7},
     "Does the reward rise?": {"reward": -9.0},
     "Do the turn weights stay up?": {"tdur__mean_weight": -0.5},
     "Does the student go in circles?": {"actions__repeated_rate": 0.3},
@@ -69,6 +68,13 @@ UNHEALTHY = {
 def test_each_illness_is_found_alone(tmp_path: Path, question: str) -> None:
     found = verdicts(make_agent_run(tmp_path / "run", **UNHEALTHY[question]))
     assert {one for one, verdict in found.items() if verdict == "unhealthy"} == {question}
+
+
+def test_a_sure_student_is_ill_only_where_the_reward_does_not_rise(tmp_path: Path) -> None:
+    question = "Does the student stay undecided enough to explore?"
+    learned = verdicts(make_agent_run(tmp_path / "learned", entropy__sampled=-0.7))
+    collapsed = verdicts(make_agent_run(tmp_path / "collapsed", entropy__sampled=-0.7, reward=-9.0))
+    assert (learned[question], collapsed[question]) == ("cannot say", "unhealthy")
 
 
 def test_drift_is_a_falling_kl_with_falling_success(tmp_path: Path) -> None:

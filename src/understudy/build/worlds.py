@@ -9,6 +9,7 @@ from typing import Literal
 from understudy.build import retrievers, shops
 from understudy.environments import alfworld, household, search_qa, shop, tiny_office
 from understudy.environments.agents import Agent, Manner, cut_to
+from understudy.environments.apart import SECONDS, Apart
 from understudy.environments.toy import RememberDigit
 from understudy.errors import RecipeError
 from understudy.objectives.objective import Objective
@@ -35,6 +36,8 @@ def world_of(config: EnvironmentConfig) -> EnvironmentFactory | None:
         return _household(config)
     if config.kind == "alfworld":
         return _alfworld(config)
+    if config.kind == "own":
+        return _own(config)
     if config.kind == "tiny_office":
         return _tiny_office_agent
     return partial(RememberDigit, config.style or "fresh") if config.kind == "remember_digit" else None
@@ -70,6 +73,13 @@ def _household(config: EnvironmentConfig) -> EnvironmentFactory:
 
 def _household_agent(manner: Manner) -> Agent:
     return Agent(household.Household(), manner)
+
+
+def _own(config: EnvironmentConfig) -> EnvironmentFactory:
+    assert config.factory is not None, "the recipe has checked it"
+    apart = Apart(config.factory, seconds=config.seconds or SECONDS)
+    apart.check()
+    return apart
 
 
 def _alfworld(config: EnvironmentConfig) -> EnvironmentFactory:

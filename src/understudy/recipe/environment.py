@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from understudy.recipe.section import Section, Text, Whole
+from understudy.recipe.section import Number, Section, Text, Whole
 
 EnvironmentKind = Literal[
-    "single_turn", "remember_digit", "household", "alfworld", "webshop", "search_qa", "tiny_office"
+    "single_turn", "remember_digit", "household", "alfworld", "webshop", "search_qa", "tiny_office", "own"
 ]
 
 _OWN_FIELDS: dict[EnvironmentKind, frozenset[str]] = {
@@ -20,6 +20,7 @@ _OWN_FIELDS: dict[EnvironmentKind, frozenset[str]] = {
     "webshop": frozenset({"history", "max_observation_tokens", "catalogue"}),
     "search_qa": frozenset({"history", "max_observation_tokens", "retriever_url", "corpus"}),
     "tiny_office": frozenset(),
+    "own": frozenset({"factory", "turns", "seconds"}),
 }
 _TURNS = {"single_turn": 1, "remember_digit": 2, "alfworld": 50, "webshop": 15, "search_qa": 4, "tiny_office": 12}
 
@@ -30,7 +31,8 @@ class EnvironmentConfig(Section):
     Args:
         kind: ``single_turn`` (a prompt, a completion, a verdict), ``remember_digit`` (the two-turn toy, whose data set
             is ``testbed/remember-digit``), ``household`` (ALFWorld's domain in plain Python), ``alfworld`` (its own
-            engine), ``webshop``, ``search_qa``, or ``tiny_office`` (the testbed's errands with small spreadsheets).
+            engine), ``webshop``, ``search_qa``, or ``tiny_office`` (the testbed's errands with small spreadsheets), or
+            ``own`` (yours).
         style: of ``remember_digit`` and ``household``: every turn a ``fresh`` prompt, or one ``growing`` text; null is
             ``fresh``, and ``growing`` for a tiny household.
         size: of ``household``: ``full``, or ``tiny`` for students of some dozens of words; null is ``full``.
@@ -42,6 +44,9 @@ class EnvironmentConfig(Section):
         python: of ``alfworld``: the interpreter that has it, where this one does not.
         catalogue: of ``webshop``: the folder of the published files, ``synthetic``, or ``tiny``, the testbed's; null is
             ``data/webshop``.
+        factory: of ``own``: ``package.module:name`` of what makes an attempt's environment (``protocols.Environment``),
+            each in a process of its own. turns: of ``own``: what an episode takes at most.
+        seconds: of ``own``: for each of its answers; null is 60. A later one costs the rollout.
     """
 
     kind: EnvironmentKind = "single_turn"
@@ -53,10 +58,15 @@ class EnvironmentConfig(Section):
     corpus: Text | None = None
     catalogue: Text | None = None
     python: Text | None = None
+    factory: Text | None = None
+    turns: Whole | None = Field(default=None, ge=1)
+    seconds: Number | None = Field(default=None, gt=0)
 
     @property
     def num_turns(self) -> int:
         """Turns that an episode takes at most, where nothing ends it earlier."""
+        if self.kind == "own":
+            return self.turns or 1
         if self.kind == "household":
             return 20 if self.size == "tiny" else 50
         return _TURNS[self.kind]
@@ -72,6 +82,8 @@ class EnvironmentConfig(Section):
         foreign = sorted(given - _OWN_FIELDS[self.kind])
         if foreign:
             raise ValueError(f"an environment of kind {self.kind} has no {foreign[0]}")
+        if self.kind == "own" and (self.turns is None or ":" not in (self.factory or "")):
+            raise ValueError("an environment of kind own has factory, package.module:name, and turns")
         if self.retriever_url is not None and self.corpus is not None:
             raise ValueError("environment.retriever_url stands beside environment.corpus; one of them finds documents")
         return self

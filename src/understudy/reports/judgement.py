@@ -101,12 +101,16 @@ def _entropy(run: RunRecord) -> Judgement | None:
     if ends is None:
         return _too_few(run, name, question)
     kept = fmean(ends.last) / max(fmean(ends.first), 1e-12)
-    return Judgement(
-        question,
-        "healthy" if kept >= ENTROPY_KEPT else "unhealthy",
-        f"Its entropy went {ends.words} nats per token, {percent(kept, digits=0)} of the first; below "
-        f"{percent(ENTROPY_KEPT, digits=0)} (our threshold) it would have collapsed.",
-    )
+    words = f"Its entropy went {ends.words} nats per token, {percent(kept, digits=0)} of the first"
+    bound = f"{percent(ENTROPY_KEPT, digits=0)} (our threshold)"
+    if kept >= ENTROPY_KEPT:
+        return Judgement(question, "healthy", f"{words}; below {bound} it would have collapsed.")
+    reward = ends_of(run.metrics, "reward")
+    if reward is not None and reward.change > 0:
+        return Judgement(
+            question, "cannot say", f"{words}, below {bound}; the reward rose with it: it may have learned."
+        )
+    return Judgement(question, "unhealthy", f"{words}, below {bound}, and the reward did not rise with it: a collapse.")
 
 
 def _reward(run: RunRecord) -> Judgement | None:
