@@ -13,7 +13,7 @@ from understudy.protocols import Observation, Task
 
 
 class Misbehaving(RememberDigit):
-    """Does as the task's digit says: 1 hangs, 2 dies, 3 raises, 4 answers with the wrong type, 5 with a function."""
+    """Does as the task's digit says: 1 hangs, 2 dies, 3 raises, 4 gives the wrong type, 5 a reward that is none."""
 
     def reset(self, task: Task, seed: int) -> Observation:
         self._number = task.columns.get("digit")
@@ -31,7 +31,7 @@ class Misbehaving(RememberDigit):
         if self._number == 4:
             return "done"  # type: ignore[return-value]
         if self._number == 5:
-            return Observation("", info={"figure": lambda: 1})
+            return Observation("", reward="much")  # type: ignore[arg-type]
         return super().step(action)
 
 

@@ -58,7 +58,7 @@ def test_what_hangs_dies_raises_or_answers_nonsense_costs_its_own_rollout(
     found = played(sampler, misbehaving)
     assert time.monotonic() - started < 15
     assert _ids(found[0]) == _ids(sound[0]) and found[0].reward == sound[0].reward
-    said = ("no answer in time", "has ended", "broken pipe", "wrong type", "an environment failed")
+    said = ("no answer in time", "has ended", "broken pipe", "wrong type: str", "reward is not a number")
     for rollout, words in zip(found[1:], said, strict=True):
         assert (rollout.finish_reason, rollout.reward, len(rollout.turns)) == (FinishReason.FAILED, None, 1)
         assert words in str(rollout.extra["environment_error"])

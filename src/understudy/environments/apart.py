@@ -1,14 +1,14 @@
 """Environments in processes of their own, each answer by a deadline: one that hangs or dies costs its own rollout.
 
 A supervisor process imports the factory's module once and forks a process for each episode, so that a thousand episodes
-load it once. Calls and answers are pickled: the module is the user's own code, which is trusted.
+load it once. Calls and answers are JSON: a task's columns and an observation's info cross as JSON has them, records as
+their fields, and what JSON has no form for as its text.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import pickle
 import signal
 import socket
 import subprocess
@@ -16,13 +16,14 @@ import sys
 import time
 import weakref
 from contextlib import suppress
+from dataclasses import asdict
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from understudy.environments import apart_process
 from understudy.errors import EnvironmentFailedError, UserMistakeError
 from understudy.protocols import Observation, Task
-from understudy.workers import nursery
 
 SECONDS = 60.0
 """For an answer, where nobody says otherwise."""
@@ -92,7 +93,7 @@ class ApartEnvironment:
         """
         self._end()
         self._channel = self._apart.open()
-        self._channel.ask("reset", task, seed)
+        self._channel.ask("reset", asdict(task), seed)
         return self._answer()
 
     def prepare(self, action: str) -> None:
@@ -115,13 +116,13 @@ class ApartEnvironment:
 
     def _answer(self) -> Observation:
         try:
-            answer = self._running().answer()
+            observation = Observation(**self._running().answer())
         except BaseException:
             self._end()
             raise
-        if not isinstance(answer, Observation) or answer.done:
+        if observation.done:
             self._end()
-        return answer  # whoever plays checks what it is
+        return observation
 
     def _running(self) -> Channel:
         if self._channel is None:
@@ -143,39 +144,39 @@ class Channel:
 
     def __init__(self, connection: Connection, seconds: float) -> None:
         self._connection, self._seconds, self._until = connection, seconds, 0.0
-        self._pid = int(self._receive(time.monotonic() + _START_SECONDS, connection.recv))
+        self._pid = int(self._receive(time.monotonic() + _START_SECONDS))
         self._finalizer = weakref.finalize(self, _end, connection, self._pid)
 
     def ask(self, method: str, *arguments: object) -> None:
         """Ask, without waiting."""
         self._until = time.monotonic() + self._seconds
         try:
-            self._connection.send_bytes(pickle.dumps((method, arguments)))
+            self._connection.send_bytes(json.dumps([method, arguments], default=str).encode())
         except OSError as error:
             raise EnvironmentFailedError("an environment's process has ended") from error
 
-    def answer(self) -> Any:
-        """What came of it.
+    def answer(self) -> dict[str, Any]:
+        """What came of it: the fields of an observation.
 
         Raises:
             EnvironmentFailedError: nothing came in time, the process ended, or the environment raised.
             UserMistakeError: the environment said that the user can put it right.
         """
-        kind, value = self._receive(self._until, lambda: pickle.loads(self._connection.recv_bytes()))
+        kind, value = self._receive(self._until)
         if kind == "mistake":
             raise UserMistakeError(value["what"], **{key: text for key, text in value.items() if key != "what"})
         if kind == "failed":
             raise EnvironmentFailedError("an environment failed", got=value)
-        return value
+        return dict(value)
 
     def close(self) -> None:
         """End the process."""
         self._finalizer()
 
-    def _receive(self, until: float, read: Any) -> Any:
+    def _receive(self, until: float) -> Any:
         try:
             if self._connection.poll(max(0.0, until - time.monotonic())):
-                return read()
+                return json.loads(self._connection.recv_bytes())
         except (OSError, EOFError) as error:
             raise EnvironmentFailedError("an environment's process has ended") from error
         raise EnvironmentFailedError("an environment gave no answer in time", got=f"more than {self._seconds:g} s")
@@ -189,7 +190,7 @@ class _Nursery:
         self._control, theirs = socket.socketpair()
         settings = {"factory": factory, "path": [str(Path.cwd()), *sys.path]}
         self._process = subprocess.Popen(
-            [sys.executable, "-P", str(nursery.__file__), str(theirs.fileno()), json.dumps(settings)],
+            [sys.executable, "-P", str(apart_process.__file__), str(theirs.fileno()), json.dumps(settings)],
             pass_fds=[theirs.fileno()],
             start_new_session=True,  # Ctrl-C is for this process alone
             env={**os.environ, "OMP_NUM_THREADS": "1"},

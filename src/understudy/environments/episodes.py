@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from understudy import randomness
-from understudy.environments.agents import DEED, TALLY, Deed, Tally
+from understudy.environments.agents import DEED, TALLY, fields_of
 from understudy.environments.demonstrations import from_completions
 from understudy.environments.episode import Episode
 from understudy.environments.openings import NOTHING, Written, fitted, rest_of, turn_of
@@ -259,8 +259,7 @@ def _answer(one: _Play, action: str) -> None:
         _observe(one, lambda: environment.step(action))
     if one.finish_reason is None:
         last, deed = one.turns[-1], one.observation.info.get(DEED)
-        done = asdict(deed) if isinstance(deed, Deed) else None
-        one.turns[-1] = replace(last, reward=float(one.observation.reward), deed=done)
+        one.turns[-1] = replace(last, reward=float(one.observation.reward), deed=fields_of(deed))
         one.finish_reason = last.finish_reason if one.observation.done else None
 
 
@@ -268,11 +267,11 @@ def _extra(one: _Play) -> Mapping[str, object]:
     """The task's columns, with what the environment said of the attempt at its end."""
     columns, info = one.episode.task.columns, one.observation.info
     told: dict[str, object] = {}
-    feedback, tally = info.get("feedback"), info.get(TALLY)
+    feedback, tally = info.get("feedback"), fields_of(info.get(TALLY))
     if isinstance(feedback, str):
         told["feedback"] = feedback
-    if isinstance(tally, Tally):
-        told[TALLY] = asdict(tally)
+    if tally is not None:
+        told[TALLY] = tally
     if one.error is not None:
         told["environment_error"] = one.error
     return {**columns, **told} if told else columns

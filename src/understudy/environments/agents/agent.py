@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
 from understudy.environments.agents.replies import Reply
@@ -166,6 +166,13 @@ class Agent:
             correct=bool(scene.won),  # an episode that runs out of turns was not won
             info={TALLY: self._tally} | ({} if deed is None else {DEED: deed}),
         )
+
+
+def fields_of(record: object) -> dict[str, object] | None:
+    """The fields of a tally or a deed, for files; what comes from another process is fields already."""
+    if isinstance(record, Tally | Deed):
+        return asdict(record)
+    return dict(record) if isinstance(record, Mapping) else None
 
 
 def _counted(tally: Tally, deed: Deed, penalty: float) -> Tally:

@@ -1,10 +1,10 @@
-"""The far side of objects kept apart: a script that imports a factory once and forks a process for each object.
+"""The far side of environments kept apart: a script that imports a factory once and forks a process for each episode.
 
 Arguments: a descriptor of a socket, and settings as JSON (``factory``, ``module:name``; ``path``, where modules are
 found). It says ``ready`` or ``refused WHY``; each descriptor that comes over the socket is the channel of a new
-process, in which one object answers calls, pickled: ``(method, arguments)`` gives ``("done", value)``,
-``("failed", why)``, or ``("mistake", parts)`` for a mistake of the user's. The end of the socket ends it and all its
-processes.
+process, in which one environment answers, in JSON: ``["reset", [task, seed]]`` and ``["step", [action]]`` give
+``["done", observation]``, ``["failed", why]``, or ``["mistake", parts]`` for a mistake of the user's. The end of the
+socket ends it and all its processes.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import pickle
 import signal
 import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import fields, is_dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1
-_MISTAKE = ("what", "got", "expected", "remedy")
+_PARTS = ("what", "got", "expected", "remedy")
 
 
 def load(name: str) -> Callable[[], Any]:
@@ -40,26 +40,46 @@ def serve(channel: Connection, factory: Callable[[], Any]) -> None:
     """One process's life: its id, then a call and an answer after the other, until the channel ends."""
     os.setsid()
     _die_with_parent()
-    channel.send(os.getpid())
-    subject = None
+    channel.send_bytes(json.dumps(os.getpid()).encode())
+    environment = None
     while True:
         try:
-            method, arguments = pickle.loads(channel.recv_bytes())
+            method, arguments = json.loads(channel.recv_bytes())
         except EOFError:
             return
         try:
-            subject = factory() if subject is None else subject
-            answer = pickle.dumps(("done", getattr(subject, method)(*arguments)))
+            environment = factory() if environment is None else environment
+            answer = json.dumps(["done", answer_of(environment, method, arguments)], default=plain)
         except BaseException as error:
-            answer = pickle.dumps(failure(error))
-        channel.send_bytes(answer)
+            answer = json.dumps(failure(error))
+        channel.send_bytes(answer.encode())
 
 
-def failure(error: BaseException) -> tuple[str, Any]:
+def answer_of(environment: Any, method: str, arguments: list[Any]) -> dict[str, Any]:
+    """The fields of what the environment answers; raises TypeError where that is no observation."""
+    from understudy.protocols import Observation, Task
+
+    given = [Task(**arguments[0]), arguments[1]] if method == "reset" else arguments
+    found = getattr(environment, method)(*given)
+    if not isinstance(found, Observation):
+        raise TypeError(f"the environment answered with the wrong type: {type(found).__name__}, not Observation")
+    return {one.name: getattr(found, one.name) for one in fields(found)}
+
+
+def plain(value: Any) -> Any:
+    """What JSON has no form for: a record becomes its fields, anything else its text."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {one.name: getattr(value, one.name) for one in fields(value)}
+    return str(value)
+
+
+def failure(error: BaseException) -> list[Any]:
     """An error as an answer; a mistake of the user's keeps its parts."""
-    if any(one.__name__ == "UserMistakeError" for one in type(error).__mro__):
-        return "mistake", {name: _text(getattr(error, name, None)) for name in _MISTAKE}
-    return "failed", f"{type(error).__name__}: {_text(error)}"
+    from understudy.errors import UserMistakeError
+
+    if isinstance(error, UserMistakeError):
+        return ["mistake", {name: _text(getattr(error, name, None)) for name in _PARTS}]
+    return ["failed", f"{type(error).__name__}: {_text(error)}"]
 
 
 def main() -> None:
@@ -68,6 +88,8 @@ def main() -> None:
     sys.path[:] = settings["path"]
     _silence_output()
     try:
+        import understudy.protocols  # noqa: F401  # once, for all processes
+
         factory = load(settings["factory"])
     except BaseException as error:
         control.sendall(f"refused {type(error).__name__}: {_text(error)}\n".encode())
@@ -88,7 +110,7 @@ def main() -> None:
 
 
 def _silence_output() -> None:
-    """What objects print must not mix with what the run prints for programs to read; errors are seen."""
+    """What environments print must not mix with what the run prints for programs to read; errors are seen."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1):
         os.dup2(nowhere, descriptor)
