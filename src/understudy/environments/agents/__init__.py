@@ -18,6 +18,7 @@ __all__ = [
     "Tally",
     "World",
     "cut_to",
+    "fields_of",
     "plain",
     "tagged",
 ]
