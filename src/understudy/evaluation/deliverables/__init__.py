@@ -4,6 +4,7 @@ from understudy.errors import DeliverableError
 from understudy.evaluation.deliverables.deliverable import Block, Deliverable, Image, Kind, Link, Sheet, Value, shown
 from understudy.evaluation.deliverables.limits import ReadingLimits
 from understudy.evaluation.deliverables.reading import read_deliverable
+from understudy.evaluation.deliverables.recalculating import libreoffice
 
 __all__ = [
     "Block",
@@ -15,6 +16,7 @@ __all__ = [
     "ReadingLimits",
     "Sheet",
     "Value",
+    "libreoffice",
     "read_deliverable",
     "shown",
 ]

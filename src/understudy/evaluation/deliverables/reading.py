@@ -15,11 +15,11 @@ from understudy.evaluation.deliverables.opening import checked_content, kind_of
 from understudy.evaluation.deliverables.pdfs import read_pdf
 from understudy.evaluation.deliverables.pictures import read_image
 from understudy.evaluation.deliverables.plain import read_csv, read_json, read_markdown, read_text
+from understudy.evaluation.deliverables.recalculating import Recalculate
 from understudy.evaluation.deliverables.slides import read_slides
 from understudy.evaluation.deliverables.spreadsheets import read_workbook
 
 _BOUNDED: dict[Kind, Callable[..., Deliverable]] = {
-    "xlsx": read_workbook,
     "docx": read_document,
     "pptx": read_slides,
     "pdf": read_pdf,
@@ -35,12 +35,19 @@ _WHOLE: dict[Kind, Callable[..., Deliverable]] = {
 }
 
 
-def read_deliverable(path: Path, *, inside: Path | None = None, limits: ReadingLimits = LIMITS) -> Deliverable:
+def read_deliverable(
+    path: Path,
+    *,
+    inside: Path | None = None,
+    limits: ReadingLimits = LIMITS,
+    recalculate: Recalculate | None = None,
+) -> Deliverable:
     """What a handed-in file holds.
 
     Args:
         path: of the file; its ending says which reader. inside: the folder that must hold it, such as the task's
-            ``deliverables``; None lets it be anywhere.
+            ``deliverables``; None lets it be anywhere. recalculate: a program for formulas that are not computed here,
+            such as ``libreoffice()``.
     Raises:
         DeliverableError: it is missing, outside, a symbolic link, empty, corrupt, encrypted, too large, a zip bomb, not
             what its name says, or of a form without a reader; whatever a reader's library raises becomes this.
@@ -49,7 +56,10 @@ def read_deliverable(path: Path, *, inside: Path | None = None, limits: ReadingL
     kind = kind_of(path)
     content = checked_content(path, inside=inside, kind=kind, limits=limits)
     try:
-        read = _read(content, kind=kind, name=path.name, limits=limits)
+        if kind == "xlsx":
+            read = read_workbook(content, name=path.name, limits=limits, recalculate=recalculate)
+        else:
+            read = _read(content, kind=kind, name=path.name, limits=limits)
     except ModuleNotFoundError as error:
         raise UserMistakeError(
             f"{path.suffix} files cannot be read here", got=str(error), remedy="pip install 'understudy[office]'"

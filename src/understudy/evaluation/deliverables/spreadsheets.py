@@ -11,15 +11,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from understudy.evaluation.deliverables.archives import opened_archive, pictures_within
-from understudy.evaluation.deliverables.cells import position_of, sheets_named_in, value_at
+from understudy.evaluation.deliverables.cells import position_of, sheets_named_in, value_at, with_values
 from understudy.evaluation.deliverables.deliverable import Deliverable, Link, Sheet, Value, table_text
 from understudy.evaluation.deliverables.formulas import computed
 from understudy.evaluation.deliverables.limits import ReadingLimits
+from understudy.evaluation.deliverables.recalculating import Recalculate
 
 _STREAMED_BYTES = 8 << 20
 """Workbooks whose sheets are larger are read row by row, without merged ranges: whole ones take 50 times their size."""
 
 _ERROR_REFERENCE = "#REF!"
+_BOOK = "xl/workbook.xml"
 
 
 @dataclass
@@ -30,18 +32,23 @@ class _Found:
     links: list[Link] = field(default_factory=list)
 
 
-def read_workbook(content: bytes, *, name: str, limits: ReadingLimits) -> Deliverable:
-    """An ``.xlsx`` file; formulas without a stored value are computed where they are plain (``computed``).
+def read_workbook(
+    content: bytes, *, name: str, limits: ReadingLimits, recalculate: Recalculate | None = None
+) -> Deliverable:
+    """An ``.xlsx`` file; formulas without a stored value are computed where they are plain (``computed``), and
+    where some are not, by ``recalculate``.
 
     Raises:
         DeliverableError: see ``archives.opened_archive``.
     """
-    with opened_archive(content, name=name, must_hold="xl/workbook.xml", limits=limits) as archive:
+    with opened_archive(content, name=name, must_hold=_BOOK, limits=limits) as archive:
         streamed = _sheet_bytes(archive) > _STREAMED_BYTES
         images = pictures_within(archive, "xl/media/", limits)
         num_charts = sum(bool(re.fullmatch(r"xl/charts/chart\d*\.xml", member)) for member in archive.namelist())
     found, names, notes = _read_sheets(content, limits=limits, streamed=streamed)
     sheets = computed([one.sheet for one in found])
+    if recalculate is not None and any(sheet.not_computed for sheet in sheets):
+        sheets = _recalculated(sheets, recalculate(content), name=name, limits=limits)
     if left := sum(len(sheet.not_computed) for sheet in sheets):
         notes.append(f"{left} formulas have no stored value and are not computed.")
     links = tuple(link for one in found for link in _links(one, names))
@@ -49,6 +56,20 @@ def read_workbook(content: bytes, *, name: str, limits: ReadingLimits) -> Delive
     return Deliverable(
         name, "xlsx", len(content), text, tuple(sheets), (), images, links, len(names), num_charts, tuple(notes)
     )
+
+
+def _recalculated(sheets: list[Sheet], content: bytes | None, *, name: str, limits: ReadingLimits) -> list[Sheet]:
+    """The sheets with what another program computed; it read a stranger's file, so its own is looked at like one."""
+    if content is None:
+        return sheets
+    with opened_archive(content, name=name, must_hold=_BOOK, limits=limits) as archive:
+        streamed = _sheet_bytes(archive) > _STREAMED_BYTES
+    there = {one.sheet.name: one.sheet.rows for one in _read_sheets(content, limits=limits, streamed=streamed)[0]}
+    found = []
+    for sheet in sheets:
+        values = {place: value_at(there.get(sheet.name, ()), place) for place in sheet.not_computed}
+        found.append(with_values(sheet, {place: value for place, value in values.items() if value is not None}))
+    return found
 
 
 def _sheet_bytes(archive: zipfile.ZipFile) -> int:

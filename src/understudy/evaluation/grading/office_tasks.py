@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from understudy.errors import DataError, DeliverableError
-from understudy.evaluation.deliverables import read_deliverable
+from understudy.evaluation.deliverables import libreoffice, read_deliverable
 from understudy.evaluation.grading.showing import HandedIn, well_formed
 
 FILE = "results.json"
@@ -56,6 +56,8 @@ def read_office_results(folder: Path) -> OfficeResults:
 def files_of(results: OfficeResults, task_id: str) -> list[HandedIn]:
     """The task's deliverables, read; one that cannot be read is kept with the reason.
 
+    Formulas without a value are computed, by LibreOffice where plain means do not do and it is installed.
+
     A file is only looked for in the task's own folder ``deliverables``.
     """
     listed = results.tasks[task_id].get("deliverables") or []
@@ -68,6 +70,6 @@ def _file(folder: Path, task_id: str, name: str) -> HandedIn:
     try:
         if inside.is_symlink() or inside.parent.is_symlink():
             raise DeliverableError(f"the folder of {short} is a symbolic link")
-        return HandedIn(short, read_deliverable(folder / name, inside=inside))
+        return HandedIn(short, read_deliverable(folder / name, inside=inside, recalculate=libreoffice()))
     except DeliverableError as error:
         return HandedIn(short, None, well_formed(str(error)))
