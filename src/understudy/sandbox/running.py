@@ -135,7 +135,7 @@ def _stage(
 def _sealed(text: str) -> IO[bytes]:
     """A file in memory that can be read and not written, from its start."""
     file = os.fdopen(os.memfd_create("sandbox", os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC), "r+b")
-    file.write(text.encode(errors="surrogateescape"))
+    file.write(text.encode(errors="replace"))
     file.seek(0)
     fcntl.fcntl(file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK)
     return file

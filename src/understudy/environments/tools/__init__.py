@@ -5,6 +5,7 @@ from understudy.environments.tools.cutting import cut_middle
 from understudy.environments.tools.environment import ToolUse
 from understudy.environments.tools.reading import Call, Mistake, Reader, Reading, bare_json, reader_for, tagged_json
 from understudy.environments.tools.rules import Rules
+from understudy.environments.tools.sandboxed import ComputingBoxes, python_tool, shell_tool
 from understudy.environments.tools.tool import Picture, Result, Tool, ToolError, parameters
 from understudy.environments.tools.toolbox import Ending, Judgement, Toolbox
 from understudy.environments.tools.words import Answer, ChatWords, Words
@@ -13,6 +14,7 @@ __all__ = [
     "Answer",
     "Call",
     "ChatWords",
+    "ComputingBoxes",
     "Conversation",
     "Ending",
     "Judgement",
@@ -31,6 +33,8 @@ __all__ = [
     "bare_json",
     "cut_middle",
     "parameters",
+    "python_tool",
     "reader_for",
+    "shell_tool",
     "tagged_json",
 ]
