@@ -32,7 +32,7 @@ def serve(
     ready_file: Annotated[Path | None, typer.Option(help="Written with the address once the server answers.")] = None,
 ) -> None:
     """Serve a model over HTTP in vLLM's form: a teacher, or a student to sample from."""
-    from understudy.build.models import model_named, set_threads
+    from understudy.build.models import model_named, set_process
     from understudy.serving import Settings, key_from
     from understudy.serving import serve as serve_model
     from understudy.serving.running import bound_socket
@@ -54,7 +54,7 @@ def serve(
     # The address before the model: a port in use is told at once, and not after minutes of loading.
     listening = bound_socket(settings)
     try:
-        set_threads(engine)
+        set_process(engine)
         serve_model(model_named(model, engine, dtype=dtype), settings, engine, listening)
     finally:
         listening.close()

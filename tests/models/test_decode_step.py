@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from tests.models.families import VOCAB, tiny
-from understudy.models import decode_step
+from understudy.models import decode_step, decode_weights
 from understudy.models.decode_step import DecodeStep, Verified, step_of
 from understudy.models.decode_weights import reason_against
 from understudy.models.sampling import LocalSampler
+from understudy.models.sampling_cache import Source, join
 from understudy.models.sampling_prefill import next_logits, read_prompts
 from understudy.protocols import SampleRequest, SamplingParams
 
@@ -75,6 +76,63 @@ def test_it_is_the_models_own_step(name: str) -> None:
     assert reason_against(model) is None
     own = steps_from(model, lambda ids, **kw: next_logits(model, ids, **kw), 6)
     for one, other in zip(steps_from(model, DecodeStep(model, length=40), 6), own, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_large_weights_in_bfloat16_stay_within_its_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = model_of("qwen2")
+    exact = steps_from(model, DecodeStep(model, length=40), 6)
+    for fewest, moved in ((1, True), (1 << 19, False)):
+        monkeypatch.setattr(decode_weights, "_WIDE", fewest)
+        rounded = steps_from(model, DecodeStep(model, length=40, wide=torch.bfloat16), 6)
+        gaps = [float((one - other).abs().max()) for one, other in zip(rounded, exact, strict=True)]
+        assert (max(gaps) > 1e-4) == moved
+        assert max(gaps) < 0.02 * max(float(one.abs().max()) for one in exact)
+        assert {one.dtype for one in rounded} == {torch.float32}
+
+
+@torch.no_grad()
+def test_prompts_that_were_read_in_bfloat16_are_kept_in_float32() -> None:
+    model = model_of("llama")
+    own = lambda ids, **kw: next_logits(model, ids, **kw)  # noqa: E731
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        fast = step_of(model, num_steps=20, length=40)
+        assert isinstance(fast, Verified)
+        made, rounded = steps_from(model, fast, 6), steps_from(model, own, 6)
+        assert fast._chosen is fast._shortcut
+        prefix = read_prompts(model, PROMPTS, reserve=30, device=torch.device("cpu"))
+        fast(
+            torch.tensor([[3], [4], [5]]),
+            mask=torch.ones(3, prefix.length + 1, dtype=torch.bool),
+            position=torch.tensor([[4], [1], [6]]),
+            cache=prefix.cache,
+        )
+    assert prefix.cache.layers[0].values.dtype == torch.float32
+    exact = steps_from(model, own, 6)
+    for one, other, best in zip(made[1:], rounded[1:], exact[1:], strict=True):
+        assert (one - best).abs().max() < (other - best).abs().max(), "float32 between the products pays in accuracy"
+
+
+@torch.no_grad()
+def test_keys_by_column_follow_rows_that_leave_and_a_cache_that_grows() -> None:
+    model = model_of("qwen3")
+
+    def run(forward: Any, *, reserve: int) -> list[Tensor]:
+        prefix = read_prompts(model, PROMPTS, reserve=reserve, device=torch.device("cpu"))
+        lengths, cache = torch.tensor([[len(prompt)] for prompt in PROMPTS]), prefix.cache
+        start, made = prefix.length - lengths, []
+        for step in range(8):
+            if step == 4:
+                lengths, start = lengths[[2, 0]], start[[2, 0]]
+                cache = join([Source(cache, torch.tensor([2, 0]))], length=prefix.length + step, reserve=reserve)
+            mask = torch.arange(prefix.length + step + 1) >= start
+            ids = torch.full((len(lengths), 1), 3 + step)
+            made.append(forward(ids, mask=mask, position=lengths + step, cache=cache))
+        return made
+
+    own = run(lambda ids, **kw: next_logits(model, ids, **kw), reserve=30)
+    for one, other in zip(run(DecodeStep(model, length=40), reserve=9), own, strict=True):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
 
 

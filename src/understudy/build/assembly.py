@@ -16,7 +16,7 @@ from understudy.build.models import (
     policy_of,
     reference_scorer,
     sampler_of,
-    set_threads,
+    set_process,
     teacher_sampler,
 )
 from understudy.build.offline import take_rollouts
@@ -66,7 +66,7 @@ def assemble(
         UserMistakeError: anything named is missing, broken, or does not fit the rest.
     """
     own = own or Own()
-    set_threads(recipe.engine)
+    set_process(recipe.engine)
     about = curriculum_of(recipe, own)
     company = company_of(recipe, own, about, building=building)
     recipe, objective = company.recipe, company.objective

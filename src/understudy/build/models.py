@@ -30,10 +30,12 @@ Building = Callable[[str, int, int], None]
 """Told what is being made on first use, the steps taken and the steps in all."""
 
 
-def set_threads(engine: Engine) -> None:
-    """Use the CPU threads that the recipe names; none leaves torch's choice."""
+def set_process(engine: Engine) -> None:
+    """Use the CPU threads that the recipe names, none leaves torch's choice; on a CPU, keep freed memory at hand."""
     if engine.threads is not None:
         torch.set_num_threads(engine.threads)
+    if device_of(engine) == "cpu":
+        keep_freed_memory()
 
 
 def device_of(engine: Engine) -> str:

@@ -60,13 +60,12 @@ def draw(logits: Tensor, uniform: Tensor, params: SamplingParams) -> Drawn:
         return Drawn(ids, _at(logits, ids) - logits.logsumexp(-1))
     scaled = logits if params.temperature == 1 else logits / params.temperature
     top = scaled.amax(-1)
-    weights = (scaled - top[:, None]).exp_()
+    blocks, weights = _room_for(scaled)
+    torch.sub(scaled, top[:, None], out=weights).exp_()
     if params.top_p < 1 or 0 < params.top_k < logits.shape[-1]:
-        weights = weights * kept_tokens(weights, top_k=params.top_k, top_p=params.top_p)
-    ids = inverse_cdf(weights, uniform)
-    # float64: over 150k float32 addends the sum alone would cost the log-prob its 1e-5.
-    normaliser = weights.sum(-1, dtype=torch.float64).log()
-    return Drawn(ids, ((_at(scaled, ids) - top).double() - normaliser).float())
+        weights.mul_(kept_tokens(weights, top_k=params.top_k, top_p=params.top_p))
+    ids, total = _in_blocks(blocks, uniform)
+    return Drawn(ids, ((_at(scaled, ids) - top).double() - total.log()).float())
 
 
 def kept_tokens(weights: Tensor, *, top_k: int, top_p: float) -> Tensor:
@@ -96,16 +95,35 @@ def inverse_cdf(weights: Tensor, uniform: Tensor) -> Tensor:
     Args:
         weights: [B, V] non-negative, unnormalised, with a positive sum. uniform: [B] float64 in [0, 1).
     """
-    rows, vocabulary = weights.shape
+    blocks, own = _room_for(weights)
+    own.copy_(weights)
+    return _in_blocks(blocks, uniform)[0]
+
+
+def _room_for(like: Tensor) -> tuple[Tensor, Tensor]:
+    """Storage for a weight of each of [B, V]: as whole blocks [B, n, block], zeros past the end, and as [B, V]."""
+    rows, vocabulary = like.shape
     block = min(vocabulary, _BLOCK)
-    blocks = torch.nn.functional.pad(weights, (0, -vocabulary % block)).view(rows, -1, block)
-    masses = blocks.sum(-1, dtype=torch.float64).cumsum(-1)
-    target = _below(uniform * masses[:, -1], masses[:, -1])
+    room = like.new_empty(rows, vocabulary + -vocabulary % block)
+    room[:, vocabulary:] = 0
+    return room.view(rows, -1, block), room[:, :vocabulary]
+
+
+def _in_blocks(blocks: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
+    """[B] int64 tokens, as ``inverse_cdf`` says, and the [B] float64 sums of all weights.
+
+    A block is summed in float32, pairwise: within 1e-6 of it. The blocks are added in float64: over 150k addends
+    float32 alone would cost a log-prob its 1e-5.
+    """
+    rows, _, block = blocks.shape
+    masses = blocks.sum(-1).double().cumsum(-1)
+    total = masses[:, -1]
+    target = _below(uniform * total, total)
     which = (masses <= target[:, None]).sum(-1)
     before = torch.where(which > 0, _at(masses, (which - 1).clamp(min=0)), 0.0)
     inner = blocks[torch.arange(rows, device=which.device), which].cumsum(-1, dtype=torch.float64)
     rest = _below(target - before, inner[:, -1])
-    return which * block + (inner <= rest[:, None]).sum(-1)
+    return which * block + (inner <= rest[:, None]).sum(-1), total
 
 
 def _below(value: Tensor, bound: Tensor) -> Tensor:
