@@ -18,6 +18,7 @@ from understudy.engines.local import (
 from understudy.errors import RecipeError, TokenizerMismatchError
 from understudy.evaluation.examination import Examinee
 from understudy.models.adapters import LoraConfig
+from understudy.models.allocation import keep_freed_memory
 from understudy.models.load import LoadedModel, load_model
 from understudy.models.sampling import LocalSampler
 from understudy.models.tokenizers import share_vocabulary
