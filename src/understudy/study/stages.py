@@ -94,7 +94,7 @@ def _attempt(out: Path, name: str, model: str, settings: StudySettings, display:
     if (out / name / RESULTS).is_file():
         return
     tasks = study_tasks(settings)
-    display.phase(f"{name} on errands", size=len(tasks))
+    display.phase(f"turns of {name}")  # how many turns they will take is not known
     attempt_office(
         model,
         tasks,
