@@ -66,14 +66,16 @@ class StudyPage:
 
     Args:
         title, facts: at the top. charts: the curves of the training. suites: scores and rates, before and after.
-        findings: sentences below them. regression, statements: the same of what was not trained on.
-        pairs: tasks to look at. chosen: how these were chosen. all_pairs: the file with the others, beside this one.
+        counts: what was counted in the deliverables, a row each, the heading first. findings: sentences below them.
+        regression, statements: the same of what was not trained on. pairs: tasks to look at. chosen: how these were
+            chosen. all_pairs: the file with the others, beside this one.
     """
 
     title: str
     facts: Mapping[str, str]
     charts: tuple[Chart, ...]
     suites: tuple[Suite, ...]
+    counts: tuple[tuple[str, ...], ...]
     findings: tuple[str, ...]
     regression: tuple[Suite, ...]
     statements: tuple[str, ...]

@@ -20,6 +20,8 @@ from understudy.environments.tiny_office import (
     office_manner,
     score_of,
 )
+from understudy.evaluation.deliverables import read_deliverable
+from understudy.evaluation.deliverables.checks import checks_of
 from understudy.evaluation.examination import Examinee
 from understudy.evaluation.suites import write_json
 from understudy.models.chat import decode
@@ -109,7 +111,7 @@ def _graded(task: Task, rollout: Rollout, folder: Path, examinee: Examinee) -> d
         "error": str(rollout.extra.get("environment_error")) if failed else None,
         "score": score_of(rubric),
         "rubric": [_line(one) for one in rubric],
-        "checks": {},
+        "checks": checks_of([read_deliverable(file) for file in handed_in], prompt=str(task.prompt)),
     }
 
 

@@ -10,12 +10,23 @@ from understudy.comparing import Comparison, Terms, compare_results
 from understudy.comparing.office_results import OfficeTask, read_office
 from understudy.environments.tiny_office import MAX_TURNS
 from understudy.evaluation.comparison import TIE
+from understudy.evaluation.deliverables.checks import summed
 from understudy.evaluation.statistics import Estimate, Paired, clustered_interval, paired, wilson_interval
 from understudy.evaluation.suites import read_suite_result
 from understudy.study.settings import StudySettings
 from understudy.testbed.office_quiz import QUIZZES
 
 SCORE, DELIVERABLE, EFFICIENCY = "Mean rubric score", "Any-deliverable rate", "Efficiency rate"
+
+COUNTS = {
+    "Files": "files",
+    "Live formulas": "live_formulas",
+    "Error cells": "error_cells",
+    "Highlights": "highlights",
+    "Dates": "dates",
+    "Signatures": "signature_blocks",
+}
+"""What is counted in the deliverables without a grader, by the name that ``checks_of`` gives it."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +35,14 @@ class Figures:
 
     Args:
         measures: by title, then by model (``teacher``, ``base``, ``distilled``). paired: by title, distilled against
-            base, task by task. office: the same of the rubric scores in full.
+            base, task by task. counts: by title, then by model, over all deliverables.
+        office: distilled against base in full.
         regression: the same on the quizzes. quizzes: by name, then by model.
     """
 
     measures: Mapping[str, Mapping[str, Estimate]]
     paired: Mapping[str, Paired]
+    counts: Mapping[str, Mapping[str, int]]
     office: Comparison
     regression: Comparison
     quizzes: Mapping[str, Mapping[str, Estimate]]
@@ -45,6 +58,7 @@ class Figures:
             "improved": self.improved,
             "measures": _json(self.measures),
             "paired": {title: one.to_json() for title, one in self.paired.items()},
+            "counts": {title: dict(each) for title, each in self.counts.items()},
             "office": self.office.to_json(),
             "regression": {"estimates": _json(self.quizzes), **self.regression.to_json()},
         }
@@ -57,6 +71,7 @@ def figures_of(out: Path, settings: StudySettings) -> Figures:
         title: {name: [measure(task) for task in one.tasks] for name, one in results.items()}
         for title, measure in _MEASURES.items()
     }
+    totals = {name: summed(task.checks for task in one.tasks) for name, one in results.items()}
     folders = {name: out / "regression" / name for name in ("base", "distilled")}
     quizzes = {
         quiz: {name: read_suite_result(folder / f"{quiz}.json").estimate for name, folder in folders.items()}
@@ -67,6 +82,7 @@ def figures_of(out: Path, settings: StudySettings) -> Figures:
             title: {name: _estimate(title, column) for name, column in each.items()} for title, each in values.items()
         },
         paired={title: _paired(each["distilled"], each["base"]) for title, each in values.items()},
+        counts={title: {name: int(totals[name].get(key, 0)) for name in totals} for title, key in COUNTS.items()},
         office=compare_results(out / "distilled", out / "base", Terms(seed=settings.seed)),
         regression=compare_results(
             folders["distilled"], folders["base"], Terms(seed=settings.seed, margin=settings.margin)

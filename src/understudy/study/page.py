@@ -49,6 +49,7 @@ def write_page(out: Path, settings: StudySettings, figures: Figures, path: Path)
         facts=_facts(run, settings),
         charts=tuple(chart for plan in CURVES if (chart := chart_of(plan, run.metrics)) is not None),
         suites=_suites(figures.measures, figures.paired, settings),
+        counts=_counts(figures),
         findings=_findings(figures),
         regression=_suites(figures.quizzes, {c.suite: c.paired for c in figures.regression.contests}, settings),
         statements=_statements(figures.regression),
@@ -89,6 +90,12 @@ def _suites(
         for title, each in measures.items()
     }
     return suites_in(content, method=settings.method)
+
+
+def _counts(figures: Figures) -> tuple[tuple[str, ...], ...]:
+    heading = ("", "Teacher", "Student before", "Student after")
+    rows = [(title, *(str(each[name]) for name in _ROLES)) for title, each in figures.counts.items()]
+    return (heading, *rows)
 
 
 def _findings(figures: Figures) -> tuple[str, ...]:
