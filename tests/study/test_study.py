@@ -53,7 +53,7 @@ def test_every_stage_leaves_what_others_read(study: Path, settings: StudySetting
     assert {"office/any_deliverable_rate", "office/efficiency_rate", "kl/reverse_k1", "entropy/sampled"} <= set(line)
     assert (study / "side-by-side.html").is_file()
     page = (study / "study.html").read_text()
-    for title in ("Teacher reverse KL", "Entropy", "Any-deliverable rate", "Efficiency rate", "quiz-lookup"):
+    for title in ("Teacher reverse KL", "Entropy", "Any-deliverable rate", "Efficiency rate", "quiz-count"):
         assert title in page
     assert "http://" not in page.replace("http://www.w3.org/2000/svg", "") and "https://" not in page
 

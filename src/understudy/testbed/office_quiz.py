@@ -36,31 +36,31 @@ class Question:
         return zlib.crc32(self.prompt.encode()) % _HELD_OUT == 0
 
 
-def _backwards(random: Random) -> Question:
-    """Three or four things the other way round."""
-    things = random.sample(THINGS, random.choice((3, 4)))
-    return Question(f"down {' '.join(things)} :", " ".join(reversed(things)))
-
-
 def _largest(random: Random) -> Question:
     """The largest of three or four figures."""
+    return _extreme(random, "most", max)
+
+
+def _smallest(random: Random) -> Question:
+    """The smallest of three or four figures."""
+    return _extreme(random, "least", min)
+
+
+def _count(random: Random) -> Question:
+    """How many things there are, from two to six."""
+    things = random.sample(THINGS, random.randint(2, 6))
+    return Question(f"count {' '.join(things)} :", str(len(things)))
+
+
+def _extreme(random: Random, word: str, choose: Callable[[list[int]], int]) -> Question:
     figures = random.sample(range(10), random.choice((3, 4)))
-    return Question(f"most {' '.join(map(str, figures))} :", str(max(figures)))
-
-
-def _lookup(random: Random) -> Question:
-    """The figure that stood beside a thing."""
-    things = random.sample(THINGS, 4)
-    figures = [random.randint(0, 9) for _ in things]
-    listed = " ".join(f"{thing} {figure}" for thing, figure in zip(things, figures, strict=True))
-    asked = random.randrange(4)
-    return Question(f"{listed} like {things[asked]} :", str(figures[asked]))
+    return Question(f"{word} {' '.join(map(str, figures))} :", str(choose(figures)))
 
 
 QUIZZES: Mapping[str, Callable[[Random], Question]] = {
-    "quiz-backwards": _backwards,
     "quiz-largest": _largest,
-    "quiz-lookup": _lookup,
+    "quiz-smallest": _smallest,
+    "quiz-count": _count,
 }
 """By the name of their data set, ``testbed/<name>``, and of their suite."""
 

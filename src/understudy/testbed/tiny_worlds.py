@@ -105,7 +105,8 @@ def lessons_of(name: str) -> Callable[[int], Iterator[Lesson]]:
 
 def definition_of(name: str) -> Callable[[], list[object]]:
     """Gives what decides tokenizer and lessons."""
-    return lambda: [name, SPECIALS, WORLDS[name].words(), OFF_PLAN, SILENT, VERSION]
+    besides = [TURNS_BETWEEN, *office_quiz.QUIZZES] if WORLDS[name].besides is not None else []
+    return lambda: [name, SPECIALS, WORLDS[name].words(), OFF_PLAN, SILENT, VERSION, *besides]
 
 
 def suite(name: str) -> Suite:
