@@ -1,4 +1,4 @@
-"""``understudy office run | new``. Heavy imports happen inside the commands."""
+"""``understudy office new | rows | run | grade``. Heavy imports happen inside the commands."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from understudy.errors import ServerKeyError, UserMistakeError
+from understudy.grade_cli import grade
 
 if TYPE_CHECKING:
     from understudy.office import Results
@@ -24,6 +25,8 @@ office = typer.Typer(
     rich_markup_mode=None,
 )
 
+office.command()(grade)
+
 
 @office.command()
 def new(folder: Annotated[Path, typer.Argument(help="A folder to make.")]) -> None:
@@ -32,6 +35,20 @@ def new(folder: Annotated[Path, typer.Argument(help="A folder to make.")]) -> No
 
     made = new_folder(folder)
     print(f"{made}/README.md says how a task is written; {made}/example is one.", flush=True)
+
+
+@office.command()
+def rows(
+    tasks: Annotated[Path, typer.Argument(help="A folder of tasks.")],
+    out: Annotated[Path, typer.Option(help="The file, .jsonl.")],
+    only: Annotated[list[str] | None, typer.Option(help="Identifier of a task; may be given again.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many tasks.")] = None,
+) -> None:
+    """Write tasks as a data set, for recipes that train on them."""
+    from understudy.build.offices import write_rows
+
+    count = write_rows(tasks, out, only=tuple(only or ()), limit=limit)
+    print(f"{count} tasks in {out}", flush=True)
 
 
 @office.command()

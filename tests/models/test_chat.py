@@ -148,3 +148,9 @@ def test_tools_beside_a_message_reach_the_template_for_the_whole_prompt() -> Non
     assert decode(tokenizer, encode_prompt(tokenizer, prompt)).startswith("add system\n")
     with pytest.raises(DataError, match="no list"):
         encode_prompt(tokenizer, [{"role": "user", "content": "hi", "tools": "add"}])
+
+
+def test_a_template_that_would_leave_tools_out_is_refused(tokenizer: Any) -> None:
+    tool = {"type": "function", "function": {"name": "add"}}
+    with pytest.raises(DataError, match="chat template knows none"):
+        encode_prompt(tokenizer, [{"role": "user", "content": "hi", "tools": [tool]}])

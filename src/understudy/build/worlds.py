@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Literal
 
-from understudy.build import retrievers, shops
+from understudy.build import offices, retrievers, shops
 from understudy.environments import alfworld, household, search_qa, shop, tiny_office
 from understudy.environments.agents import Agent, Manner, cut_to
 from understudy.environments.apart import SECONDS, Apart
@@ -34,6 +34,8 @@ def world_of(config: EnvironmentConfig) -> EnvironmentFactory | None:
         return _search_qa(config)
     if config.kind == "household":
         return _household(config)
+    if config.kind == "office":
+        return offices.office_factory(config)
     if config.kind == "alfworld":
         return _alfworld(config)
     if config.kind == "own":

@@ -126,6 +126,7 @@ def _render(
     if not checked:
         raise DataError("the prompt is an empty list of messages", remedy="Give it at least one message.")
     options: dict[str, Any] = {**_tools_of(checked), **(kwargs or {}), "add_generation_prompt": add_generation_prompt}
+    _check_knows_tools(tokenizer, options)
     try:
         return render(tokenizer, checked, options)
     except TemplateRefusalError as error:
@@ -144,6 +145,18 @@ def _tools_of(messages: Sequence[dict[str, object]]) -> dict[str, object]:
             raise DataError("`tools` of a message is no list", got=repr(offered), expected="tools in OpenAI's form")
         tools += offered
     return {"tools": tools} if tools else {}
+
+
+def _check_knows_tools(tokenizer: PreTrainedTokenizerBase, options: Mapping[str, Any]) -> None:
+    """A template without tools would leave them out without a word: the model would be asked to call what it cannot."""
+    tools = options.get("tools")
+    if tools and "tools" not in tokenizer.get_chat_template(options.get("chat_template"), tools):
+        raise DataError(
+            "the prompt offers tools, and the chat template knows none",
+            got=tokenizer.name_or_path or type(tokenizer).__name__,
+            expected="a chat template that renders `tools`",
+            remedy="Take a model made for tools, or describe them in words (environment.calls: text).",
+        )
 
 
 def _checked(message: object, place: int) -> dict[str, object]:

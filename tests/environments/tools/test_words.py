@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from tests.environments.tools.speaking import SUM, calculator, call
-from understudy.environments.tools import Answer, Call, ChatWords, Reading, Rules, Tool, ToolUse
+from understudy.environments.tools import Answer, Call, ChatWords, Picture, Reading, Rules, Tool, ToolUse
 from understudy.protocols import Prompt, Task
 
 
@@ -49,3 +49,13 @@ def test_a_tiny_student_without_a_chat_template_has_words_of_its_own() -> None:
     assert subject.reset(SUM, 0).prompt == "task What is 2 + 3? :"
     assert subject.step("add 2 3").prompt == " 5 :"
     assert subject.step("finish 5").correct is True
+
+
+def test_a_server_is_told_results_by_the_id_of_their_call_and_shown_pictures() -> None:
+    picture = Picture("image/png", b"\x89PNG")
+    answers = [Answer("unread", fault="unread"), Answer("seen", "view", "c1", (picture,))]
+    told = ChatWords(by_id=True, sees=True).answers(answers, remaining=3, summarise=False)
+    result, mistake, shown = told
+    assert result == {"role": "tool", "content": "seen", "name": "view", "tool_call_id": "c1"}
+    assert mistake == {"role": "user", "content": "unread\n\nTurns remaining: 3"}
+    assert shown["content"] == [{"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw=="}}]  # type: ignore[index]

@@ -38,11 +38,11 @@ class Attempt:
         return bool(self.handed_in) and 2 * self.ending.num_turns <= self.ending.max_turns
 
     def figures(self) -> dict[str, object]:
-        """What is kept of it with a rollout."""
+        """What is kept of it with a rollout; names with a slash are metrics of a run."""
         return {
-            "finished": self.has_finished,
-            "any_deliverable": bool(self.handed_in),
-            "efficient": self.is_efficient,
+            "office/any_deliverable_rate": float(bool(self.handed_in)),
+            "office/efficiency_rate": float(self.is_efficient),
+            "office/finished_rate": float(self.has_finished),
             "deliverables": len(self.handed_in),
             "not_taken": len(self.not_taken),
             "refused_paths": self.num_refused,
@@ -60,6 +60,13 @@ class Graded:
     score: float | None
     info: Mapping[str, object] = field(default_factory=dict)
 
+
+UNFINISHED: Mapping[str, object] = {
+    "office/any_deliverable_rate": 0.0,
+    "office/efficiency_rate": 0.0,
+    "office/finished_rate": 0.0,
+}
+"""The figures of an attempt that nobody could judge: its context was full before it ended."""
 
 Grade = Callable[[OfficeTask, Attempt], Graded]
 """Judges an attempt while its workspace is still there."""

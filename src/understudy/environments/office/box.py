@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from understudy.environments.office.attempt import Attempt, Grade, Graded
+from understudy.environments.office.attempt import UNFINISHED, Attempt, Grade, Graded
 from understudy.environments.office.handing_in import finish, paths_of
 from understudy.environments.office.pictures import view_image
 from understudy.environments.office.shell import code_exec
@@ -86,6 +86,7 @@ class OfficeBoxes:
             judge=judge,
             is_graded=office_task.is_programmatic,
             close=holder.cleanup,
+            unfinished=UNFINISHED,
         )
 
     def _judged(self, task: OfficeTask, workspace: Workspace, ending: Ending) -> Judgement:

@@ -47,7 +47,7 @@ class Conversation:
     @property
     def tally(self) -> Tally:
         """What the episode has come to so far; the judgement's figures are in it at the end."""
-        return replace(self._tally, world={**self._counts, **self._tally.world})
+        return replace(self._tally, world={**self._toolbox.unfinished, **self._counts, **self._tally.world})
 
     def opening(self, summary: str | None = None) -> Prompt:
         """What the agent is shown first, or goes on from."""

@@ -51,6 +51,7 @@ class Toolbox:
         tools: that may be called. finish: the one among or beside them that ends the episode: its ``call`` raises
             ToolError where it cannot end yet; None for an episode that ends with a turn without a call.
         judge: what came of it. is_graded: whether it can say that. close: gives back what the episode holds.
+        unfinished: figures of an episode that never comes to its judge, such as one whose context is full.
     """
 
     tools: tuple[Tool, ...]
@@ -58,6 +59,7 @@ class Toolbox:
     judge: Callable[[Ending], Judgement]
     is_graded: bool = True
     close: Callable[[], None] = lambda: None
+    unfinished: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def offered(self) -> tuple[Tool, ...]:
