@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from understudy.comparing.page.documents import document_views
 from understudy.comparing.page.table_diff import TableView, table_views
-from understudy.comparing.page.text_diff import MAX_LINES, Line, mark
+from understudy.comparing.page.text_diff import MAX_LINES, Line, mark, matches, words
 from understudy.evaluation.deliverables import Block, Deliverable, Sheet
 
 texts = st.text(st.sampled_from("ab \n.1"), max_size=60)
@@ -45,6 +47,26 @@ def test_a_text_beyond_all_patience_is_shown_unmarked() -> None:
     assert not marked.compared
     assert changed(marked.a) == changed(marked.b) == []
     assert len(marked.a) == MAX_LINES + 1
+
+
+def test_a_model_that_repeats_itself_costs_no_minutes() -> None:
+    began = time.process_time()
+    marked = mark("x\n" * 1400, "x\ny\n" * 700)
+    assert written(marked.a) == ["x"] * 1400 and set(changed(marked.b)) == {"y"}
+    line = " ".join("ab" * 200)
+    mark(f"{line}\n" * 500, f"{line[2:]} c\n" * 500)
+    words("a " * 5000, "b a " * 2500)
+    assert time.process_time() - began < 20, "place by place it takes about one second"
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=12), st.lists(st.sampled_from("abc"), max_size=12))
+def test_matches_cover_both_lists_in_order(first: list[str], second: list[str]) -> None:
+    found = list(matches(first, second))
+    assert [place for match in found for place in match.a] == list(range(len(first)))
+    assert [place for match in found for place in match.b] == list(range(len(second)))
+    for match in found:
+        if match.same:
+            assert [first[place] for place in match.a] == [second[place] for place in match.b]
 
 
 def sheet(*rows: tuple[object, ...], **more: object) -> Sheet:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 
 from understudy.comparing.page.text_diff import matches
@@ -79,7 +79,7 @@ def _aligned(a: Rows, b: Rows) -> Iterator[tuple[int | None, int | None]]:
                 )
 
 
-def _names(cells: Rows, places: range) -> list[object]:
+def _names(cells: Rows, places: range) -> list[Hashable]:
     return [_key(cells[place][0]) if cells[place] else None for place in places]
 
 
