@@ -19,6 +19,7 @@ class Speaker:
     command: Sequence[str]
     folder: Path
     limits: Limits
+    readable: Sequence[Path] = ()
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ def converse(first: Speaker, second: Speaker, *, by: Isolation | None = None) ->
                 source=source,
                 sink=sink,
                 limits=speaker.limits,
+                readable=speaker.readable,
                 by=by,
             )
             for speaker, source, sink in ((first, from_second, to_second), (second, from_first, to_first))

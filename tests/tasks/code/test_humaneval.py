@@ -197,5 +197,9 @@ def test_no_verdict_can_be_forged(rows, judge):
 
 
 def test_tests_that_cannot_be_used_are_told_with_the_row(rows, judge):
+    with pytest.raises(UnreadableGoldError, match="no Python"):
+        judge.check({**rows[0], "test": "def check(candidate:"})()
     with pytest.raises(UnreadableGoldError, match="cannot be used"):
-        judge(rows[0]["canonical_solution"], {**rows[0], "test": "def check(candidate:"})
+        judge(rows[0]["canonical_solution"], {**rows[0], "test": "import no_such_module"})
+    assert judge.check(rows[0])() == judge("", rows[0])
+    assert judge("", rows[0]).parsed is None

@@ -97,6 +97,26 @@ def test_assertions_about_functions():
     assert verdicts("function", ASSERTIONS, programs) == {"right": True, "wrong": False, "half": False}
 
 
+STEP = {
+    "before": "import numpy as np\ndef halved(x): return x / 2",
+    "tests": "import numpy as np\nx = np.arange(6.0).reshape(2, 3)\n"
+    "assert np.allclose(step(x, scale=np.float32(4)), [[0, 2, 4], [6, 8, 10]])\n"
+    "assert step(x[:0]).shape == (0, 3) and step(x).dtype == np.float64",
+}
+
+
+def test_a_step_of_scientific_code_has_numpy_and_the_steps_before_it():
+    programs = {
+        "right": "def step(x, scale=1): return halved(x) * scale",
+        "wrong": "def step(x, scale=1): return x * scale",
+        "lists": "def step(x, scale=1): return (halved(x) * scale).tolist()",
+        "objects": "def step(x, scale=1): return (halved(x) * scale).astype(object)",
+        "of a class of its own": "class All(np.ndarray):\n    def __eq__(self, o): return True\n"
+        "def step(x, scale=1): return x.view(All)",
+    }
+    assert verdicts("function", STEP, programs) == {name: name == "right" for name in programs}
+
+
 def test_a_completion_without_code_is_unread():
     for protocol, columns in (("livecodebench", STDIN), ("function", ASSERTIONS)):
         verify = verifier_from(Verifier(kind="code", protocol=protocol), "tests")
@@ -113,5 +133,5 @@ def test_rows_that_cannot_be_used_are_told():
     asserting = verifier_from(Verifier(kind="code", protocol="function"), "tests")
     with pytest.raises(UnreadableGoldError, match="no assertion"):
         asserting(block("x = 1"), {"tests": []})
-    with pytest.raises(UnreadableGoldError, match="cannot be used"):
-        asserting(block("x = 1"), {"tests": ["assert ("]})
+    with pytest.raises(UnreadableGoldError, match="no Python"):
+        asserting.check({"tests": ["assert ("]})()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import sysconfig
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,13 +49,20 @@ def humaneval(completion: str, columns: Columns, settings: Settings) -> Verdict:
     Source: Chen et al., arXiv:2107.03374.
     """
     prompt, tests, name = (_text(columns, column) for column in ("prompt", "test", "entry_point"))
+    _check_syntax(tests)
+    if not completion.strip():
+        return verdict(None, correct=False)
     program = humaneval_program(completion, prompt=prompt, entry_point=name, which=settings.block)
     problem = {"before": prompt + "\n    pass\n", "tests": tests, "entry_point": name}
     return _conversed(program, problem, settings=settings)
 
 
 def function(completion: str, columns: Columns, settings: Settings) -> Verdict:
-    """Assertions about functions of the program, a text or a list of texts, as in MBPP (arXiv:2108.07732)."""
+    """Assertions about functions of the program, a text or a list of texts, as in MBPP (arXiv:2108.07732).
+
+    A column ``before`` holds code that the program may use, such as the earlier steps of a SciCode problem
+    (arXiv:2407.13168); the tests do not see it.
+    """
     program = fenced(completion, settings.block)
     tests = columns.get(settings.column)
     if settings.column not in columns:
@@ -60,9 +70,11 @@ def function(completion: str, columns: Columns, settings: Settings) -> Verdict:
     text = "\n".join(map(str, tests)) if isinstance(tests, list | tuple) else str(tests or "")
     if "assert" not in text:
         raise UnreadableGoldError(f"column {settings.column!r} holds no assertion", got=repr(text)[:80])
+    _check_syntax(text)
     if program is None:
         return verdict(None, correct=False)
-    return _conversed(program, {"before": "", "tests": text, "entry_point": ""}, settings=settings)
+    problem = {"before": "", "tests": text, "entry_point": ""}
+    return _conversed(program, problem, settings=settings, prelude=str(columns.get("before") or ""))
 
 
 def livecodebench(completion: str, columns: Columns, settings: Settings) -> Verdict:
@@ -89,6 +101,14 @@ def livecodebench(completion: str, columns: Columns, settings: Settings) -> Verd
 Protocol = Callable[[str, Columns, Settings], Verdict]
 PROTOCOLS: Mapping[str, Protocol] = {"humaneval": humaneval, "function": function, "livecodebench": livecodebench}
 DEFAULT_SECONDS: Mapping[str, float] = {"humaneval": 10.0, "function": 10.0, "livecodebench": 6.0}
+
+
+def _check_syntax(tests: str) -> None:
+    """Raise before anything runs, so that a row is found wanting when the data is read."""
+    try:
+        ast.parse(tests)
+    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+        raise UnreadableGoldError("the tests of a row are no Python", got=str(error)[:200]) from error
 
 
 def _timed(tests: list[StoredTest], settings: Settings) -> Iterator[tuple[StoredTest, float]]:
@@ -125,18 +145,18 @@ def _function_name(columns: Columns) -> str:
 
 def _ran(program: str, part: str, *, stdin: str, seconds: float) -> Outcome:
     with _folder({"program.py": program, "prelude.py": within.prelude()}) as folder:
-        return run(_command(part), folder=folder, stdin=stdin, limits=_limits(seconds))
+        return run(_command(part), folder=folder, stdin=stdin, limits=_limits(seconds), readable=_libraries())
 
 
-def _conversed(program: str, problem: Mapping[str, str], *, settings: Settings) -> Verdict:
+def _conversed(program: str, problem: Mapping[str, str], *, settings: Settings, prelude: str = "") -> Verdict:
     """The verdict of tests that speak to the program from a sandbox of their own."""
     with (
-        _folder({"program.py": program, "prelude.py": ""}) as answering,
+        _folder({"program.py": program, "prelude.py": prelude}) as answering,
         _folder({"problem.json": json.dumps(dict(problem))}) as asking,
     ):
         limits = _limits(settings.seconds)
-        sides = (Speaker(_command("check"), asking, limits), Speaker(_command("answer"), answering, limits))
-        outcome = converse(*sides).first
+        parts = (("check", asking), ("answer", answering))
+        outcome = converse(*(Speaker(_command(part), at, limits, _libraries()) for part, at in parts)).first
     if outcome.exit_status == within.UNUSABLE:
         raise UnreadableGoldError("the tests of a row cannot be used", got=outcome.stderr.strip()[:200])
     is_read = outcome.exit_status != within.UNREADABLE
@@ -144,7 +164,14 @@ def _conversed(program: str, problem: Mapping[str, str], *, settings: Settings) 
 
 
 def _command(part: str) -> list[str]:
-    return ["python3", "-S", "-c", _WITHIN, part]
+    return ["python3", "-S", "-c", _WITHIN, part, *map(str, _libraries())]
+
+
+@cache
+def _libraries() -> tuple[Path, ...]:
+    """Where this process has its packages (numpy among them), if programs that root starts may read it."""
+    found = Path(sysconfig.get_paths()["purelib"])
+    return (found,) if found.stat().st_mode & 0o5 == 0o5 else ()
 
 
 def _limits(seconds: float) -> Limits:

@@ -1,9 +1,10 @@
 """What runs beside a model's program inside a sandbox: as text after ``python3 -c``, the standard library alone.
 
-Three parts, by the first argument. ``answer`` loads ``program.py`` and calls its functions as it is asked to, a line a
-question. ``check`` runs tests whose functions are stand-ins that ask the other side. ``script`` runs ``program.py``
-with nothing beside it. Values cross as JSON in which every container says what it is, so that no object of the
-program's, equal to everything by its own account, ever meets a test.
+Three parts, by the first argument; what follows it is where packages may be imported from. ``answer`` loads
+``program.py`` and calls its functions as it is asked to, a line a question. ``check`` runs tests whose functions are
+stand-ins that ask the other side. ``script`` runs ``program.py`` with nothing beside it. Values cross as JSON in which
+every container says what it is, so that no object of the program's, equal to everything by its own account, ever meets
+a test.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ PASSED, FAILED, SILENT, UNREADABLE, UNUSABLE = 0, 1, 3, 4, 5
 """Exit status of ``check``: ``SILENT`` the program is gone, ``UNREADABLE`` it is no Python, ``UNUSABLE`` the tests."""
 
 _CONTAINERS = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
+_PLAIN_KINDS = "biufcSU"
 _MODULES = (
     *("string", "re", "datetime", "collections", "heapq", "bisect", "copy", "math", "random", "statistics"),
     *("itertools", "functools", "operator", "io", "sys", "json", "typing"),
@@ -39,6 +41,8 @@ class Opaque:
 
 def packed(value: Any) -> Any:
     """A value as JSON can hold it."""
+    if type(value).__module__ == "numpy" and getattr(getattr(value, "dtype", None), "kind", "") in _PLAIN_KINDS:
+        return {"array": [value.dtype.str, list(value.shape), value.tobytes().hex()]}
     if value is None or isinstance(value, bool | str):
         return value if value is None or isinstance(value, bool) else str(value)
     if isinstance(value, int):
@@ -68,11 +72,23 @@ def unpacked(value: Any) -> Any:
         "complex": lambda parts: complex(unpacked(parts[0]), unpacked(parts[1])),
         "bytes": bytes.fromhex,
         "dict": lambda pairs: {unpacked(key): unpacked(one) for key, one in pairs},
+        "array": array,
         "opaque": lambda _: Opaque(),
     }
     if kind in readers:
         return readers[kind](inner)
     return _CONTAINERS[kind](unpacked(one) for one in inner)
+
+
+def array(parts: Any) -> Any:
+    """An array of numpy's, or a scalar where it has no shape; raises ValueError unless its elements are plain."""
+    import numpy
+
+    order, shape, content = parts
+    kind = numpy.dtype(str(order))
+    if kind.kind not in _PLAIN_KINDS:
+        raise ValueError(f"elements of type {order}")
+    return numpy.frombuffer(bytes.fromhex(content), kind).reshape(shape)[()].copy()
 
 
 def quietly() -> tuple[IO[str], IO[str]]:
@@ -197,4 +213,5 @@ def prelude() -> str:
 
 
 if __name__ == "__main__":
+    sys.path += sys.argv[2:]
     {"answer": answer, "check": check, "script": script}[sys.argv[1]]()
