@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from understudy.environments.agents.replies import Reply
@@ -171,7 +171,7 @@ class Agent:
 def fields_of(record: object) -> dict[str, object] | None:
     """The fields of a tally or a deed, for files; what comes from another process is fields already."""
     if isinstance(record, Tally | Deed):
-        return asdict(record)
+        return dict(vars(record))
     return dict(record) if isinstance(record, Mapping) else None
 
 
