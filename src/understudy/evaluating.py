@@ -11,13 +11,14 @@ from importlib.metadata import version
 from pathlib import Path
 
 from datasets.utils.logging import disable_progress_bar
+from pydantic import ValidationError
 
 from understudy.build import Building, exam_of, examinee_of, model_named, sampler_of, suite_named
 from understudy.build.suites import version_of
 from understudy.crosschecks import Agreement, cross_check
 from understudy.engines.local import LocalScorer
 from understudy.errors import ServerKeyError, UserMistakeError
-from understudy.evaluation.benchmarks import benchmarks
+from understudy.evaluation.benchmarks import askable
 from understudy.evaluation.endpoint import Endpoint
 from understudy.evaluation.exam import Exam
 from understudy.evaluation.examination import Examinee, examine
@@ -25,6 +26,7 @@ from understudy.evaluation.groups import expanded
 from understudy.evaluation.journal import journal_at, key_of
 from understudy.evaluation.suites import SuiteResult, write_suite_result
 from understudy.recipe import Engine, Suite, load_suite
+from understudy.recipe.problems import recipe_error
 from understudy.servers.background import background
 from understudy.servers.identity import identify
 from understudy.servers.patience import PatientClient
@@ -52,9 +54,13 @@ class Wishes:
     chat: bool | None = None
 
     def applied(self, suite: Suite) -> Suite:
-        """The suite with these changes."""
+        """The suite with these changes; raises RecipeError for one that is out of range."""
         changes = {name: value for name, value in vars(self).items() if value is not None}
-        return Suite.model_validate({**suite.model_dump(), **changes}) if changes else suite
+        raw = {**suite.model_dump(), **changes}
+        try:
+            return Suite.model_validate(raw) if changes else suite
+        except ValidationError as error:
+            raise recipe_error(error, Suite, raw, source=f"suite {suite.name}") from error
 
 
 @dataclass(frozen=True)
@@ -116,8 +122,12 @@ def evaluate(
     disable_progress_bar()
     display = display or display_on(sys.stderr)
     wishes = wishes or Wishes()
-    wishes = replace(wishes, num_samples=num_samples or wishes.num_samples, limit=limit or wishes.limit)
-    chosen = [wishes.applied(_suite(name, data)) for name in _members(suites, display)]
+    wishes = replace(
+        wishes,
+        num_samples=wishes.num_samples if num_samples is None else num_samples,
+        limit=wishes.limit if limit is None else limit,
+    )
+    chosen = [wishes.applied(_suite(name, data)) for name in _members(suites, display, data)]
     exams = [exam_of(suite) for suite in chosen]
     candidate = _candidate(model, address or Address(), display)
     results = []
@@ -155,7 +165,7 @@ def cross_checked(
     address, found = address or Address(), []
     endpoint = _behind(url, address).examinee
     assert isinstance(endpoint, Endpoint)
-    for name, result in zip(_members(suites, Silent()), results, strict=True):
+    for name, result in zip(_members(suites, Silent(), data), results, strict=True):
         exam = exam_of((wishes or Wishes()).applied(_suite(name, data)))
         found.append(
             cross_check(
@@ -248,11 +258,11 @@ def _behind(url: str, address: Address) -> _Candidate:
     return _Candidate(f"{identity.model} at {url}", fingerprint, endpoint)
 
 
-def _members(names: Sequence[str], display: Display) -> Sequence[str]:
+def _members(names: Sequence[str], display: Display, data: Path | None) -> Sequence[str]:
     """The suites these names stand for, groups taken apart; what a group lacks here is told."""
-    found = expanded(names, known=benchmarks())
+    found = expanded(names, known=askable(data))
     if found.absent:
-        display.notice(f"Not asked, because there is no such suite here: {', '.join(found.absent)}.")
+        display.notice(f"Not asked, because there are no data of it here: {', '.join(found.absent)}.")
     return found.names
 
 

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
 
+import understudy as us
 from tests.cli.conftest import Understudy
 from tests.cli.test_mistakes import assert_is_refused
 from tests.tiny_files import SUITE, Workplace, files_of, write_rows
 from understudy.evaluation.suites import read_suite_result
+from understudy.training.progress import Silent
 
 
 @pytest.fixture
@@ -62,6 +65,40 @@ def test_the_regression_suite_is_several_and_what_it_lacks_is_told(place: Workpl
     assert {"gpqa_diamond", "mmlu_pro", "aime25"} <= {figures["name"] for figures in json.loads(ended.out)}
     assert understudy("compare", "base", "base", "--regression").code == 0
     assert "regression is gpqa_diamond, mmlu_pro, aime25" in understudy("evaluate", "--list").out
+
+
+def test_an_interrupted_evaluation_ends_as_one_that_was_not(place: Workplace, suite: str, tmp_path: Path) -> None:
+    whole, part = tmp_path / "whole", tmp_path / "part"
+    (expected,) = us.evaluate("student", [suite], keep=whole, display=Silent())
+    part.mkdir()
+    (journal,) = whole.iterdir()
+    lines = journal.read_text().splitlines(keepends=True)
+    assert len(lines) == 1 + 36
+    (part / journal.name).write_text("".join(lines[:14]) + lines[14][:30])
+    (resumed,) = us.evaluate("student", [suite], keep=part, display=Silent())
+    assert resumed == expected
+    assert (part / journal.name).read_text() == journal.read_text()
+
+
+def test_a_recipe_takes_suites_by_their_names(
+    place: Workplace, understudy: Understudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_rows(place.path / "gsm8k.jsonl", [{"question": f"w{2 + n} w3", "answer": f"#### {n}"} for n in range(3)])
+    monkeypatch.setenv("UNDERSTUDY_DATA_DIR", str(place.path))
+    content = place.recipe(steps=1)
+    content["evaluation"] = {"suites": ["gsm8k"], "teacher": False}
+    (place.path / "named.yaml").write_text(yaml.safe_dump(content))
+    ended = understudy("train", "named.yaml", "name=named", "--json")
+    assert ended.code == 0, ended.err
+    assert json.loads(ended.out)["suites"]["gsm8k"]["after"]["n"] == 3
+
+
+@pytest.mark.parametrize("option", [("--top-p", 3), ("--temperature", 99), ("--num-samples", 0), ("--limit", 0)])
+def test_options_out_of_range_are_refused(
+    place: Workplace, suite: str, understudy: Understudy, option: tuple[str, int]
+) -> None:
+    ended = understudy("evaluate", "student", "--suite", suite, *option)
+    assert ended.code == 2 and "Traceback" not in ended.err
 
 
 def test_a_named_suite_refuses_data_it_cannot_use(place: Workplace, understudy: Understudy) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from understudy.build import exam_of, suite_named, tasks_of
 from understudy.errors import DataError, UserMistakeError
-from understudy.evaluation.benchmarks import Benchmark, benchmark_named, benchmarks, with_local_data
+from understudy.evaluation.benchmarks import Benchmark, askable, benchmark_named, benchmarks, with_local_data
 from understudy.sandbox import SandboxUnavailableError, isolation
 from understudy.tasks import verifier_from
 
@@ -231,6 +231,10 @@ def test_a_folder_of_data_is_looked_into(tmp_path: Path, monkeypatch: pytest.Mon
     assert with_local_data(benchmark, tmp_path).dataset == str(named)
     with pytest.raises(DataError, match="holds no data of suite aime24"):
         with_local_data(benchmark_named("aime24"), tmp_path)
+    assert askable(tmp_path) == {"gsm8k"} and "scicode" not in askable()
+    with pytest.raises(DataError, match=r"suite scicode needs a file.*--data"):
+        monkeypatch.delenv("UNDERSTUDY_DATA_DIR")
+        suite_named("scicode")
     with pytest.raises(UserMistakeError, match="Did you mean 'gsm8k'"):
         suite_named("gsm8")
 

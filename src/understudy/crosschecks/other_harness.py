@@ -58,11 +58,14 @@ def by_inspect(job: Job) -> Answers:
             text = await asyncio.to_thread(ask, job, prompts[input[-1].text])
             return ModelOutput.from_content(self.model_name, text)
 
-    is_choice = job["kind"] == "choice"
-    stated = pattern("(?s).*" + STATED.format(letters=job["letters"]))
-    scorer = stated if is_choice else match(location="end", numeric=job["kind"] == "numeric")
+    extract = STATED.format(letters=job["letters"]) if job["kind"] == "choice" else job["extract"]
+    if extract:
+        scorer = pattern(r"[\s\S]*" + extract.removeprefix("(?i)"))  # the last place; case is ignored anyway
+    else:
+        scorer = match(location="end", numeric=job["kind"] == "numeric")
     samples = [
-        Sample(id=one["id"], input=str(number), target=one["gold"]) for number, one in enumerate(job["questions"])
+        Sample(id=one["id"], input=str(number), target=_spellings(one["gold"], job))
+        for number, one in enumerate(job["questions"])
     ]
     task = Task(dataset=MemoryDataset(samples), solver=generate(), scorer=scorer, name="cross_check")
     with tempfile.TemporaryDirectory() as logs:
@@ -74,6 +77,14 @@ def by_inspect(job: Job) -> Answers:
             str(one.id): [float(next(iter(one.scores.values())).value == "C"), one.output.completion]
             for one in log.samples
         }
+
+
+def _spellings(gold: str, job: Job) -> list[str]:
+    """A number also with commas between thousands, and in dollars."""
+    if job["kind"] != "numeric" or not gold.lstrip("-").isdigit():
+        return [gold]
+    plain = [gold, f"{int(gold):,}"]
+    return list(dict.fromkeys([*plain, *(f"${one}" for one in plain), *(f"{one}." for one in plain)]))
 
 
 def by_lm_eval(job: Job) -> Answers:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -32,6 +33,7 @@ class Benchmark(Section):
         version: raised whenever anything in ``suite`` changes, so that figures of two versions are never mixed.
         citation: who made it. licence: of the data. note: what to know before quoting a figure.
         files: where the data may lie under ``UNDERSTUDY_DATA_DIR``, beside NAME with any ending of a data file.
+        files_only: the hub's data set has another form, so that the suite needs a file.
     """
 
     title: Text
@@ -41,6 +43,7 @@ class Benchmark(Section):
     licence: Text
     note: Text | None = None
     files: tuple[Text, ...] = ()
+    files_only: bool = False
 
     @property
     def name(self) -> str:
@@ -83,26 +86,42 @@ def with_local_data(benchmark: Benchmark, data: Path | None = None) -> Suite:
     Args:
         data: the file, or a folder to look in; None looks in ``UNDERSTUDY_DATA_DIR`` where that is set.
     Raises:
-        DataError: ``data`` is not there, or a folder without the suite's file.
+        DataError: no such data, a folder without the suite's file, or none for a suite that needs a file.
     """
     folder = os.environ.get(DATA_DIRECTORY)
-    if data is None and not folder:
-        return benchmark.suite
-    where = Path(folder or "") if data is None else data
-    where = where.expanduser()
-    if where.is_file():
-        return _on_file(benchmark.suite, where)
-    names = [*(f"{benchmark.name}{ending}" for ending in ENDINGS), *benchmark.files]
-    for name in names:
-        if (where / name).is_file():
-            return _on_file(benchmark.suite, where / name)
-    if data is None:
+    where = data or (Path(folder) if folder else None)
+    file = None if where is None else _file_of(benchmark, where.expanduser())
+    if file is not None:
+        return _on_file(benchmark.suite, file)
+    if data is None and not benchmark.files_only:
         return benchmark.suite
     raise DataError(
-        f"{where} holds no data of suite {benchmark.name}",
-        got="a folder" if where.is_dir() else "nothing there",
-        expected="one of " + ", ".join(names),
+        f"{where} holds no data of suite {benchmark.name}" if where else f"suite {benchmark.name} needs a file of data",
+        got=None if where is None else "a folder" if where.is_dir() else "nothing there",
+        expected="one of " + ", ".join(_names(benchmark)),
+        remedy=None if where else f"Name it with --data, or its folder with {DATA_DIRECTORY}.",
     )
+
+
+def askable(data: Path | None = None) -> frozenset[str]:
+    """The named suites whose data are there, or may be on the hub; ``data`` as in ``with_local_data``."""
+    found = set()
+    for name, benchmark in benchmarks().items():
+        with suppress(DataError):
+            with_local_data(benchmark, data)
+            found.add(name)
+    return frozenset(found)
+
+
+def _names(benchmark: Benchmark) -> list[str]:
+    return [*(f"{benchmark.name}{ending}" for ending in ENDINGS), *benchmark.files]
+
+
+def _file_of(benchmark: Benchmark, where: Path) -> Path | None:
+    """The suite's data at ``where``, a file or a folder."""
+    if where.is_file():
+        return where
+    return next((where / name for name in _names(benchmark) if (where / name).is_file()), None)
 
 
 def _on_file(suite: Suite, file: Path) -> Suite:
