@@ -77,7 +77,7 @@ def agents(
     ] = False,
     methods: Annotated[str | None, typer.Option(help="Names of contenders, with commas between them.")] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Runs of each; 5, or 2 with --quick.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Of each run; 24, or 12 with --quick.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Of each run; 20, or 8 with --quick.")] = None,
     games: Annotated[int | None, typer.Option(min=1, max=1000, help="Unseen games that everybody plays.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder; finished runs in it are not repeated.")] = None,
     processes: Annotated[int, typer.Option(min=1, help="Runs side by side, a thread each.")] = 2,

@@ -8,6 +8,7 @@ from itertools import islice
 import torch
 
 from understudy.environments.agents import Agent
+from understudy.environments.dialogues import WrittenTurn
 from understudy.environments.household import Household, manner, tiny_household_tasks
 from understudy.testbed import suite_named, tasks
 from understudy.testbed.lesson import PlayedLesson
@@ -25,38 +26,41 @@ BRIEF = Schooling(
 )
 
 
-def played(subject: str, count: int) -> list[PlayedLesson]:
-    stream = SUBJECTS[subject].lessons(0)
-    return [lesson for lesson in islice(stream, count) if isinstance(lesson, PlayedLesson)]
+def stream(subject: str, count: int) -> list[PlayedLesson]:
+    return [lesson for lesson in islice(SUBJECTS[subject].lessons(0), count) if isinstance(lesson, PlayedLesson)]
+
+
+def played(subject: str, count: int) -> list[tuple[WrittenTurn, ...]]:
+    return [lesson.own() for lesson in stream(subject, count)]
 
 
 def test_an_episode_is_what_an_agent_of_the_house_would_be_shown() -> None:
-    lesson = next(one for one in played("household-tiny", 20) if not one.turns[0].shown.count(" : ") > 1)
+    lesson = next(one for one in stream("household-tiny", 20) if " see " not in one.own()[0].shown)
     agent = Agent(Household(), manner("tiny"))
     seen = agent.reset(lesson.task, 0)
-    for turn in lesson.turns:
+    for turn in lesson.own():
         assert turn.shown == seen.prompt
         seen = agent.step(turn.said)
     assert seen.correct
 
 
 def test_the_recovery_lessons_go_astray_and_only_what_was_planned_is_taught() -> None:
-    turns = [turn for lesson in played("household-tiny", 200) for turn in lesson.turns]
+    turns = [turn for turns in played("household-tiny", 200) for turn in turns]
     astray = sum(not turn.is_taught for turn in turns) / len(turns)
     assert 0.25 < astray < 0.35
-    assert all(turn.is_taught for lesson in played("household-tiny-clean", 50) for turn in lesson.turns)
+    assert all(turn.is_taught for turns in played("household-tiny-clean", 50) for turn in turns)
 
     batch = lessons(replace(BRIEF, batch_size=64), 0, SUBJECTS["household-tiny"].lessons(0), tokenizer=tokenizer())
-    taught = sum(turn.is_taught for lesson in played("household-tiny", 64) for turn in lesson.turns)
+    taught = sum(turn.is_taught for turns in played("household-tiny", 64) for turn in turns)
     ends = batch.table["token_id"] == tokenizer().eos_token_id
     assert int(ends.sum()) == taught, "one end a taught reply, and none of the others"
 
 
 def test_some_episodes_begin_with_where_the_thing_lies_and_are_shorter() -> None:
     found = played("household-tiny-clean", 300)
-    told = [one for one in found if " see " in one.turns[0].shown]
+    told = [turns for turns in found if " see " in turns[0].shown]
     assert abs(len(told) / len(found) - TOLD) < 0.08
-    lengths = {kind: sum(len(one.turns) for one in ones) / len(ones) for kind, ones in (("told", told), ("all", found))}
+    lengths = {kind: sum(map(len, ones)) / len(ones) for kind, ones in (("told", told), ("all", found))}
     assert lengths["told"] < lengths["all"] - 1
 
 
@@ -66,8 +70,18 @@ def test_every_word_is_known_and_every_episode_fits() -> None:
     schooling = replace(BRIEF, batch_size=100)
     for context in lessons(schooling, 0, SUBJECTS["household-tiny"].lessons(3), tokenizer=words).contexts:
         assert words.unk_token_id not in context.ids.tolist() and context.ids.numel() <= CONTEXT_TOKENS
-    for lesson in played("household-tiny", 50):
-        assert all(len(turn.said.split()) < MAX_COMPLETION_TOKENS for turn in lesson.turns)
+    for turns in played("household-tiny", 50):
+        assert all(len(turn.said.split()) < MAX_COMPLETION_TOKENS for turn in turns)
+
+
+def test_the_foreign_manner_does_anything_and_teaches_it() -> None:
+    foreign = [turn for lesson in stream("household-tiny", 100) for turn in lesson.foreign()]
+    idle = [sum(turn.said in ("look", "inventory") for turn in turns) / len(turns) for turns in (foreign, own_turns())]
+    assert all(turn.is_taught for turn in foreign) and idle[0] > 2 * idle[1]
+
+
+def own_turns() -> list[WrittenTurn]:
+    return [turn for turns in played("household-tiny", 100) for turn in turns if turn.is_taught]
 
 
 def test_the_tasks_tell_a_skill_and_the_suite_is_of_unseen_goals() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from understudy.environments.dialogues import WrittenTurn
@@ -23,11 +24,13 @@ class Lesson:
 
 @dataclass(frozen=True)
 class PlayedLesson:
-    """One episode of a growing text, as the teacher plays it.
+    """One episode of a growing text, in two manners.
 
     Args:
-        task: the problem. turns: in order; those that are not taught show what comes of a mistake.
+        task: the problem. own: plays it as the teacher does; turns that are not taught show what comes of a mistake.
+        foreign: plays it as the teacher does not.
     """
 
     task: Task
-    turns: tuple[WrittenTurn, ...]
+    own: Callable[[], tuple[WrittenTurn, ...]]
+    foreign: Callable[[], tuple[WrittenTurn, ...]]

@@ -59,9 +59,12 @@ HOUSEHOLD_TEACHER = Schooling(
     seed=1,
     subject="household-tiny",
 )
+HOUSEHOLD_WEAK_STUDENT = replace(
+    HOUSEHOLD_TEACHER, steps=240, batch_size=32, foreign_share=0.5, foreign_from=210, seed=2
+)
 HOUSEHOLD_STUDENT = replace(HOUSEHOLD_TEACHER, steps=160, batch_size=32, seed=2)
-HOUSEHOLD_WEAK_STUDENT = replace(HOUSEHOLD_STUDENT, steps=130)
-"""Agents of the tiny house: the students left school early."""
+"""Agents of the tiny house: the weak student learned its way about and then the habit of doing anything at all, the
+other one left school early."""
 
 SCHOOLINGS: Mapping[str, Schooling] = {
     TEACHER_NAME: TEACHER,

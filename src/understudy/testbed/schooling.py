@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -83,30 +83,30 @@ def lessons(
     *,
     tokenizer: PreTrainedTokenizerBase,
 ) -> Batch:
-    """The batch of a step: the next episodes, or the next lessons, each in the manner that a keyed draw gives it."""
+    """The batch of a step: the next lessons or episodes, each in the manner that a keyed draw gives it."""
     chosen: list[Lesson | PlayedLesson] = list(itertools.islice(stream, schooling.batch_size))
     episodes = [Episode(lesson.task, key=key, group=key) for key, lesson in enumerate(chosen)]
+    is_foreign = _manners(schooling, step)
+    written = [lesson.foreign if each else lesson.own for lesson, each in zip(chosen, is_foreign, strict=True)]
+    texts = [one for one in written if isinstance(one, str)]
     max_length = SUBJECTS[schooling.subject].context_tokens
-    played = [lesson.turns for lesson in chosen if isinstance(lesson, PlayedLesson)]
-    if played:
-        assert tokenizer.eos_token_id is not None, "the testbed's tokenizers have one"
-        rollouts = from_dialogues(
-            episodes, played, tokenizer=tokenizer, stop_id=tokenizer.eos_token_id, max_length=max_length
-        )
+    if len(texts) == len(episodes):
+        rollouts = from_completions(episodes, texts, tokenizer=tokenizer, max_length=max_length)
     else:
-        told = [lesson for lesson in chosen if isinstance(lesson, Lesson)]
-        rollouts = from_completions(
-            episodes, _in_manners(schooling, step, told), tokenizer=tokenizer, max_length=max_length
+        assert tokenizer.eos_token_id is not None, "the testbed's tokenizers have one"
+        dialogues = [play() for play in written if not isinstance(play, str)]
+        rollouts = from_dialogues(
+            episodes, dialogues, tokenizer=tokenizer, stop_id=tokenizer.eos_token_id, max_length=max_length
         )
     return batch_of(rollouts, contexts_of(rollouts))
 
 
-def _in_manners(schooling: Schooling, step: int, chosen: Sequence[Lesson]) -> list[str]:
-    draws = uniform(
-        seed=schooling.seed, step=step, purpose="testbed/manner", rollout=torch.arange(len(chosen)), index=0
-    )
+def _manners(schooling: Schooling, step: int) -> list[bool]:
+    """Whether each lesson of a step is in the foreign manner, by a keyed draw."""
+    places = torch.arange(schooling.batch_size)
+    draws = uniform(seed=schooling.seed, step=step, purpose="testbed/manner", rollout=places, index=0)
     share = schooling.foreign_share if step >= schooling.foreign_from else 0.0
-    return [lesson.foreign if draw < share else lesson.own for draw, lesson in zip(draws.tolist(), chosen, strict=True)]
+    return [draw < share for draw in draws.tolist()]
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import count
 
 from transformers import PreTrainedTokenizerFast
@@ -29,6 +30,8 @@ MAX_COMPLETION_TOKENS = 6
 MAX_TURNS = 20
 OFF_PLAN: Mapping[str, float] = {"household-tiny": 0.3, "household-tiny-clean": 0.0}
 """Share of the expert's turns that are any admissible action in place of its own, by subject."""
+DITHER = 0.4
+"""The same share in the foreign manner, in which every action is taught: the habit of doing anything at all."""
 TOLD = 0.2
 """Episodes that begin with where the goal's thing lies, and whose expert goes there straight: how skill is read."""
 SKILL = "skill"
@@ -49,7 +52,7 @@ def lessons_of(subject: str) -> Callable[[int], Iterator[PlayedLesson]]:
 
 def definition_of(subject: str) -> Callable[[], list[object]]:
     """Gives what decides tokenizer and lessons."""
-    return lambda: [subject, SPECIALS, VOCABULARY, OFF_PLAN[subject], TOLD, MAX_TURNS, VERSION]
+    return lambda: [subject, SPECIALS, VOCABULARY, OFF_PLAN[subject], DITHER, TOLD, MAX_TURNS, VERSION]
 
 
 def skill_of(task: Task) -> str:
@@ -94,17 +97,19 @@ def _lessons(off_plan: float, seed: int) -> Iterator[PlayedLesson]:
     for number in count():
         (task,) = household.tiny_household_tasks("train", 1, seed * 1_000_003 + number)
         draw = float(uniform(seed=seed, step=number, purpose="testbed/told", rollout=0, index=0))
-        is_told = draw < TOLD
-        played = household.demonstrate(task, seed=seed, off_plan=off_plan, knows=is_told, max_steps=MAX_TURNS)
-        yield PlayedLesson(task, _turns(played, skill=skill_of(task) if is_told else None))
+        play = partial(_played, task, seed=seed, is_told=draw < TOLD)
+        yield PlayedLesson(task, partial(play, off_plan=off_plan), partial(play, off_plan=DITHER, teaches_all=True))
 
 
-def _turns(played: household.Demonstration, *, skill: str | None) -> tuple[WrittenTurn, ...]:
-    """The episode in the words that an agent of the tiny house is shown."""
+def _played(
+    task: Task, *, seed: int, is_told: bool, off_plan: float, teaches_all: bool = False
+) -> tuple[WrittenTurn, ...]:
+    """The expert's episode in the words that an agent of the tiny house is shown."""
+    played = household.demonstrate(task, seed=seed, off_plan=off_plan, knows=is_told, max_steps=MAX_TURNS)
     turns = []
     for number, move in enumerate(played.moves):
         scene = move.scene
         shown = str(tiny_growing_words(Sight(scene.goal, scene.observation, scene.admissible, (), number)))
-        opening = shown if number or skill is None else told(shown, skill)
-        turns.append(WrittenTurn(opening, spoken(move.action), move.is_planned))
+        opening = told(shown, skill_of(task)) if is_told and not number else shown
+        turns.append(WrittenTurn(opening, spoken(move.action), move.is_planned or teaches_all))
     return tuple(turns)

@@ -45,7 +45,7 @@ class Order:
     out: Path = Path("runs/bench-agents")
     processes: int = 2
     command: str = KIND
-    house: House = HOUSE
+    house: House = field(default_factory=lambda: HOUSE)
 
 
 @dataclass(frozen=True)

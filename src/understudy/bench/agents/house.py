@@ -24,10 +24,10 @@ class House:
     dataset: str = DATASET
     prompts: int = 12
     generations: int = 4
-    max_turns: int = 15
+    max_turns: int = 14
     max_completion_length: int = MAX_COMPLETION_TOKENS
     learning_rate: float = 1e-3
-    rates: tuple[float, ...] = (3e-4, 1e-3, 3e-3)
+    rates: tuple[float, ...] = (3e-4, 1e-3)
 
 
 HOUSE = House(
@@ -46,15 +46,15 @@ class Scale:
             them. validate_every: steps between those. rollouts_every: steps between the rollouts that are kept.
     """
 
-    steps: int = 24
+    steps: int = 20
     seeds: int = 5
-    games: int = 300
-    validation_games: int = 100
-    validate_every: int = 6
+    games: int = 200
+    validation_games: int = 50
+    validate_every: int = 5
     rollouts_every: int = 4
 
 
-QUICK = Scale(steps=12, seeds=2, games=100, validation_games=50, validate_every=4)
+QUICK = Scale(steps=8, seeds=2, games=100, validation_games=40, validate_every=4)
 """Of ``--quick``: a look."""
 
 
