@@ -18,7 +18,7 @@ def grade(
     folder: Annotated[Path, typer.Argument(help="Results of `office run`; scores and votes are written into them.")],
     graders: Annotated[Path, typer.Option(help="YAML file: graders: [{name, url, model, api_key_env, ...}, ...].")],
     rubrics: Annotated[
-        Path | None, typer.Option(help="Rows of task_id and rubric_json (.parquet, .jsonl, .json); else the results'.")
+        Path | None, typer.Option(help="A folder of tasks, or a file of task_id and rubric_json; else the results'.")
     ] = None,
     pairwise: Annotated[Path | None, typer.Option(metavar="OTHER", help="Compare blind with these results.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of a blind comparison.")] = None,
@@ -59,10 +59,11 @@ def _rubric_text(report: Mapping[str, Any]) -> str:
         ("tasks_without_score", "without a score"),
         ("tasks_without_rubric", "without a rubric"),
         ("tasks_missing_from_results", "missing from the results"),
-        ("tasks_without_files", "without a file handed in"),
+        ("tasks_with_an_error", "whose attempt met an error"),
+        ("tasks_scored_0_unasked", "without a file, or not finished"),
     ):
         if report[key]:
-            lines.append(f"{what}: {_few(report[key])}")
+            lines.append(f"{what}: {_few(list(report[key]))}")
     if report["unreadable_files"]:
         lines.append(f"files that could not be read: {_few([one['file'] for one in report['unreadable_files']])}")
     return "\n".join(lines)

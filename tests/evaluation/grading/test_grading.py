@@ -20,8 +20,9 @@ from tests.evaluation.grading.panels import (
 )
 from tests.servers.scripted import Reply, scripted
 from understudy.errors import DataError, ServerKeyError
-from understudy.evaluation.grading import Criterion, grade_folder, rubrics_in
+from understudy.evaluation.grading import grade_folder, rubrics_in
 from understudy.evaluation.grading.settings import Panel
+from understudy.tasks.office import Criterion
 
 RUBRIC = [("a", 4), ("b", 3), ("c", 2), ("d", 1), ("e", -2)]
 TRUTH = {"t1 a": True, "t1 b": True, "t1 c": False, "t1 d": True, "t1 e": False}
@@ -244,9 +245,33 @@ def test_without_a_file_nothing_is_met_and_nobody_is_asked(tmp_path):
         report = grade_folder(folder, panel)
     assert results_in(folder)["t1"]["score"] == 0.0
     assert results_in(folder)["t1"]["rubric"][0]["why"] == "no file was handed in"
-    assert report["tasks_without_files"] == ["t1"]
+    assert report["tasks_scored_0_unasked"] == {"t1": "no file was handed in"}
     assert all(len(server.asked) == 1 for server in servers)
     assert report["agreement"]["num_items"] == 5  # what no grader judged is no agreement
+
+
+def test_an_attempt_that_did_not_finish_scores_0_and_one_that_met_an_error_has_no_score(tmp_path):
+    folder = two_tasks(tmp_path)
+    record = json.loads((folder / "results.json").read_text())
+    record["tasks"][0]["finished"] = False
+    record["tasks"][1] |= {"error": "the server went away", "score": None}
+    (folder / "results.json").write_text(json.dumps(record))
+    with panel_of(*[grader(truth_of)] * 3) as (panel, servers):
+        report = grade_folder(folder, panel)
+    assert [task["score"] for task in results_in(folder).values()] == [0.0, None]
+    assert report["tasks_scored_0_unasked"] == {"t1": "the attempt did not finish"}
+    assert report["tasks_with_an_error"] == ["t2"] and report["num_scored"] == 1
+    assert not any(server.asked for server in servers)
+
+
+def test_rubrics_of_a_folder_of_ones_own_tasks(tmp_path):
+    (tmp_path / "tasks" / "t1").mkdir(parents=True)
+    lines = "rubric:\n- {criterion: t1 a, points: 3}\n- {criterion: t1 c, points: 1}\n"
+    (tmp_path / "tasks" / "t1" / "task.yaml").write_text(f"prompt: Do it.\n{lines}")
+    folder = office_folder(tmp_path / "run", {"t1": {"a.md": "x"}})
+    with panel_of(*[grader(truth_of)] * 3) as (panel, _):
+        grade_folder(folder, panel, rubrics=rubrics_in(tmp_path / "tasks"))
+    assert results_in(folder)["t1"]["score"] == 0.75
 
 
 def test_bad_files_are_named_and_shown_as_unreadable(tmp_path):

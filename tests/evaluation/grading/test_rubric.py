@@ -7,7 +7,8 @@ import json
 import pytest
 
 from understudy.errors import DataError
-from understudy.evaluation.grading.rubric import Criterion, rubric_of, score_of
+from understudy.evaluation.grading.rubric import rubric_of, score_of
+from understudy.tasks.office import Criterion
 
 RUBRIC = [Criterion("a", "x", 5), Criterion("b", "y", 3), Criterion("c", "z", 2), Criterion("d", "w", -4)]
 
@@ -15,13 +16,13 @@ RUBRIC = [Criterion("a", "x", 5), Criterion("b", "y", 3), Criterion("c", "z", 2)
 def test_gdpvals_json_is_read_with_penalties_and_missing_identifiers():
     text = json.dumps(
         [
-            {"score": 2, "criterion": " Has a total. ", "required": True, "rubric_item_id": "u-1", "tags": []},
+            {"score": 2, "criterion": "Has a total.", "required": True, "rubric_item_id": "u-1", "tags": []},
             {"score": -1, "criterion": "Has typing errors."},
         ]
     )
     assert rubric_of(text) == (
         Criterion("u-1", "Has a total.", 2.0),
-        Criterion("2", "Has typing errors.", -1.0),
+        Criterion("1", "Has typing errors.", -1.0),
     )
 
 
@@ -29,15 +30,15 @@ def test_gdpvals_json_is_read_with_penalties_and_missing_identifiers():
     ("value", "said"),
     [
         ("[", "no JSON"),
-        ("[]", "no list"),
-        ("{}", "no list"),
-        ([3], "no record"),
-        ([{"criterion": "x"}], "no points"),
-        ([{"score": True, "criterion": "x"}], "no points"),
-        ([{"score": float("nan"), "criterion": "x"}], "no points"),
-        ([{"score": 1, "criterion": " "}], "no words"),
+        ("[]", "no rubric_json"),
+        ("{}", "no rubric_json"),
+        ([3], "no score"),
+        ([{"criterion": "x"}], "no score"),
+        ([{"score": True, "criterion": "x"}], "no score"),
+        ([{"score": float("nan"), "criterion": "x"}], "no number"),
+        ([{"score": 1, "criterion": " "}], "no criterion"),
         ([{"score": -1, "criterion": "x"}], "no criterion with positive points"),
-        ([{"score": 1, "criterion": "x", "id": 1}] * 2, "twice"),
+        ([{"score": 1, "criterion": "x", "rubric_item_id": 1}] * 2, "twice"),
     ],
 )
 def test_what_is_no_rubric_is_refused(value, said):

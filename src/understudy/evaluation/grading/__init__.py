@@ -3,14 +3,13 @@
 from understudy.evaluation.grading.agreement import Agreement, agreement, fleiss_kappa
 from understudy.evaluation.grading.bradley_terry import Strength, Verdict, rated, strengths
 from understudy.evaluation.grading.grading import grade_folder
-from understudy.evaluation.grading.rubric import Criterion, Score, rubric_of, score_of
+from understudy.evaluation.grading.rubric import Score, rubric_of, score_of
 from understudy.evaluation.grading.rubric_files import rubrics_in
 from understudy.evaluation.grading.settings import GraderSettings, Panel, load_panel
 from understudy.evaluation.grading.votes import Vote, majority
 
 __all__ = [
     "Agreement",
-    "Criterion",
     "GraderSettings",
     "Panel",
     "Score",

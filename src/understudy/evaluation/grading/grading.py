@@ -9,16 +9,16 @@ from pathlib import Path
 from understudy.errors import DataError
 from understudy.evaluation.deliverables.checks import checks_of
 from understudy.evaluation.grading.asking import Grader
-from understudy.evaluation.grading.judged import Judged, Line, judged, lines_of, nothing_handed_in
+from understudy.evaluation.grading.judged import NOTHING, UNFINISHED, Judged, Line, judged, lines_of, nothing_to_judge
 from understudy.evaluation.grading.marking import Marked, mark
 from understudy.evaluation.grading.office_tasks import FILE, OfficeResults, files_of, read_office_results
 from understudy.evaluation.grading.report import Grading, report_of
-from understudy.evaluation.grading.rubric import Criterion
 from understudy.evaluation.grading.settings import Panel
 from understudy.evaluation.grading.showing import HandedIn
 from understudy.evaluation.grading.stored_votes import fingerprint, store, stored
 from understudy.evaluation.suites import write_json
 from understudy.servers.background import background
+from understudy.tasks.office import Criterion
 
 REPORT = "grading.json"
 _VOTES = "grading"
@@ -98,6 +98,7 @@ async def _graded(
         checks=desk.checks,
         without_rubric=tuple(name for name in lines if not lines[name]),
         missing=tuple(name for name in rubrics or () if name not in results.tasks),
+        failed=tuple(desk.failed),
         num_resumed=desk.num_resumed,
     )
 
@@ -106,17 +107,19 @@ class _Desk:
     """Where tasks are judged one by one.
 
     Attributes:
-        unreadable: the files of each task that could not be read. checks: of each task. num_resumed: votes found kept.
+        unreadable: the files of each task that could not be read. checks: of each task. failed: tasks
+            whose attempt met an error. num_resumed: votes found kept.
     """
 
     def __init__(self, results: OfficeResults, graders: Sequence[Grader]) -> None:
         self._results, self._graders = results, graders
         self.unreadable = dict[str, Sequence[HandedIn]]()
         self.checks = dict[str, Mapping[str, float]]()
+        self.failed = list[str]()
         self.num_resumed = 0
 
     async def judge(self, name: str, lines: Sequence[Line]) -> Judged | None:
-        """The task with its verdicts; None where it has no rubric, and only its files are looked at."""
+        """The task with its verdicts; None where it has no rubric or met an error, and only its files are looked at."""
         task = self._results.tasks[name]
         files = await asyncio.to_thread(files_of, self._results, name)
         read = [file.read for file in files if file.read is not None]
@@ -124,10 +127,12 @@ class _Desk:
         prompt = str(task.get("prompt") or "")
         self.checks[name] = checks_of(read, prompt=prompt, num_unreadable=len(self.unreadable[name]))
         scoring = str(task.get("scoring", "points"))
-        if not lines:
+        if task.get("error"):
+            self.failed.append(name)
+        if not lines or task.get("error"):
             return None
-        if not files:
-            return nothing_handed_in(name, lines, scoring=scoring)
+        if not files or task.get("finished") is False:
+            return nothing_to_judge(name, lines, why=UNFINISHED if files else NOTHING)
         asked = [line.criterion for line in lines if line.decided is None]
         found = await asyncio.gather(
             *(_marked(one, self._results, name, criteria=asked, files=files) for one in self._graders if asked)

@@ -8,11 +8,13 @@ from typing import Any
 
 from understudy.errors import DataError
 from understudy.evaluation.grading.marking import Marked
-from understudy.evaluation.grading.rubric import Criterion, Score, score_of
+from understudy.evaluation.grading.rubric import Score, score_of
 from understudy.evaluation.grading.showing import well_formed
 from understudy.evaluation.grading.votes import Vote, majority
+from understudy.tasks.office import Criterion
 
 NOTHING = "no file was handed in"
+UNFINISHED = "the attempt did not finish"
 
 
 @dataclass(frozen=True)
@@ -95,9 +97,13 @@ def lines_of(task: Mapping[str, Any], rubric: Sequence[Criterion] | None) -> tup
     fresh = []
     for criterion in rubric:
         there = own.get(criterion.id)
-        same = there is not None and there.criterion == criterion
+        same = there is not None and _key(there.criterion) == _key(criterion)
         fresh.append(there if same and there is not None else Line(criterion, None, {}))
     return tuple(fresh)
+
+
+def _key(criterion: Criterion) -> tuple[str, str, float]:
+    return criterion.id, criterion.criterion, criterion.points
 
 
 def judged(task_id: str, lines: Sequence[Line], marked: Mapping[str, Marked], *, scoring: str = "points") -> Judged:
@@ -113,10 +119,13 @@ def judged(task_id: str, lines: Sequence[Line], marked: Mapping[str, Marked], *,
     return Judged(task_id, tuple(lines), marked, met, _score(lines, met, scoring))
 
 
-def nothing_handed_in(task_id: str, lines: Sequence[Line], *, scoring: str = "points") -> Judged:
-    """A task without a file: no criterion that graders decide is met, and none of them is asked."""
+def nothing_to_judge(task_id: str, lines: Sequence[Line], *, why: str) -> Judged:
+    """A task without a file, or whose attempt did not finish: it scores 0, as in ``understudy office run``.
+
+    No criterion that graders decide is met, and none of them is asked; programs' verdicts stay as they are.
+    """
     met = tuple(False if line.decided is None else line.decided for line in lines)
-    return Judged(task_id, tuple(lines), {}, met, _score(lines, met, scoring), NOTHING)
+    return Judged(task_id, tuple(lines), {}, met, Score(0.0, 0.0, 0.0, 0), why)
 
 
 def _score(lines: Sequence[Line], met: Sequence[bool | None], scoring: str) -> Score:

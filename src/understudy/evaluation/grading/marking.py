@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from understudy.evaluation.grading.answers import agreed, votes_in
 from understudy.evaluation.grading.asking import Grader, NoAnswerError
 from understudy.evaluation.grading.prompts import rubric_messages
-from understudy.evaluation.grading.rubric import Criterion
 from understudy.evaluation.grading.showing import HandedIn, Shown, shown_to_graders
 from understudy.evaluation.grading.votes import Vote
+from understudy.tasks.office import Criterion
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 
-from understudy.evaluation.grading.rubric import Criterion
 from understudy.evaluation.grading.showing import Shown, well_formed
+from understudy.tasks.office import Criterion
 
 VERSION = 1
 """Of the wording; votes given under another one are not taken over."""

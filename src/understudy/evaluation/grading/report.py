@@ -25,6 +25,7 @@ class Grading:
         judged: the tasks that have a rubric, in order. graders: as they ended. unreadable: files of each task that
             could not be read. checks: of every task.
         without_rubric: tasks of the results that have none. missing: tasks of the rubrics that the results lack.
+        failed: tasks whose attempt met an error; they have no score.
         num_resumed: (task, grader) pairs whose votes were there already.
     """
 
@@ -34,6 +35,7 @@ class Grading:
     checks: Mapping[str, Mapping[str, float]]
     without_rubric: tuple[str, ...]
     missing: tuple[str, ...]
+    failed: tuple[str, ...]
     num_resumed: int
 
 
@@ -56,7 +58,8 @@ def report_of(grading: Grading, panel: Panel) -> dict[str, object]:
         "tasks_without_score": [task.task_id for task in tasks if task.score.score is None],
         "tasks_without_rubric": list(grading.without_rubric),
         "tasks_missing_from_results": list(grading.missing),
-        "tasks_without_files": [task.task_id for task in tasks if task.by_rule],
+        "tasks_with_an_error": list(grading.failed),
+        "tasks_scored_0_unasked": {task.task_id: task.by_rule for task in tasks if task.by_rule},
         "criteria": {"met": met[True], "not_met": met[False], "ungraded": met[None]},
         "agreement": asdict(agreement(rows)),
         "graders": graders,

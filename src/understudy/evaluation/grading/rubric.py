@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from understudy.errors import DataError
 from understudy.evaluation.grading.showing import well_formed
+from understudy.tasks.office import Criterion
+from understudy.tasks.office.gdpval import rubric_of as gdpval_rubric
 
 LEAST_GRADED = 0.9
 """A task's score needs at least this share of the rubric's points (without their signs) graded; our choice."""
-
-
-@dataclass(frozen=True)
-class Criterion:
-    """One line of a rubric.
-
-    Args:
-        id: within the rubric. criterion: what is to be met. points: what meeting it is worth; negative is a penalty.
-    """
-
-    id: str
-    criterion: str
-    points: float
 
 
 @dataclass(frozen=True)
@@ -42,20 +30,21 @@ class Score:
     num_ungraded: int
 
 
-def rubric_of(value: object) -> tuple[Criterion, ...]:
-    """A rubric from GDPval's ``rubric_json``: ``[{score, criterion, required, rubric_item_id}, ...]``, or its text.
+def rubric_of(value: object, *, where: str = "a rubric") -> tuple[Criterion, ...]:
+    """A rubric from GDPval's ``rubric_json``: ``[{score, criterion, rubric_item_id}, ...]``, or its text.
 
     Raises:
-        DataError: it is none, has no criterion with positive points, or an identifier twice.
+        DataError: it is none, has no criterion with positive points, or an identifier twice. It names ``where``.
     """
-    entries = _listed(value)
-    found = tuple(_criterion(entry, number) for number, entry in enumerate(entries, 1))
+    found = tuple(replace(one, criterion=well_formed(one.criterion)) for one in gdpval_rubric(value, where=where))
     ids = [criterion.id for criterion in found]
     if len(set(ids)) < len(ids):
         twice = next(one for one in ids if ids.count(one) > 1)
-        raise DataError("a rubric has one identifier twice", got=repr(twice))
+        raise DataError(f"{where} has one identifier twice", got=repr(twice))
+    if not all(math.isfinite(criterion.points) for criterion in found):
+        raise DataError(f"{where} has points that are no number")
     if not any(criterion.points > 0 for criterion in found):
-        raise DataError("a rubric has no criterion with positive points", got=f"{len(found)} criteria")
+        raise DataError(f"{where} has no criterion with positive points", got=f"{len(found)} criteria")
     return found
 
 
@@ -86,29 +75,3 @@ def _clipped(graded: Sequence[tuple[Criterion, bool]]) -> float:
     whole = math.fsum(criterion.points for criterion, _ in graded if criterion.points > 0)
     got = math.fsum(criterion.points for criterion, verdict in graded if verdict)
     return min(1.0, max(0.0, got / whole)) if whole else 0.0
-
-
-def _listed(value: object) -> list[object]:
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError) as error:
-            raise DataError("a rubric is no JSON", got=str(error)) from error
-    if not isinstance(value, list) or not value:
-        raise DataError(
-            "a rubric is no list of criteria", got=type(value).__name__, expected="[{score, criterion}, ...]"
-        )
-    return value
-
-
-def _criterion(entry: object, number: int) -> Criterion:
-    if not isinstance(entry, Mapping):
-        raise DataError(f"criterion {number} of a rubric is no record", got=type(entry).__name__)
-    points = entry.get("score", entry.get("points"))
-    text = entry.get("criterion")
-    if isinstance(points, bool) or not isinstance(points, int | float) or not math.isfinite(points):
-        raise DataError(f"criterion {number} of a rubric has no points", got=repr(points), expected="score: a number")
-    if not isinstance(text, str) or not text.strip():
-        raise DataError(f"criterion {number} of a rubric has no words", got=repr(text), expected="criterion: text")
-    name = entry.get("rubric_item_id", entry.get("id"))
-    return Criterion(str(number if name is None else name), well_formed(text.strip()), float(points))

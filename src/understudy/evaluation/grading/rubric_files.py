@@ -8,27 +8,30 @@ from pathlib import Path
 from typing import Any
 
 from understudy.errors import DataError
-from understudy.evaluation.grading.rubric import Criterion, rubric_of
+from understudy.evaluation.grading.rubric import rubric_of
+from understudy.tasks.office import Criterion, load_office_tasks
+from understudy.tasks.office.fields import folder_name
 
 
 def rubrics_in(path: Path) -> dict[str, tuple[Criterion, ...]]:
-    """The rubric of each task: rows of ``task_id`` and ``rubric_json`` as .parquet, .jsonl or .json.
+    """The rubric of each task: of a folder of office tasks, or rows of ``task_id`` and ``rubric_json`` in a file.
+
+    A file is .parquet, .jsonl or .json; unlike a folder of GDPval's rows it needs no reference files beside it.
 
     Raises:
         DataError: no such file, no rows, a row without these, or a task twice.
     """
+    if path.is_dir():
+        return {task.task_id: task.rubric for task in load_office_tasks(path).tasks if task.rubric}
     found: dict[str, tuple[Criterion, ...]] = {}
     for number, row in enumerate(_rows(path), 1):
         task_id = row.get("task_id") if isinstance(row, Mapping) else None
         if not isinstance(task_id, str) or not task_id:
             raise DataError(f"row {number} of {path} has no task_id", got=repr(row)[:120])
-        if task_id in found:
+        name = folder_name(task_id)  # as the results name it
+        if name in found:
             raise DataError(f"{path} has task {task_id} twice")
-        try:
-            found[task_id] = rubric_of(row.get("rubric_json", row.get("rubric")))
-        except DataError as error:
-            error.what = f"task {task_id} of {path}: {error.what}"
-            raise
+        found[name] = rubric_of(row.get("rubric_json"), where=f"task {task_id} of {path}")
     if not found:
         raise DataError(f"{path} holds no rubrics", expected="rows of task_id and rubric_json")
     return found

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from understudy.evaluation.grading.marking import Marked
 from understudy.evaluation.grading.prompts import VERSION
-from understudy.evaluation.grading.rubric import Criterion
 from understudy.evaluation.grading.settings import GraderSettings
 from understudy.evaluation.grading.showing import HandedIn
 from understudy.evaluation.grading.votes import PASSING, Vote
 from understudy.evaluation.suites import write_json
+from understudy.tasks.office import Criterion
 
 
 def fingerprint(settings: GraderSettings, task: str, rubric: Sequence[Criterion], files: Sequence[HandedIn]) -> str:
