@@ -22,9 +22,9 @@
       if (place === index) one("a", entry).setAttribute("aria-current", "true");
       else one("a", entry).removeAttribute("aria-current");
     });
-    entries[index]?.scrollIntoView({ block: "nearest" });
-    history.replaceState(null, "", `#${leaves[index].id}`);
-    if (focus) {
+    if (focus) { /* not when the page opens: it begins at its top */
+      entries[index].scrollIntoView({ block: "nearest" });
+      history.replaceState(null, "", `#${leaves[index].id}`);
       const top = leaves[index].getBoundingClientRect().top + window.scrollY;
       if (window.scrollY > top) window.scrollTo(0, top);
       leaves[index].focus({ preventScroll: true });
