@@ -25,7 +25,7 @@ kept = bytearray(60 << 20)
 for at in range(0, len(kept), 4096): kept[at] = 1
 time.sleep(60)
 """,
-        ("limit:memory",),
+        ("limit:memory", "limit:cpu", "deadline"),
     ),
     Hostile(
         "eats memory that is shared",
@@ -37,7 +37,7 @@ try:
     while True: kept.append(mmap.mmap(-1, 16 << 20)); kept[-1].write(b"x" * (16 << 20))
 except (OSError, MemoryError): time.sleep(60)
 """,
-        ("limit:memory", "limit:hidden"),
+        ("limit:memory", "limit:hidden", "limit:cpu", "deadline"),
     ),
     Hostile(
         "hoards memory files",
@@ -80,7 +80,7 @@ tried()
 for n in range(10**6):
     with open(f'f{n}', 'wb') as file: file.write(b'x' * (4 << 20))
 """,
-        ("limit:disk",),
+        ("limit:disk", "limit:cpu", "deadline"),
     ),
     Hostile(
         "fills the disk with deleted files",
@@ -90,7 +90,7 @@ kept = []
 for n in range(200):
     kept.append(open("f", "wb")); os.unlink("f"); kept[-1].write(b"x" * (4 << 20)); kept[-1].flush()
 """,
-        ("limit:disk", "deadline"),
+        ("limit:disk", "limit:cpu", "deadline"),
     ),
     Hostile(
         "fills the disk where nobody may look",
@@ -100,7 +100,7 @@ os.makedirs("a/b"); os.chdir("a/b"); os.chmod("..", 0)
 for n in range(10**6):
     with open(f"f{n}", "wb") as file: file.write(b"x" * (4 << 20))
 """,
-        ("limit:disk", "limit:hidden"),
+        ("limit:disk", "limit:hidden", "limit:cpu", "deadline"),
     ),
     Hostile(
         "makes a file that looks large",
