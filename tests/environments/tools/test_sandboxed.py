@@ -62,7 +62,7 @@ def test_what_no_shell_can_take_harms_nothing(tmp_path) -> None:
 
 def test_the_packages_of_this_process_are_there_where_asked_for(tmp_path) -> None:
     code = {"code": "import regex; print(regex.match(r'\\p{L}', 'é').group())"}
-    assert python_tool(tmp_path, LIMITS, libraries=True).call(code) == "é"
+    assert python_tool(tmp_path, LIMITS, has_packages=True).call(code) == "é"
 
 
 def played(*script: str) -> Rollout:

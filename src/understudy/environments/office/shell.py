@@ -11,4 +11,4 @@ from understudy.sandbox import Limits
 
 def code_exec(folder: Path, limits: Limits) -> Tool:
     """The tool, for this workspace; office work is done with openpyxl and its like, which Python has there."""
-    return shell_tool(folder, limits, name="code_exec", argument="cmd", libraries=True)
+    return shell_tool(folder, limits, name="code_exec", argument="cmd", has_packages=True)

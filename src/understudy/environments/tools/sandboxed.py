@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sysconfig
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,11 +10,8 @@ from pathlib import Path
 from understudy.environments.tools.tool import Tool, ToolError, parameters
 from understudy.environments.tools.toolbox import Ending, Judgement, Toolbox
 from understudy.protocols import Task
-from understudy.sandbox import Limits, Outcome, isolation, run
+from understudy.sandbox import Limits, Outcome, isolation, libraries, run
 from understudy.tasks.verdicts import Verifier
-
-_LIBRARIES = Path(sysconfig.get_paths()["purelib"])
-"""Of this process: a sandbox has its Python without them."""
 
 _ENDS = {"deadline": "stopped: it took longer than {seconds:g} s", "signal": "stopped by a signal"}
 _WHERE = "Files in the working folder stay between calls; processes and variables do not. There is no network."
@@ -23,13 +19,13 @@ _LONGEST_COMMAND = 100_000  # Linux takes 128 KiB for one argument
 
 
 def shell_tool(
-    folder: Path, limits: Limits, *, name: str = "shell", argument: str = "command", libraries: bool = False
+    folder: Path, limits: Limits, *, name: str = "shell", argument: str = "command", has_packages: bool = False
 ) -> Tool:
     """Runs commands of ``bash`` in a folder.
 
     Args:
         folder: where, and the one place that can be written. limits: of each call. name, argument: as they are called.
-        libraries: whether Python has the packages of this process.
+        has_packages: whether Python has the packages of this process.
     """
 
     def call(arguments: Mapping[str, object]) -> str:
@@ -37,7 +33,7 @@ def shell_tool(
         command = str(arguments[argument]).replace("\x00", "")
         if len(command.encode(errors="replace")) > _LONGEST_COMMAND:
             raise ToolError("the command is too long", expected=f"at most {_LONGEST_COMMAND} bytes")
-        return told(_run(["bash", "-c", command], "", folder=folder, limits=limits, libraries=libraries), limits)
+        return told(_run(["bash", "-c", command], "", folder=folder, limits=limits, has_packages=has_packages), limits)
 
     return Tool(
         name=name,
@@ -50,12 +46,13 @@ def shell_tool(
     )
 
 
-def python_tool(folder: Path, limits: Limits, *, name: str = "python", libraries: bool = False) -> Tool:
+def python_tool(folder: Path, limits: Limits, *, name: str = "python", has_packages: bool = False) -> Tool:
     """Runs Python programs in a folder, with the arguments of ``shell_tool``."""
 
     def call(arguments: Mapping[str, object]) -> str:
         return told(
-            _run(["python3", "-"], str(arguments["code"]), folder=folder, limits=limits, libraries=libraries), limits
+            _run(["python3", "-"], str(arguments["code"]), folder=folder, limits=limits, has_packages=has_packages),
+            limits,
         )
 
     return Tool(
@@ -69,11 +66,11 @@ def python_tool(folder: Path, limits: Limits, *, name: str = "python", libraries
     )
 
 
-def _run(command: list[str], stdin: str, *, folder: Path, limits: Limits, libraries: bool) -> Outcome:
-    if not libraries:
+def _run(command: list[str], stdin: str, *, folder: Path, limits: Limits, has_packages: bool) -> Outcome:
+    if not has_packages:
         return run(command, folder=folder, stdin=stdin, limits=limits)
-    found = ["env", f"PYTHONPATH={_LIBRARIES}", *command]
-    return run(found, folder=folder, stdin=stdin, limits=limits, readable=[_LIBRARIES])
+    found = ["env", f"PYTHONPATH={':'.join(map(str, libraries()))}", *command]
+    return run(found, folder=folder, stdin=stdin, limits=limits, readable=libraries())
 
 
 def told(outcome: Outcome, limits: Limits) -> str:

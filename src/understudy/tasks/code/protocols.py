@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import ast
 import json
-import sysconfig
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from understudy.errors import DataError
-from understudy.sandbox import Limits, Outcome, Speaker, converse, run
+from understudy.sandbox import Limits, Outcome, Speaker, converse, libraries, run
 from understudy.tasks.code import within
 from understudy.tasks.code.comparing import same_output, same_value
 from understudy.tasks.code.extraction import Block, fenced, humaneval_program
@@ -145,7 +143,7 @@ def _function_name(columns: Columns) -> str:
 
 def _ran(program: str, part: str, *, stdin: str, seconds: float) -> Outcome:
     with _folder({"program.py": program, "prelude.py": within.prelude()}) as folder:
-        return run(_command(part), folder=folder, stdin=stdin, limits=_limits(seconds), readable=_libraries())
+        return run(_command(part), folder=folder, stdin=stdin, limits=_limits(seconds), readable=libraries())
 
 
 def _conversed(program: str, problem: Mapping[str, str], *, settings: Settings, prelude: str = "") -> Verdict:
@@ -156,7 +154,7 @@ def _conversed(program: str, problem: Mapping[str, str], *, settings: Settings, 
     ):
         limits = _limits(settings.seconds)
         parts = (("check", asking), ("answer", answering))
-        outcome = converse(*(Speaker(_command(part), at, limits, _libraries()) for part, at in parts)).first
+        outcome = converse(*(Speaker(_command(part), at, limits, libraries()) for part, at in parts)).first
     if outcome.exit_status == within.UNUSABLE:
         raise UnreadableGoldError("the tests of a row cannot be used", got=outcome.stderr.strip()[:200])
     is_read = outcome.exit_status != within.UNREADABLE
@@ -164,14 +162,7 @@ def _conversed(program: str, problem: Mapping[str, str], *, settings: Settings, 
 
 
 def _command(part: str) -> list[str]:
-    return ["python3", "-S", "-c", _WITHIN, part, *map(str, _libraries())]
-
-
-@cache
-def _libraries() -> tuple[Path, ...]:
-    """Where this process has its packages (numpy among them), if programs that root starts may read it."""
-    found = Path(sysconfig.get_paths()["purelib"])
-    return (found,) if found.stat().st_mode & 0o5 == 0o5 else ()
+    return ["python3", "-S", "-c", _WITHIN, part, *map(str, libraries())]
 
 
 def _limits(seconds: float) -> Limits:
