@@ -93,6 +93,21 @@ def test_a_recipe_takes_suites_by_their_names(
     assert json.loads(ended.out)["suites"]["gsm8k"]["after"]["n"] == 3
 
 
+def test_a_verifier_that_raises_costs_its_own_attempts(
+    place: Workplace, understudy: Understudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place.path / "moody.py").write_text(
+        "def judge(text, row):\n    return 1 / len(row['question']) if text == '' else 1 / 0\n"
+    )
+    monkeypatch.syspath_prepend(str(place.path))
+    suite = {**SUITE, "verifier": {"kind": "python", "function": "moody:judge"}}
+    (place.path / "moody.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(suite))))
+    ended = understudy("evaluate", "student", "--suite", "moody.yaml", "--json")
+    assert ended.code == 0, ended.err
+    (figures,) = json.loads(ended.out)
+    assert figures["num_failed"] > 0 and "ZeroDivisionError" in next(iter(figures["failed"].values()))
+
+
 @pytest.mark.parametrize("option", [("--top-p", 3), ("--temperature", 99), ("--num-samples", 0), ("--limit", 0)])
 def test_options_out_of_range_are_refused(
     place: Workplace, suite: str, understudy: Understudy, option: tuple[str, int]

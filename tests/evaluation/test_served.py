@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import signal
@@ -21,8 +22,10 @@ from understudy.errors import CapabilityError, ServerDownError, ServerKeyError, 
 from understudy.evaluating import Address, Wishes, evaluate
 from understudy.evaluation import SuiteResult
 from understudy.rollouts import FinishReason
+from understudy.sandbox import SandboxUnavailableError, isolation
 from understudy.training.progress import Silent
 
+HUMANEVAL = Path(__file__).parents[3] / "shared" / "data" / "humaneval" / "HumanEval.jsonl.gz"
 MODELS = Reply({"data": [{"id": "scripted"}]})
 
 
@@ -202,6 +205,37 @@ def test_our_own_server_gives_its_models_answers(tmp_path: Path) -> None:
             assert [one.completions for one in served.samples] == [one.completions for one in here.samples]
             assert [one.num_tokens for one in served.samples] == [one.num_tokens for one in here.samples]
             assert any(one.completions[0] for one in served.samples)
+
+
+@pytest.mark.skipif(not HUMANEVAL.is_file(), reason="the HumanEval file of ../shared/data is not on this machine")
+def test_programs_of_a_server_run_in_the_sandbox(tmp_path: Path) -> None:
+    """A scripted model writes the canonical solution of each problem but the third."""
+    try:
+        isolation()
+    except SandboxUnavailableError as error:
+        pytest.skip(str(error))
+    with gzip.open(HUMANEVAL, "rt") as file:
+        rows = [json.loads(next(file)) for _ in range(6)]
+
+    def answer(asked: Asked) -> Reply:
+        if asked.path == "/v1/models":
+            return MODELS
+        if asked.method == "GET":
+            return Reply({}, status=404)
+        place = next(n for n, row in enumerate(rows) if row["prompt"] in asked.body["messages"][0]["content"])
+        body = rows[place]["canonical_solution"] if place != 2 else "    return None\n"
+        return chatted(f"Here it is:\n```python\n{rows[place]['prompt']}{body}```")
+
+    server = ScriptedServer(answer)
+    try:
+        (result,) = evaluate(
+            server.url, ["humaneval"], data=HUMANEVAL, limit=6, display=Silent(), keep=tmp_path, address=Address()
+        )
+    finally:
+        server.close()
+    assert list(result.scores) == [row["task_id"] for row in rows]
+    assert list(result.scores.values()) == [1, 1, 0, 1, 1, 1]
+    assert result.majority is None and not result.failed
 
 
 def test_a_killed_evaluation_goes_on_where_it_was(script: Script, sums: Path) -> None:

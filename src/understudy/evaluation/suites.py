@@ -275,7 +275,8 @@ def _record(rollout: Rollout, decode: Callable[[Tensor], str], read: Reader | No
     failed = rollout.correct is None and rollout.reward is None
     correct = False if failed else rollout.correct
     completions = tuple(decode(turn.completion_ids) for turn in rollout.turns)
-    verdict = read(rollout.problem, completions[-1]) if read is not None and completions else None
+    # What failed has no verdict, and a verifier that raised once would raise again.
+    verdict = read(rollout.problem, completions[-1]) if read is not None and completions and not failed else None
     error = rollout.extra.get("environment_error")
     return SampleRecord(
         problem=rollout.problem,
