@@ -16,12 +16,13 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
-from understudy.environments import household
+from understudy.environments import household, shop
 from understudy.environments.agents import Agent
 from understudy.environments.episodes import Episode, play
 from understudy.environments.household.tiny import VOCABULARY
@@ -65,6 +66,21 @@ def tiny() -> Setting:
         max_length=512,
         max_completion_length=6,
         max_turns=20,
+    )
+
+
+def tiny_shop() -> Setting:
+    """The tiny shop, whose turns are too short for its student to be kept busy."""
+    return Setting(
+        "tiny-shop",
+        lambda: shop.tiny_shop_tasks("train", ENVIRONMENTS, 0),
+        lambda: Agent(shop.tiny_shop(), shop.manner("tiny")),
+        word_tokenizer(shop.tiny_vocabulary(), context_tokens=64),
+        width=64,
+        layers=3,
+        max_length=64,
+        max_completion_length=6,
+        max_turns=8,
     )
 
 
@@ -151,7 +167,7 @@ def measured(setting: Setting, sampler: LocalSampler, *, seed: int) -> Measured:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--worlds", nargs="+", choices=["tiny", "full"], default=["tiny", "full"])
+    parser.add_argument("--worlds", nargs="+", choices=["tiny", "full", "shop"], default=["tiny", "full"])
     parser.add_argument("--width", type=int, default=128, help="of the full world's model")
     parser.add_argument("--layers", type=int, default=2, help="of the full world's model")
     parser.add_argument("--rounds", type=int, default=3)
@@ -159,7 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(1)
     worst = 0.0
     for name in asked.worlds:
-        setting = tiny() if name == "tiny" else full(asked.width, asked.layers)
+        setting = {"tiny": tiny, "shop": tiny_shop}.get(name, partial(full, asked.width, asked.layers))()
         sampler = sampler_of(setting)
         rounds = [measured(setting, sampler, seed=seed) for seed in range(asked.rounds)]
         idle = statistics.median(one.idle for one in rounds)

@@ -10,7 +10,14 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, proce
 from transformers import PreTrainedTokenizerFast
 
 from understudy.errors import DataError
-from understudy.models.chat import decode, encode_completion, encode_continuation, encode_prompt
+from understudy.models.chat import (
+    decode,
+    encode_completion,
+    encode_continuation,
+    encode_continuations,
+    encode_prompt,
+    encode_prompts,
+)
 
 CHATML = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
@@ -154,3 +161,18 @@ def test_a_template_that_would_leave_tools_out_is_refused(tokenizer: Any) -> Non
     tool = {"type": "function", "function": {"name": "add"}}
     with pytest.raises(DataError, match="chat template knows none"):
         encode_prompt(tokenizer, [{"role": "user", "content": "hi", "tools": [tool]}])
+
+
+@pytest.mark.parametrize("closes", [False, True])
+def test_many_at_once_are_what_each_is_alone(tokenizer: Any, closes: bool) -> None:
+    """Texts and messages mixed, texts that end with the end, a tokenizer that closes texts by itself."""
+    chosen = make_tokenizer(closing=True) if closes else tokenizer
+    said = [{"role": "user", "content": "b a"}]
+    prompts: list[Any] = ["a b", "", f"a{chosen.eos_token}", "b" * 20, *([] if closes else [said, "a", said])]
+    alone = [encode_prompt(chosen, prompt) for prompt in prompts]
+    assert [ids.tolist() for ids in encode_prompts(chosen, prompts)] == [ids.tolist() for ids in alone]
+    lasts = [None, EOS, 1, EOS, *([] if closes else [EOS, IM_END, IM_END])]
+    each = [encode_continuation(chosen, prompt, last_id=last) for prompt, last in zip(prompts, lasts, strict=True)]
+    found = encode_continuations(chosen, prompts, last_ids=lasts)
+    assert [ids.tolist() for ids in found] == [ids.tolist() for ids in each]
+    assert encode_prompts(chosen, []) == [] == encode_continuations(chosen, [], last_ids=[])

@@ -94,8 +94,8 @@ def play(
     """
     plays = [_opened(episode, environment_factory, seed=seed, step=step) for episode in tasks]
     for number in range(max_turns):
+        _encode(_running(plays), tokenizer, chat_template_kwargs, max_length)
         for one in _running(plays):
-            _encode(one, tokenizer, chat_template_kwargs, max_length)
             _begin(one, params, max_length)
         running = _running(plays)
         if not running:
@@ -200,23 +200,25 @@ def _checked(observation: object) -> Observation:
 
 
 def _encode(
-    one: _Play,
+    plays: Sequence[_Play],
     tokenizer: PreTrainedTokenizerBase,
     kwargs: Mapping[str, object] | None,
     max_length: int | None,
 ) -> None:
-    observation = one.observation
-    if one.turns and observation.style == "growing":
-        last = one.turns[-1]
-        so_far = torch.cat([last.prompt_ids, last.completion_ids])
-        new = chat.encode_continuation(
-            tokenizer, observation.prompt, last_id=int(so_far[-1]), chat_template_kwargs=kwargs
-        )
-        one.prompt_ids = torch.cat([so_far, new])
-    else:
-        one.prompt_ids = chat.encode_prompt(tokenizer, observation.prompt, chat_template_kwargs=kwargs)
-    if one.turns and max_length is not None and one.prompt_ids.numel() >= max_length:
-        one.finish_reason = FinishReason.LENGTH
+    """The next prompt of each, its context's ids as they stand where it goes on; what does not fit ends here."""
+    growing = [one for one in plays if one.turns and one.observation.style == "growing"]
+    fresh = [one for one in plays if not one.turns or one.observation.style != "growing"]
+    so_far = [torch.cat([one.turns[-1].prompt_ids, one.turns[-1].completion_ids]) for one in growing]
+    prompts, last_ids = [one.observation.prompt for one in growing], [int(ids[-1]) for ids in so_far]
+    added = chat.encode_continuations(tokenizer, prompts, last_ids=last_ids, chat_template_kwargs=kwargs)
+    for one, before, new in zip(growing, so_far, added, strict=True):
+        one.prompt_ids = torch.cat([before, new])
+    opened = chat.encode_prompts(tokenizer, [one.observation.prompt for one in fresh], chat_template_kwargs=kwargs)
+    for one, ids in zip(fresh, opened, strict=True):
+        one.prompt_ids = ids
+    for one in plays:
+        if one.turns and max_length is not None and one.prompt_ids.numel() >= max_length:
+            one.finish_reason = FinishReason.LENGTH
 
 
 def _begin(one: _Play, params: SamplingParams, max_length: int | None) -> None:

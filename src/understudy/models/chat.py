@@ -37,9 +37,26 @@ def encode_prompt(
         DataError: no chat template, a message of the wrong shape, or a template that refuses the messages.
     """
     if isinstance(prompt, str):
-        return _encode_text(tokenizer, prompt)
+        return _encode_texts(tokenizer, [prompt])[0]
     text = _render(tokenizer, prompt, chat_template_kwargs, add_generation_prompt=add_generation_prompt)
     return _encode_exactly(tokenizer, text)
+
+
+def encode_prompts(
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[Prompt],
+    *,
+    chat_template_kwargs: Mapping[str, object] | None = None,
+) -> list[Tensor]:
+    """What ``encode_prompt`` gives for each, at a fraction of its price: the tokenizer is called once for all texts."""
+    texts = _encode_texts(tokenizer, [one for one in prompts if isinstance(one, str)])
+    rendered = [
+        _render(tokenizer, one, chat_template_kwargs, add_generation_prompt=True)
+        for one in prompts
+        if not isinstance(one, str)
+    ]
+    opened, exact = iter(texts), iter(_encode_all(tokenizer, rendered))
+    return [next(opened if isinstance(one, str) else exact) for one in prompts]
 
 
 def encode_continuation(
@@ -60,12 +77,31 @@ def encode_continuation(
     Raises:
         DataError: as in ``encode_prompt``.
     """
-    if isinstance(prompt, str):
-        return _encode_exactly(tokenizer, prompt)
+    last_ids = [last_id]
+    return encode_continuations(tokenizer, [prompt], last_ids=last_ids, chat_template_kwargs=chat_template_kwargs)[0]
+
+
+def encode_continuations(
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[Prompt],
+    *,
+    last_ids: Sequence[int | None],
+    chat_template_kwargs: Mapping[str, object] | None = None,
+) -> list[Tensor]:
+    """What ``encode_continuation`` gives for each, the tokenizer called once for all."""
     opening: list[Message] = [{"role": "user", "content": "."}, {"role": "assistant", "content": _SPOKEN}]
-    text = _render(tokenizer, [*opening, *prompt], chat_template_kwargs, add_generation_prompt=True)
-    ids = _encode_exactly(tokenizer, text.partition(_SPOKEN)[2])
-    return ids[1:] if ids.numel() and ids[0] == last_id else ids
+    texts = [
+        one
+        if isinstance(one, str)
+        else _render(tokenizer, [*opening, *one], chat_template_kwargs, add_generation_prompt=True).partition(_SPOKEN)[
+            2
+        ]
+        for one in prompts
+    ]
+    return [
+        ids[1:] if not isinstance(one, str) and ids.numel() and ids[0] == last else ids
+        for one, ids, last in zip(prompts, _encode_all(tokenizer, texts), last_ids, strict=True)
+    ]
 
 
 def encode_completion(tokenizer: PreTrainedTokenizerBase, text: str, *, stop_id: int) -> Tensor:
@@ -87,25 +123,36 @@ def decode(tokenizer: PreTrainedTokenizerBase, ids: Tensor, *, skip_special_toke
     return text
 
 
-def _encode_text(tokenizer: PreTrainedTokenizerBase, text: str) -> Tensor:
-    ids = _encode(tokenizer, text, add_special_tokens=True)
-    # Some tokenizers close every text; a prompt that ends is a prompt nobody goes on with.
-    if (
-        ids
-        and ids[-1] == tokenizer.eos_token_id
-        and ids[-1:] != _encode(tokenizer, text, add_special_tokens=False)[-1:]
-    ):
-        ids = ids[:-1]
-    return torch.tensor(ids, dtype=torch.int64)
+def _encode_texts(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[Tensor]:
+    """Texts with the tokenizer's opening special tokens."""
+    return [
+        torch.tensor(_unclosed(tokenizer, text, ids), dtype=torch.int64)
+        for text, ids in zip(texts, _encode(tokenizer, texts, add_special_tokens=True), strict=True)
+    ]
+
+
+def _unclosed(tokenizer: PreTrainedTokenizerBase, text: str, ids: list[int]) -> list[int]:
+    """Some tokenizers close every text; a prompt that ends is a prompt nobody goes on with."""
+    if not ids or ids[-1] != tokenizer.eos_token_id:
+        return ids
+    (bare,) = _encode(tokenizer, [text], add_special_tokens=False)
+    return ids if bare[-1:] == ids[-1:] else ids[:-1]
 
 
 def _encode_exactly(tokenizer: PreTrainedTokenizerBase, text: str) -> Tensor:
-    return torch.tensor(_encode(tokenizer, text, add_special_tokens=False), dtype=torch.int64)
+    return _encode_all(tokenizer, [text])[0]
 
 
-def _encode(tokenizer: PreTrainedTokenizerBase, text: str, *, add_special_tokens: bool) -> list[int]:
+def _encode_all(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[Tensor]:
+    return [torch.tensor(ids, dtype=torch.int64) for ids in _encode(tokenizer, texts, add_special_tokens=False)]
+
+
+def _encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], *, add_special_tokens: bool) -> list[list[int]]:
+    if not texts:
+        return []
     # The context's bound is the sampler's to check: silence the tokenizer's own warning.
-    return list(tokenizer(text, add_special_tokens=add_special_tokens, verbose=False)["input_ids"])
+    found = tokenizer(list(texts), add_special_tokens=add_special_tokens, verbose=False)["input_ids"]
+    return [list(ids) for ids in found]
 
 
 def _render(
