@@ -49,6 +49,7 @@ def test_the_example_runs_with_a_model_in_this_process(tasks: Path, tmp_path: Pa
     assert result.deliverables == ("example/deliverables/total.xlsx", "example/deliverables/note.md")
     assert all((tmp_path / "out" / place).is_file() for place in result.deliverables)
     assert [line["met"] for line in result.rubric] == [True, True, True]
+    assert read_results(tmp_path / "out").figures["efficiency_rate"] == 1.0
     transcript = json.loads((tmp_path / "out/example/transcript.json").read_text())["messages"]
     assert [message["role"] for message in transcript] == ["system", "user", "assistant", "tool", "assistant"]
     assert "rubric" not in json.dumps(transcript)
@@ -93,6 +94,30 @@ def test_a_scripted_server_with_a_key_and_a_price(
     assert "tools" not in first["messages"][0]
     assert second["messages"][-1]["tool_call_id"] == "c0"
     assert second["tools"] == first["tools"], "tools go with every question"
+
+
+def test_a_rubric_for_graders_is_kept_ungraded_and_never_shown(tmp_path: Path, understudy: Understudy) -> None:
+    row = {
+        "task_id": "83d10b06",
+        "prompt": "Write a.txt.",
+        "reference_files": [],
+        "rubric_json": json.dumps([{"score": 2, "criterion": "it mentions the moon", "rubric_item_id": "r"}]),
+    }
+    (tmp_path / "rows.jsonl").write_text("\n".join(json.dumps({**row, "task_id": name}) for name in ("one", "two")))
+    make = calls(("code_exec", {"cmd": "echo a > a.txt; grep -rl 'the moon' /workspace /tmp /proc/self/environ; true"}))
+    for name, paths, score in [("some", ["a.txt"], None), ("none", [], 0.0)]:
+        with scripted_server([make, calls(("finish", {"reason": "", "paths": paths}))]) as server:
+            run = ["office", "run", tmp_path / "rows.jsonl", "--server", server.url, "--only", "one"]
+            ended = understudy(*run, "--out", tmp_path / name, "--name", name)
+            assert ended.code == 0, ended.err
+            assert "the moon" not in json.dumps([body["messages"][:2] for body in server.bodies])
+            assert server.bodies[-1]["messages"][-1]["content"] == "(no output)"
+        (result,) = read_results(tmp_path / name).tasks
+        assert result.score == score
+        assert result.rubric[0]["met"] is (None if score is None else False)
+    ended = understudy("compare", tmp_path / "some", tmp_path / "none", "--json")
+    assert ended.code == 2
+    assert "no graded problem in common" in ended.err
 
 
 HOSTILE: dict[str, tuple[list[Any], str, str]] = {

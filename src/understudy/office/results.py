@@ -62,6 +62,7 @@ class Results:
     Args:
         name: of the run. model: who was asked. suite: where the tasks come from. tasks: attempts, in order.
         missing: tasks without an attempt, and why. settings: with which it was run.
+        figures: rates, turns, tokens and cost over all attempts; not the score, which graders may still change.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Results:
     tasks: tuple[TaskResult, ...]
     missing: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, object] = field(default_factory=dict)
+    figures: Mapping[str, object] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, object]:
         """The form of ``results.json``."""
@@ -122,7 +124,7 @@ def read_results(folder: Path) -> Results:
         if record["kind"] != "office":
             raise DataError(f"{path} holds no results over office tasks", got=repr(record["kind"]))
         tasks = tuple(_task_result(one, path) for one in record["tasks"])
-        rest = {name: record[name] for name in ("missing", "settings") if name in record}
+        rest = {name: record[name] for name in ("missing", "settings", "figures") if name in record}
         return Results(record["name"], record["model"], record["suite"], tasks, **rest)
     except (KeyError, TypeError) as error:
         raise DataError(f"{path} holds no results over office tasks", got=str(error)) from error

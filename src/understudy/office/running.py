@@ -16,6 +16,7 @@ from understudy.office.collecting import Collected, Collecting
 from understudy.office.players import Played, Player
 from understudy.office.prices import Price
 from understudy.office.results import FILE, Results, TaskResult, keep, kept, rubric_lines, write_results
+from understudy.office.summary import with_figures
 from understudy.sandbox import isolation
 from understudy.tasks.office import OfficeTask
 from understudy.training.progress import Display
@@ -83,7 +84,8 @@ def run_office(
         missing = {task.task_id: "not attempted" for task in tasks if task.task_id not in done}
         missing |= {f"broken-{number}": why for number, why in enumerate(broken, 1)}
         attempts = tuple(done[task.task_id] for task in tasks if task.task_id in done)
-        results = Results(name or out.name, player.name, tasks[0].suite, attempts, missing, settings_told)
+        found = Results(name or out.name, player.name, tasks[0].suite, attempts, missing, settings_told)
+        results = with_figures(found)
         write_results(results, out)
         display.end()
     return results

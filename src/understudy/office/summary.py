@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from understudy.evaluation.statistics import Estimate, mean_interval, wilson_interval
 from understudy.office.results import Results, TaskResult
+
+_SCORED = ("score", "num_ungraded")
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,12 @@ class Summary:
     def to_json(self) -> dict[str, object]:
         """The figures, the score with its interval."""
         return {**asdict(self), "score": None if self.score is None else self.score.to_json()}
+
+
+def with_figures(results: Results) -> Results:
+    """The results with their figures, as they are kept."""
+    figures = {name: value for name, value in summary_of(results).to_json().items() if name not in _SCORED}
+    return replace(results, figures=figures)
 
 
 def summary_of(results: Results) -> Summary:

@@ -99,6 +99,14 @@ def test_turns_are_counted_down_and_an_agent_that_never_finishes_gets_nothing() 
     assert rollout.extra[TALLY]["world"]["why"] == "turns"
 
 
+def test_a_long_result_loses_its_middle_and_is_counted() -> None:
+    rollout, _ = played([call("add", a="1" * 3000, b="0"), call("finish", answer="5")], Rules(result_characters=100))
+    shown = str(rollout.turns[1].shown)
+    assert "(2900 characters cut)" in shown
+    assert "1" * 50 + "\\n..." in shown
+    assert rollout.extra[TALLY]["cut"] == 1
+
+
 def test_a_full_context_is_summarised_and_the_agent_goes_on_from_its_notes() -> None:
     window = 2600
     script = ["word " * 260, "2 + 3 is 5.", call("finish", answer="5")]
