@@ -36,6 +36,8 @@ def world_of(config: EnvironmentConfig) -> EnvironmentFactory | None:
         return _household(config)
     if config.kind == "office":
         return offices.office_factory(config)
+    if config.kind == "workbench":
+        return offices.workbench_factory(config)
     if config.kind == "alfworld":
         return _alfworld(config)
     if config.kind == "own":

@@ -17,6 +17,7 @@ EnvironmentKind = Literal[
     "search_qa",
     "tiny_office",
     "office",
+    "workbench",
     "own",
 ]
 
@@ -30,6 +31,7 @@ _OWN_FIELDS: dict[EnvironmentKind, frozenset[str]] = {
     "tiny_office": frozenset(),
     "own": frozenset({"factory", "turns", "seconds"}),
     "office": frozenset({"tasks", "calls", "max_turns", "command_seconds", "penalty", "search_url"}),
+    "workbench": frozenset({"tasks", "calls", "max_turns", "penalty"}),
 }
 _TURNS = {"single_turn": 1, "remember_digit": 2, "alfworld": 50, "webshop": 15, "search_qa": 4, "tiny_office": 12}
 
@@ -45,7 +47,8 @@ class EnvironmentConfig(Section):
         kind: ``single_turn`` (a prompt, a completion, a verdict), ``remember_digit`` (the two-turn toy, whose data set
             is ``testbed/remember-digit``), ``household`` (ALFWorld's domain in plain Python), ``alfworld`` (its own
             engine), ``webshop``, ``search_qa``, ``tiny_office`` (the testbed's errands with small spreadsheets),
-            ``office`` (files, a shell in a sandbox, files handed in), or ``own`` (yours).
+            ``office`` (files, a shell in a sandbox, files handed in), ``workbench`` (tools over five tables), or
+            ``own`` (yours).
         style: of ``remember_digit`` and ``household``: every turn a ``fresh`` prompt, or one ``growing`` text; null is
             ``fresh``, and ``growing`` for a tiny household.
         size: of ``household``: ``full``, or ``tiny`` for students of some dozens of words; null is ``full``.
@@ -60,11 +63,11 @@ class EnvironmentConfig(Section):
         factory: of ``own``: ``package.module:name`` of what makes an attempt's environment (``protocols.Environment``),
             each in a process of its own. turns: of ``own``: what an episode takes at most.
         seconds: of ``own``: for each of its answers; null is 60. A later one costs the rollout.
-        tasks: of ``office``: the folder of its tasks, see docs/office.md; the data set names some of them.
-        calls: of ``office``: how a reply holds calls: ``tagged`` or ``bare`` JSON, as the chat template asks, or
+        tasks: of ``office`` and ``workbench``: the folder of the tasks, see docs/office.md.
+        calls: of both: how a reply holds calls: ``tagged`` or ``bare`` JSON, as the chat template asks, or
             ``text`` for a template without tools; null is ``tagged``.
-        max_turns: of ``office``: replies of an attempt; null is 30. command_seconds: of a command; null is 300.
-        penalty: of ``office``: for a call that cannot be done, or a turn without one; null is 0.
+        max_turns: of both: replies of an attempt; null is 30. command_seconds: of ``office``; null is 300.
+        penalty: of both: for a call that cannot be done, or a turn without one; null is 0.
         search_url: of ``office``: offers web tools; null offers none.
     """
 
@@ -94,14 +97,14 @@ class EnvironmentConfig(Section):
             return self.turns or 1
         if self.kind == "household":
             return 20 if self.size == "tiny" else 50
-        if self.kind == "office":
+        if self.kind in ("office", "workbench"):
             return (self.max_turns or 30) + OFFICE_SUMMARIES
         return _TURNS[self.kind]
 
     @property
     def is_agent(self) -> bool:
         """Whether it is a benchmark for agents."""
-        return self.kind in ("household", "alfworld", "webshop", "search_qa", "tiny_office", "office")
+        return self.kind in ("household", "alfworld", "webshop", "search_qa", "tiny_office", "office", "workbench")
 
     @model_validator(mode="after")
     def _has_only_its_own(self) -> EnvironmentConfig:
@@ -111,8 +114,8 @@ class EnvironmentConfig(Section):
             raise ValueError(f"an environment of kind {self.kind} has no {foreign[0]}")
         if self.kind == "own" and (self.turns is None or ":" not in (self.factory or "")):
             raise ValueError("an environment of kind own has factory, package.module:name, and turns")
-        if self.kind == "office" and self.tasks is None:
-            raise ValueError("an environment of kind office needs tasks, a folder of them")
+        if self.kind in ("office", "workbench") and self.tasks is None:
+            raise ValueError(f"an environment of kind {self.kind} needs tasks, a folder of them")
         if self.retriever_url is not None and self.corpus is not None:
             raise ValueError("environment.retriever_url stands beside environment.corpus; one of them finds documents")
         return self
