@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from understudy.comparing.marks import Marks
 from understudy.errors import DataError
 
-_SETTLED_ELSEWHERE = {"name", "dataset", "limit"}
-"""The problems themselves are compared one by one."""
+_NO_MATTER = {"name", "dataset", "limit", "seed"}
+"""The problems themselves are compared one by one, and another seed is another sample of the same."""
 
 
 def check_versions(first: Marks, second: Marks) -> None:
@@ -44,7 +44,7 @@ def _settings(side: Marks) -> Mapping[str, object]:
 
 def _differing(first: Mapping[str, object], second: Mapping[str, object]) -> Iterator[str]:
     for name, value in first.items():
-        if name in _SETTLED_ELSEWHERE or name not in second or second[name] == value:
+        if name in _NO_MATTER or name not in second or second[name] == value:
             continue
         yield f"{name}: {_short(value)} / {_short(second[name])}"
 

@@ -59,6 +59,7 @@ class OfficeResults:
     suite: str
     tasks: tuple[OfficeTask, ...]
     missing: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -80,6 +81,7 @@ class OfficeResults:
             scores={task.task_id: task.score for task in self.tasks if task.score is not None},
             ungraded=tuple(task.task_id for task in self.tasks if task.score is None),
             unanswered=tuple(name for name in self.missing if name not in self.by_id),
+            about={"settings": self.settings},
         )
 
 
@@ -111,6 +113,7 @@ def read_office(folder: Path) -> OfficeResults:
             suite=str(content["suite"]),
             tasks=tasks,
             missing={str(name): str(why) for name, why in (content.get("missing") or {}).items()},
+            settings=dict(content.get("settings") or {}),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(
