@@ -9,9 +9,13 @@ from pathlib import Path
 import pytest
 
 from understudy.comparing.office_results import read_office
+from understudy.environments.agents import Agent
+from understudy.environments.tiny_office import Document, Errand, Row, TinyOffice, Wish, Work, office_manner, task_of
 from understudy.errors import RunDirectoryError
 from understudy.recipe import differences, load_recipe
+from understudy.rollouts import FinishReason, Rollout
 from understudy.study import StudySettings, run_study
+from understudy.study.attempts import graded_task, workspace_of
 from understudy.study.settings import study_recipe, study_tasks
 from understudy.testbed.models import Architecture, Schooling
 from understudy.testbed.schooling import new_model
@@ -67,6 +71,24 @@ def test_a_study_goes_on_and_is_not_mixed_with_another(study: Path, settings: St
         run_study(study, replace(settings, seed=1), Silent())
     with pytest.raises(RunDirectoryError, match="no study"):
         run_study(study / "base", settings, Silent())
+
+
+def test_what_was_handed_in_is_graded_by_its_files(tmp_path: Path) -> None:
+    sheet = Document("sheet", "price", (Row("pen", 4), Row("cup", 7), Row("box", 2)))
+    wish = Wish("sheet", "sales", "report", (Work("mark", "most"), Work("total")), date="may 3", sign="ann")
+    task = task_of(Errand(wish, sheet), "one")
+    agent = Agent(TinyOffice(lambda task: workspace_of(tmp_path, task)), office_manner())
+    agent.reset(task, 0)
+    for action in ("copy sales report", "mark cup", "total", "date may 3", "finish report"):
+        agent.step(action)
+    extra = {"agent": {"world": {"finished": True}}}
+    found = graded_task(task, Rollout(0, 0, "one", (), FinishReason.STOP, extra=extra), tmp_path, decode=str)
+    assert found["deliverables"] == ["one/deliverables/report.xlsx"] and found["finished"]
+    assert found["score"] == 8 / 9  # nobody signed
+    checks = found["checks"]
+    assert isinstance(checks, dict)
+    counted = ("files", "live_formulas", "highlights", "dates", "signature_blocks", "error_cells")
+    assert [checks[name] for name in counted] == [1, 1, 1, 1, 0, 0]
 
 
 def test_the_recipe_is_the_one_that_is_published() -> None:

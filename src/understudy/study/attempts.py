@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+
+from torch import Tensor
 
 from understudy.build import Building, examinee_of, model_named, sampler_of
 from understudy.environments.agents import TALLY, Agent
@@ -57,7 +60,8 @@ def attempt_office(
     loaded = model_named(model, engine, building=building)
     examinee = examinee_of(loaded, sampler_of(loaded.model, loaded, engine))
     rollouts = _played(examinee, tasks, folder, settings=settings, progress=progress)
-    graded = [_graded(task, one, folder, examinee) for task, one in zip(tasks, rollouts, strict=True)]
+    told = partial(decode, examinee.tokenizer)
+    graded = [graded_task(task, one, folder, decode=told) for task, one in zip(tasks, rollouts, strict=True)]
     results: dict[str, object] = {"kind": "office", "name": name, "model": model, "suite": SUITE, "tasks": graded}
     write_json(results, folder / RESULTS)
     return results
@@ -91,14 +95,16 @@ def _played(
     )
 
 
-def _graded(task: Task, rollout: Rollout, folder: Path, examinee: Examinee) -> dict[str, object]:
-    """One entry of ``results.json``, with the transcript written beside the files."""
+def graded_task(task: Task, rollout: Rollout, folder: Path, *, decode: Callable[[Tensor], str]) -> dict[str, object]:
+    """One entry of ``results.json``, graded by the files below ``folder``; the transcript is written beside them.
+
+    Args:
+        decode: ids of a completion to text.
+    """
     failed = rollout.finish_reason is FinishReason.FAILED
     handed_in = sorted((folder / task.problem / DELIVERABLES).glob("*"))
     rubric = grade(errand_of(task), workspace_of(folder, task), handed_in[0].stem if handed_in else None)
-    said = [
-        {"seen": str(turn.shown), "said": decode(examinee.tokenizer, turn.completion_ids)} for turn in rollout.turns
-    ]
+    said = [{"seen": str(turn.shown), "said": decode(turn.completion_ids)} for turn in rollout.turns]
     (folder / task.problem).mkdir(parents=True, exist_ok=True)
     (folder / task.problem / TRANSCRIPT).write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
     return {
