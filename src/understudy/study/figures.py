@@ -24,7 +24,6 @@ COUNTS = {
     "Error cells": "error_cells",
     "Highlights": "highlights",
     "Dates": "dates",
-    "Signatures": "signature_blocks",
 }
 """What is counted in the deliverables without a grader, by the name that ``checks_of`` gives it."""
 
