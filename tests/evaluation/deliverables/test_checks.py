@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tests.evaluation.deliverables.made_files import document, slides, workbook
@@ -146,3 +148,38 @@ def test_shares_of_a_run_are_of_the_sums_and_not_means_of_shares():
     tasks = [{"pieces": 1, "pieces_with_placeholder": 1, "placeholder_share": 1.0}, {"pieces": 9}]
     assert summed(tasks) == {"pieces": 10, "pieces_with_placeholder": 1, "placeholder_share": 0.1}
     assert checks_of([], prompt="x") == {"unreadable_files": 0.0}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "_" * 100_000 + "x",
+        "signature(" * 10_000,
+        "signature" + " " * 100_000 + "x",
+        "\n" * 100_000 + "x",
+        "[" * 100_000,
+        "[ " * 50_000,
+        "{{" * 50_000,
+        "# " + "#" * 100_000 + "x",
+        "# " + "# " * 50_000 + "x",
+        "|" + "-" * 100_000 + "x\n|" + "-" * 100_000 + "x",
+        "'" * 100_000 + "!",
+        "1 may " * 16_000,
+        "1." * 50_000,
+        "X" * 100_000 + "y",
+    ],
+)
+def test_texts_made_to_be_slow_are_read_and_counted_in_no_time(tmp_path, text):
+    (tmp_path / "a.md").write_text(text)
+    begun = time.process_time()
+    read = read_deliverable(tmp_path / "a.md")
+    checks_of([read], prompt=text)
+    assert time.process_time() - begun < 1.0
+
+
+def test_formulas_made_to_be_slow_are_read_in_no_time(tmp_path):
+    formulas = ["=" + "'" * 30_000 + "!", "=" + "A1:" * 10_000, '="' + '""' * 15_000, "=" + "SUM(" * 8_000]
+    path = workbook(tmp_path / "a.xlsx", {"A": [[formula] for formula in formulas]})
+    begun = time.process_time()
+    assert counts_of(read_deliverable(path))["formulas_not_computed"] == 4
+    assert time.process_time() - begun < 2.0

@@ -9,6 +9,8 @@ from dataclasses import replace
 from understudy.evaluation.deliverables.deliverable import Sheet, Value
 
 _SHEET_REFERENCE = re.compile(r"(?:'((?:[^']|'')+)'|(?<![#\w])([A-Za-z_\u00c0-\uffff][\w.]*))!")
+_LONGEST = 8192
+"""Of a formula, in Excel."""
 _TEXT_IN_FORMULA = re.compile(r'"[^"]*"')
 
 
@@ -54,7 +56,7 @@ def sheets_named_in(formula: str) -> list[str]:
     >>> sheets_named_in("=SUM('Q1 data'!A1:A3)+Rates!B2")
     ['Q1 data', 'Rates']
     """
-    plain = _TEXT_IN_FORMULA.sub('""', formula)
+    plain = _TEXT_IN_FORMULA.sub('""', formula[:_LONGEST])
     named = [(quoted or bare).replace("''", "'") for quoted, bare in _SHEET_REFERENCE.findall(plain)]
     return [part for name in named for part in name.split(":")]  # 'Jan:Mar'!A1 names the first and the last of several
 

@@ -12,11 +12,10 @@ from understudy.errors import DeliverableError
 from understudy.evaluation.deliverables.deliverable import Block, Deliverable, Link, Sheet, Value, table_text
 from understudy.evaluation.deliverables.limits import ReadingLimits
 
-_HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*$")
+_HEADING = re.compile(r"(#{1,6})\s+(.*)")
 _ITEM = re.compile(r"(\s*)(?:[-*+]|\d+[.)])\s+(.*)")
-_LINK = re.compile(r"\[([^\]]*)\]\(#([^)\s]+)\)")
+_LINK = re.compile(r"\[([^\]\[]{0,300})\]\(#([^)\s]{1,300})\)")
 _FENCE = re.compile(r"\s*(```|~~~)")
-_RULE = re.compile(r"\|?[\s:|-]*-[\s:|-]*\|?")
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _CONTROLS = 0.05
 
@@ -106,7 +105,7 @@ def _markdown_blocks(lines: list[str], tables: list[Sheet]) -> Iterator[Block]:
     while at < len(lines):
         line = lines[at]
         after = lines[at + 1] if at + 1 < len(lines) else ""
-        begins = "|" in line and "|" in after and _RULE.fullmatch(after.strip())
+        begins = "|" in line and "|" in after and _is_rule(after)
         heading, item, fence = _HEADING.match(line), _ITEM.fullmatch(line), _FENCE.match(line)
         if paragraph and (begins or heading or item or fence or not line.strip()):
             yield Block("paragraph", "\n".join(paragraph))
@@ -120,7 +119,7 @@ def _markdown_blocks(lines: list[str], tables: list[Sheet]) -> Iterator[Block]:
             yield Block("table", "", table=len(tables))
             tables.append(_markdown_table([line, *lines[at + 2 : end]], f"Table {len(tables) + 1}"))
         elif heading:
-            yield Block("heading", heading.group(2), len(heading.group(1)))
+            yield Block("heading", heading.group(2).strip().rstrip("#").rstrip(), len(heading.group(1)))
         elif item:
             yield Block("item", item.group(2), 1 + len(item.group(1)) // 2)
         elif line.strip():
@@ -128,6 +127,11 @@ def _markdown_blocks(lines: list[str], tables: list[Sheet]) -> Iterator[Block]:
         at = end
     if paragraph:
         yield Block("paragraph", "\n".join(paragraph))
+
+
+def _is_rule(line: str) -> bool:
+    """The line below the heads of a table."""
+    return "-" in line and not line.strip(" \t:|-")
 
 
 def _markdown_table(lines: list[str], name: str) -> Sheet:

@@ -13,7 +13,7 @@ from understudy.evaluation.grading.showing import well_formed
 from understudy.evaluation.grading.votes import Reason, Vote
 
 Better = Literal["X", "Y", "tie"]
-_FENCE = re.compile(r"\s*```(?:json)?\s*\n(.*)\n\s*```\s*", re.DOTALL)
+_FENCE = "```"
 _THOUGHT = re.compile(r"^\s*<think>.*?</think>", re.DOTALL)
 _REFUSAL = re.compile(
     r"^\W*(?:(?:i['’]?m|i am)\s+(?:very\s+)?sorry|sorry"
@@ -121,14 +121,19 @@ def _object_in(reply: Reply) -> Mapping[str, Any] | Reason:
     if reply.text is None:
         return "refused"
     text = _THOUGHT.sub("", reply.text)
-    fenced = _FENCE.fullmatch(text)
     try:
-        found = json.loads(fenced.group(1) if fenced else text, object_pairs_hook=_once_each)
+        found = json.loads(_unfenced(text.strip()), object_pairs_hook=_once_each)
     except (ValueError, RecursionError):
         if reply.is_cut:
             return "cut short"
         return "refused" if _REFUSAL.match(text) else "unreadable"
     return found if isinstance(found, dict) else "unreadable"
+
+
+def _unfenced(text: str) -> str:
+    if len(text) < 2 * len(_FENCE) or not text.startswith(_FENCE) or not text.endswith(_FENCE):
+        return text
+    return text[len(_FENCE) : -len(_FENCE)].removeprefix("json")
 
 
 def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
