@@ -89,14 +89,15 @@ def agents(
 
     from understudy.bench.agents.compare import Order, compare_agents
     from understudy.bench.agents.contenders import DRIFT, chosen
-    from understudy.bench.agents.house import QUICK, Scale
+    from understudy.bench.agents.house import QUICK, UNSCHOOLED, Scale
     from understudy.bench.agents.outcome import section_of, text_of
     from understudy.training.progress import display_on
 
     if drift and methods is not None:
         raise UserMistakeError("--drift and --methods both say who takes part", remedy="Give one of them.")
     given = {"seeds": seeds, "steps": steps, "games": games}
-    place = "-".join(filter(None, ("bench-agents", "tuned" if tuned else "", "quick" if quick else "")))
+    parts = ("bench-agents", "drift" if drift else "", "tuned" if tuned else "", "quick" if quick else "")
+    place = "-".join(filter(None, parts))
     order = Order(
         contenders=DRIFT if drift else chosen(_named(methods)),
         tuned=tuned,
@@ -104,6 +105,7 @@ def agents(
         out=out or Path("runs") / place,
         processes=processes,
         command=_command(),
+        **({"house": UNSCHOOLED} if drift else {}),
     )
     outcome = compare_agents(order, display=display_on(sys.stderr))
     if as_json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from jinja2 import Environment
@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from understudy.bench.tables import Table
 from understudy.reports.charts import Chart
-from understudy.reports.figures import tick
+from understudy.reports.figures import percent, tick
 from understudy.reports.plots import draw
 from understudy.reports.templating import asset, environment, script_hash
 from understudy.training.durable import write_text
@@ -62,7 +62,7 @@ def render(page: Page) -> str:
 @cache
 def _templates() -> Environment:
     templates = environment("understudy.bench", _REPORTS)
-    templates.filters |= {"tick": tick, "last_value": _last_value}
+    templates.filters |= {"tick": tick, "last_value": _last_value, "share": partial(percent, digits=0)}
     return templates
 
 

@@ -62,7 +62,7 @@ HOUSEHOLD_TEACHER = Schooling(
 HOUSEHOLD_WEAK_STUDENT = replace(
     HOUSEHOLD_TEACHER, steps=240, batch_size=32, foreign_share=0.5, foreign_from=210, seed=2
 )
-HOUSEHOLD_STUDENT = replace(HOUSEHOLD_TEACHER, steps=160, batch_size=32, seed=2)
+HOUSEHOLD_STUDENT = replace(HOUSEHOLD_TEACHER, steps=130, batch_size=32, seed=2)
 """Agents of the tiny house: the weak student learned its way about and then the habit of doing anything at all, the
 other one left school early."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from understudy.testbed.tiny_household import DATASET, MAX_COMPLETION_TOKENS
 
@@ -34,6 +34,9 @@ HOUSE = House(
     student="testbed/household-tiny-weak-student",
     teachers={"recovery": "testbed/household-tiny-teacher", "clean": "testbed/household-tiny-clean-teacher"},
 )
+
+UNSCHOOLED = replace(HOUSE, student="testbed/household-tiny-student")
+"""Of ``--drift``: a student that left school early, and has gaps where the other one has a habit."""
 
 
 @dataclass(frozen=True)
