@@ -93,6 +93,24 @@ def test_a_recipe_takes_suites_by_their_names(
     assert json.loads(ended.out)["suites"]["gsm8k"]["after"]["n"] == 3
 
 
+def test_a_question_too_long_for_the_model_costs_itself_alone(place: Workplace, understudy: Understudy) -> None:
+    rows = [
+        {"question": "w2 w3", "answer": "w2", "id": "short"},
+        {"question": "w2 " * 70, "answer": "w2", "id": "long"},
+    ]
+    write_rows(place.path / "long.jsonl", rows)
+    content = {"dataset": "long.jsonl", "prompt": "{question}", "verifier": "exact", "num_samples": 2}
+    (place.path / "long.yaml").write_text(yaml.safe_dump({**content, "max_completion_length": 4}))
+    ended = understudy("evaluate", "student", "--suite", "long.yaml", "--json")
+    assert ended.code == 0, ended.err
+    (figures,) = json.loads(ended.out)
+    assert (figures["n"], figures["num_samples"], list(figures["failed"])) == (2, 4, ["long"])
+    assert (
+        "70 tokens" in figures["failed"]["long"]
+        and "problem long" in understudy("evaluate", "student", "--suite", "long.yaml").err
+    )
+
+
 def test_a_verifier_that_raises_costs_its_own_attempts(
     place: Workplace, understudy: Understudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:

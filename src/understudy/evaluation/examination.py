@@ -16,11 +16,11 @@ from understudy.evaluation.endpoint import Endpoint
 from understudy.evaluation.exam import Exam, known_samples, voting
 from understudy.evaluation.journal import Journal
 from understudy.evaluation.judging import Judge
-from understudy.evaluation.samples import SampleRecord
+from understudy.evaluation.samples import SampleRecord, lost_sample
 from understudy.evaluation.scored import nll_result, reverse_kl_result
 from understudy.evaluation.served import served_samples
 from understudy.evaluation.suites import SuiteResult, check_problems, played_samples
-from understudy.models.chat import decode
+from understudy.models.chat import decode, encode_prompt
 from understudy.protocols import Sampler, SamplingParams, Scorer, Task
 from understudy.randomness import derived_seed
 from understudy.recipe import Suite
@@ -94,6 +94,8 @@ def _local_samples(
     known = {} if journal is None else known_samples(journal, attempts)
     if progress and known:
         progress(len(known))
+    if journal is not None and exam.environment is None:
+        known |= _without_room(attempts, examinee)
     missing = [number for number in range(len(attempts)) if number not in known]
     for batch in _batches(missing, len(missing) if journal is None else BATCH):
         samples = played_samples(
@@ -108,6 +110,26 @@ def _local_samples(
             journal.add(found)
         known |= found
     return tuple(known[number] for number in range(len(attempts)))
+
+
+def _without_room(attempts: Sequence[Task], examinee: Examinee) -> dict[int, SampleRecord]:
+    """Failed records of the attempts whose prompt fills the context; none where that is all of them.
+
+    In a run the sampler refuses such a prompt, for a recipe can be mended; here one question must not cost the others.
+    """
+    errors: dict[str, str] = {}
+    problems = {task.problem: task for task in attempts}
+    for problem, task in problems.items():
+        length = encode_prompt(
+            examinee.tokenizer, task.prompt, chat_template_kwargs=examinee.chat_template_kwargs
+        ).numel()
+        if length >= examinee.max_length:
+            errors[problem] = f"a prompt of {length} tokens leaves no room in a context of {examinee.max_length}"
+    if len(errors) == len(problems):
+        return {}
+    return {
+        n: lost_sample(task.problem, errors[task.problem]) for n, task in enumerate(attempts) if task.problem in errors
+    }
 
 
 def _batches(numbers: Sequence[int], size: int) -> Iterator[Sequence[int]]:

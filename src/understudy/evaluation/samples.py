@@ -61,3 +61,17 @@ def sample_of(entry: Mapping[str, Any]) -> SampleRecord:
         "shares": {name: (int(count), int(of)) for name, (count, of) in shares.items()},
     }
     return SampleRecord(**fields)
+
+
+def lost_sample(problem: str, error: str, *, text: str = "", num_tokens: int = 0) -> SampleRecord:
+    """The record of an attempt that never got an answer that can be used: wrong, unread, and named."""
+    return SampleRecord(
+        problem=problem,
+        completions=(text,) if text else (),
+        reward=0.0,
+        correct=False,
+        finish_reason=FinishReason.FAILED,
+        num_tokens=num_tokens,
+        parsed=False,
+        error=error,
+    )

@@ -9,10 +9,9 @@ from understudy.evaluation.endpoint import Drawing, Endpoint, Reply
 from understudy.evaluation.exam import Exam, known_samples, voting
 from understudy.evaluation.journal import Journal
 from understudy.evaluation.judging import Judge
-from understudy.evaluation.samples import SampleRecord
+from understudy.evaluation.samples import SampleRecord, lost_sample
 from understudy.evaluation.suites import check_problems
 from understudy.protocols import Prompt
-from understudy.rollouts import FinishReason
 from understudy.tasks.verdicts import Columns
 
 AT_ONCE = 4
@@ -70,7 +69,8 @@ def served_samples(
 def _judged(judge: Judge, problem: str, columns: Columns, reply: Reply) -> Callable[[], SampleRecord]:
     """Start to judge a reply; the function that comes back waits for the record."""
     if reply.error is not None:
-        return lambda: _lost(problem, reply, reply.error)
+        reason = reply.error
+        return lambda: _lost(problem, reply, reason)
     try:
         wait = judge.begin(reply.text, columns)
     except EnvironmentFailedError as error:
@@ -97,14 +97,5 @@ def _judged(judge: Judge, problem: str, columns: Columns, reply: Reply) -> Calla
     return sample
 
 
-def _lost(problem: str, reply: Reply, error: str | None) -> SampleRecord:
-    return SampleRecord(
-        problem=problem,
-        completions=(reply.text,) if reply.text else (),
-        reward=0.0,
-        correct=False,
-        finish_reason=FinishReason.FAILED,
-        num_tokens=reply.num_tokens,
-        parsed=False,
-        error=error,
-    )
+def _lost(problem: str, reply: Reply, error: str) -> SampleRecord:
+    return lost_sample(problem, error, text=reply.text, num_tokens=reply.num_tokens)
