@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -15,6 +16,10 @@ from understudy.protocols import Message, Prompt
 from understudy.servers.background import background
 from understudy.servers.patience import PatientClient
 from understudy.tasks.office import OfficeTask
+
+
+class _StoppedError(Exception):
+    """Nobody waits for this attempt any more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,23 +46,26 @@ class ServedPlayer:
     def play(
         self, tasks: Mapping[int, OfficeTask], open_box: OpenBox, *, ended: Callable[[Played], None], seed: int
     ) -> None:
-        """A thread a task, ``concurrency`` of them; where the server is down, tasks not begun are left."""
+        """A thread a task, ``concurrency`` of them; where the server is down or somebody stops it, the rest is left."""
+        stopped = threading.Event()
         threads = ThreadPoolExecutor(max_workers=self.concurrency, thread_name_prefix="office")
         futures: list[Future[Played]] = []
         try:
             for number, task in tasks.items():
-                futures.append(threads.submit(self._played, task, open_box, replace(self.form, seed=seed + number)))
+                form = replace(self.form, seed=seed + number)
+                futures.append(threads.submit(self._played, task, open_box, form, stopped))
             for future in as_completed(futures):
                 ended(future.result())
         finally:
+            stopped.set()
             threads.shutdown(wait=True, cancel_futures=True)
 
-    def _played(self, task: OfficeTask, open_box: OpenBox, form: ChatForm) -> Played:
+    def _played(self, task: OfficeTask, open_box: OpenBox, form: ChatForm, stopped: threading.Event) -> Played:
         box = open_box(task_for(task), form.seed)
         conversation = Conversation(task_for(task), box, self.rules)
         begun, so_far = time.monotonic(), Played(task.task_id)
         try:
-            so_far = self._talk(conversation, form, so_far)
+            so_far = self._talk(conversation, form, so_far, stopped)
         except ServerDownError:
             raise
         except (UnderstudyError, OSError) as error:
@@ -68,10 +76,10 @@ class ServedPlayer:
         figures = {**vars(tally), "world": dict(tally.world)}
         return replace(so_far, seconds=time.monotonic() - begun, figures=figures)
 
-    def _talk(self, conversation: Conversation, form: ChatForm, so_far: Played) -> Played:
+    def _talk(self, conversation: Conversation, form: ChatForm, so_far: Played, stopped: threading.Event) -> Played:
         history, told = _listed(conversation.opening()), list[Message]()
         told += history
-        while True:
+        while not stopped.is_set():
             said = background().run(self.client.ask(asked(history, form)))
             so_far = _with(so_far, said, told)
             conversation.measure(said.num_prompt_tokens + said.num_tokens, self.window)
@@ -81,6 +89,7 @@ class ServedPlayer:
             new = _listed(answer.prompt)
             told += new
             history = new if answer.style == "fresh" else [*history, said.message, *new]
+        raise _StoppedError
 
 
 def _with(so_far: Played, said: Said, told: list[Message]) -> Played:
