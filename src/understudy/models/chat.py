@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from understudy.errors import DataError
-from understudy.models.chat_template import TemplateRefusalError, render
+from understudy.models.chat_template import TemplateRefusalError, begin
 from understudy.protocols import Message, Prompt
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
@@ -50,11 +51,12 @@ def encode_prompts(
 ) -> list[Tensor]:
     """What ``encode_prompt`` gives for each, at a fraction of its price: the tokenizer is called once for all texts."""
     texts = _encode_texts(tokenizer, [one for one in prompts if isinstance(one, str)])
-    rendered = [
-        _render(tokenizer, one, chat_template_kwargs, add_generation_prompt=True)
+    waiting = [
+        _rendering(tokenizer, one, chat_template_kwargs, add_generation_prompt=True)
         for one in prompts
         if not isinstance(one, str)
     ]
+    rendered = [text() for text in waiting]
     opened, exact = iter(texts), iter(_encode_all(tokenizer, rendered))
     return [next(opened if isinstance(one, str) else exact) for one in prompts]
 
@@ -90,13 +92,14 @@ def encode_continuations(
 ) -> list[Tensor]:
     """What ``encode_continuation`` gives for each, the tokenizer called once for all."""
     opening: list[Message] = [{"role": "user", "content": "."}, {"role": "assistant", "content": _SPOKEN}]
-    texts = [
-        one
+    waiting = [
+        None
         if isinstance(one, str)
-        else _render(tokenizer, [*opening, *one], chat_template_kwargs, add_generation_prompt=True).partition(_SPOKEN)[
-            2
-        ]
+        else _rendering(tokenizer, [*opening, *one], chat_template_kwargs, add_generation_prompt=True)
         for one in prompts
+    ]
+    texts = [
+        str(one) if text is None else text().partition(_SPOKEN)[2] for one, text in zip(prompts, waiting, strict=True)
     ]
     return [
         ids[1:] if not isinstance(one, str) and ids.numel() and ids[0] == last else ids
@@ -162,6 +165,17 @@ def _render(
     *,
     add_generation_prompt: bool,
 ) -> str:
+    return _rendering(tokenizer, messages, kwargs, add_generation_prompt=add_generation_prompt)()
+
+
+def _rendering(
+    tokenizer: PreTrainedTokenizerBase,
+    messages: Sequence[Message],
+    kwargs: Mapping[str, object] | None,
+    *,
+    add_generation_prompt: bool,
+) -> Callable[[], str]:
+    """Have the messages rendered; what is returned waits for the text, so that many are rendered side by side."""
     if not tokenizer.chat_template:
         raise DataError(
             "the prompt is a list of messages, but the tokenizer has no chat template",
@@ -174,10 +188,22 @@ def _render(
         raise DataError("the prompt is an empty list of messages", remedy="Give it at least one message.")
     options: dict[str, Any] = {**_tools_of(checked), **(kwargs or {}), "add_generation_prompt": add_generation_prompt}
     _check_knows_tools(tokenizer, options)
+    with _saying_roles(checked):
+        waiting = begin(tokenizer, checked, options)
+
+    def text() -> str:
+        with _saying_roles(checked):
+            return waiting()
+
+    return text
+
+
+@contextmanager
+def _saying_roles(messages: Sequence[Mapping[str, object]]) -> Iterator[None]:
     try:
-        return render(tokenizer, checked, options)
+        yield
     except TemplateRefusalError as error:
-        roles = ", ".join(str(message["role"]) for message in checked)
+        roles = ", ".join(str(message["role"]) for message in messages)
         raise DataError(
             "the chat template refuses the messages", got=f"roles {roles}", remedy=f"The template says: {error.got}"
         ) from error

@@ -6,7 +6,8 @@ nor memory, so the rendering happens in a worker process that is killed when it 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
@@ -35,13 +36,21 @@ def render(
         TemplateRefusalError: the template raises, or does what the sandbox forbids.
         DataError: it does not end in time.
     """
+    return begin(tokenizer, messages, options)()
+
+
+def begin(
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Mapping[str, object]], options: Mapping[str, Any]
+) -> Callable[[], str]:
+    """Have it rendered; what is returned waits for the text, or raises as ``render`` does. Many go on side by side."""
     method = PreTrainedTokenizerBase.apply_chat_template
     if type(tokenizer).apply_chat_template is not method:
         try:
             conversation: Any = [dict(one) for one in messages]
-            return str(tokenizer.apply_chat_template(conversation, tokenize=False, **options))
+            text = str(tokenizer.apply_chat_template(conversation, tokenize=False, **options))
         except Exception as error:
             raise TemplateRefusalError("a chat template refuses", got=f"{type(error).__name__}: {error}") from error
+        return lambda: text
     template = tokenizer.get_chat_template(options.get("chat_template"), options.get("tools"))
     rest = {key: value for key, value in options.items() if key != "chat_template"}
     payload = {
@@ -50,8 +59,13 @@ def render(
         "messages": [{key: value for key, value in one.items() if value is not None} for one in messages],
         "arguments": {**tokenizer.special_tokens_map, **rest},
     }
+    rendering = shared("template", seconds=SECONDS, memory_bytes=_MEMORY_BYTES).submit(payload)
+    return lambda: _text_of(rendering)
+
+
+def _text_of(rendering: Future[Any]) -> str:
     try:
-        return str(shared("template", seconds=SECONDS, memory_bytes=_MEMORY_BYTES).run(payload))
+        return str(rendering.result())
     except OvertimeError as error:
         raise DataError(
             "the chat template does not end",
