@@ -32,7 +32,7 @@ def test_a_run_leaves_what_it_promises(place: Workplace, understudy: Understudy)
     assert [summary[key] for key in ("name", "method", "seed", "steps")] == ["tiny", "opd", 3, 4]
     assert 0 < summary["seconds"] < 600
     (words,) = summary["suites"].values()
-    assert set(words) == {"better", "teacher", "before", "after", "paired"}
+    assert set(words) == {"better", "teacher", "before", "after", "paired", "lengths"}
     assert words["better"] == "higher"
     for who in ("teacher", "before", "after"):
         assert set(words[who]) == ESTIMATE
@@ -121,7 +121,9 @@ def test_every_method_runs(method: str, place: Workplace, understudy: Understudy
     place.write_recipe(objective={"method": method}, steps=2, teacher=None if method == "sft" else {"model": "teacher"})
     assert understudy("train", "tiny.yaml").code == 0
     suite = json.loads((place.run / "summary.json").read_text())["suites"]["words"]
-    assert set(suite) == {"better", "before", "after", "paired"} | (set() if method == "sft" else {"teacher"})
+    assert set(suite) == {"better", "before", "after", "paired", "lengths"} | (
+        set() if method == "sft" else {"teacher"}
+    )
 
 
 def test_a_name_defaults_to_the_recipe_file(place: Workplace, understudy: Understudy) -> None:

@@ -175,7 +175,7 @@ def test_keys_and_wrong_addresses_are_told_before_any_question(script: Script, s
     assert put(script.server.url, sums, address={"key": "secret"}).estimate.mean == 1.0
     with pytest.raises(WrongServerError, match=r"another model.*scripted"):
         put(script.server.url, sums, address={"key": "secret", "model": "other"})
-    assert "secret" not in "".join(file.read_text() for file in (sums.parent / "k").iterdir())
+    assert "secret" not in "".join(file.read_text() for file in (sums.parent / "kept").iterdir())
     with pytest.raises(ServerDownError):
         put("http://127.0.0.1:9", sums)
 

@@ -12,6 +12,7 @@ from understudy.build.data import check_lengths, check_teacher_reads
 from understudy.build.memory_plan import ASSUMED_PROMPT_TOKENS, settle_loaded
 from understudy.build.models import Building, load_models
 from understudy.build.servers import Connections, check_served_reads, connections_of, cut_to_shared
+from understudy.evaluation.examination import in_words_of
 from understudy.models.load import LoadedModel
 from understudy.models.tokenizers import token_id
 from understudy.objectives.methods import objective_of
@@ -75,7 +76,7 @@ def _longest_prompt(
     lessons, exams = about.lessons, about.exams
     longest = check_lengths(recipe, student, lessons.tasks)
     for exam in exams:
-        check_lengths(recipe, student, exam.tasks)
+        check_lengths(recipe, student, [in_words_of(student.known_tokenizer, task, exam.suite) for task in exam.tasks])
     check_served_reads(recipe, student, served, longest_prompt=longest)
     for name, words in aligned.teachers.items():
         check_aligned_prompts(recipe, words, lessons.tasks, name=name)

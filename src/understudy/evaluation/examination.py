@@ -87,7 +87,7 @@ def _local_samples(
     exam: Exam, examinee: Examinee, *, seed: int, progress: Progress | None, journal: Journal | None
 ) -> tuple[SampleRecord, ...]:
     suite, judge = exam.suite, None if exam.verifier is None else Judge(exam.verifier)
-    tasks = [_in_words_of(examinee, task, suite) for task in exam.tasks]
+    tasks = [in_words_of(examinee.tokenizer, task, suite) for task in exam.tasks]
     check_problems(tasks, name=suite.name, num_samples=suite.num_samples)
     attempts = [task for task in tasks for _ in range(suite.num_samples)]
     columns = {task.problem: task.columns for task in tasks}
@@ -137,9 +137,9 @@ def _batches(numbers: Sequence[int], size: int) -> Iterator[Sequence[int]]:
         yield numbers[start : start + size]
 
 
-def _in_words_of(examinee: Examinee, task: Task, suite: Suite) -> Task:
+def in_words_of(tokenizer: PreTrainedTokenizerBase, task: Task, suite: Suite) -> Task:
     """The task in plain text where the suite leaves the form open and the model has no chat template."""
-    if suite.chat != "auto" or examinee.tokenizer.chat_template or isinstance(task.prompt, str):
+    if suite.chat != "auto" or tokenizer.chat_template or isinstance(task.prompt, str):
         return task
     return replace(task, prompt="\n\n".join(str(message["content"]) for message in task.prompt) + "\n")
 
