@@ -14,9 +14,8 @@ Finding = Literal["drift", "learns", "undecided"]
 
 EXPLAINED = (
     "Drift: over the seeds, the reverse KL to the run's own teacher falls and success falls, both intervals apart from "
-    "zero. The student's own episodes end in loops; a teacher that never saw one finds the next turn of the loop as "
-    "likely as the student does, so the distance falls the more the student goes round. A repeated turn saw and did "
-    "what an earlier turn of its episode had."
+    "zero: the student comes to say what its teacher finds likely, and wins less. A repeated turn saw and did what an "
+    "earlier turn of its episode had."
 )
 
 
