@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -78,7 +79,7 @@ def evaluate(
         max_concurrency=concurrency,
     )
     results = evaluated(model, suite, seed=seed, out=out, data=data, wishes=wishes, address=address, fresh=fresh)
-    checked = []
+    checked: list[Agreement] = []
     if cross_check is not None:
         checked = cross_checked(
             model,
@@ -90,6 +91,10 @@ def evaluate(
             wishes=wishes,
             address=address,
         )
+    _show(results, checked, as_json=as_json)
+
+
+def _show(results: Sequence[SuiteResult], checked: Sequence[Agreement], *, as_json: bool) -> None:
     if as_json:
         figures = [{k: v for k, v in result.to_json().items() if k != "samples"} for result in results]
         for one, check in zip(figures, checked, strict=False):

@@ -17,7 +17,7 @@ from understudy.build import Building, exam_of, examinee_of, model_named, sample
 from understudy.build.suites import version_of
 from understudy.crosschecks import Agreement, cross_check
 from understudy.engines.local import LocalScorer
-from understudy.errors import ServerKeyError, UserMistakeError
+from understudy.errors import UserMistakeError
 from understudy.evaluation.benchmarks import askable
 from understudy.evaluation.endpoint import Endpoint
 from understudy.evaluation.exam import Exam
@@ -27,11 +27,7 @@ from understudy.evaluation.journal import journal_at, key_of
 from understudy.evaluation.suites import SuiteResult, write_suite_result
 from understudy.recipe import Engine, Suite, load_suite
 from understudy.recipe.problems import recipe_error
-from understudy.servers.background import background
-from understudy.servers.identity import identify
-from understudy.servers.patience import PatientClient
-from understudy.servers.pool import ServerPool
-from understudy.servers.settings import ServerSettings
+from understudy.servers.meeting import meet
 from understudy.tasks import data_fingerprint
 from understudy.testbed import is_testbed
 from understudy.testbed.cache import home
@@ -238,24 +234,18 @@ def _candidate(model: str, address: Address, display: Display) -> _Candidate:
 
 
 def _behind(url: str, address: Address) -> _Candidate:
-    url = url.rstrip("/").removesuffix("/v1")
-    if address.key is not None and not (address.key.isascii() and address.key.isprintable()):
-        raise ServerKeyError("the API key cannot be sent", expected="plain characters")
-    settings = ServerSettings(
-        urls=(url,),
+    met = meet(
+        url,
         model=address.model,
-        kind="completions",
         key=address.key,
         timeout_seconds=address.timeout_seconds,
         deadline_seconds=address.deadline_seconds,
         max_concurrency=address.max_concurrency,
     )
-    patience = min(settings.start_seconds, settings.deadline_seconds)
-    asked = replace(settings, deadline_seconds=patience, timeout_seconds=patience)
-    identity = background().run(identify(ServerPool(asked)))
-    fingerprint = f"{url} {identity.model} {identity.fingerprint}"
-    endpoint = Endpoint(PatientClient(settings), identity.model, max_length=identity.max_length)
-    return _Candidate(f"{identity.model} at {url}", fingerprint, endpoint)
+    fingerprint = f"{met.url} {met.identity.model} {met.identity.fingerprint}"
+    return _Candidate(
+        met.name, fingerprint, Endpoint(met.client, met.identity.model, max_length=met.identity.max_length)
+    )
 
 
 def _members(names: Sequence[str], display: Display, data: Path | None) -> Sequence[str]:

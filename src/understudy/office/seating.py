@@ -12,11 +12,7 @@ from understudy.office.asking import ChatForm
 from understudy.office.local import LocalPlayer
 from understudy.office.served import ServedPlayer
 from understudy.recipe import Engine
-from understudy.servers.background import background
-from understudy.servers.identity import identify
-from understudy.servers.patience import PatientClient
-from understudy.servers.pool import ServerPool
-from understudy.servers.settings import ServerSettings
+from understudy.servers.meeting import meet
 
 
 @dataclass(frozen=True)
@@ -92,25 +88,20 @@ def served_player(behind: Behind, rules: Rules, speaking: Speaking) -> ServedPla
     Raises:
         ServerDownError: nobody answers. ServerKeyError: it wants another key.
     """
-    url = behind.url.rstrip("/").removesuffix("/v1")
-    settings = ServerSettings(
-        urls=(url,),
+    met = meet(
+        behind.url,
         model=behind.model,
-        kind="completions",
         key=behind.key,
         timeout_seconds=behind.timeout_seconds,
         deadline_seconds=behind.deadline_seconds,
         max_concurrency=speaking.concurrency,
     )
-    patience = min(settings.start_seconds, settings.deadline_seconds)
-    first = replace(settings, deadline_seconds=patience, timeout_seconds=patience)
-    identity = background().run(identify(ServerPool(first)))
-    form = ChatForm(identity.model, speaking.temperature, speaking.top_p, speaking.max_tokens, body=behind.body)
+    form = ChatForm(met.identity.model, speaking.temperature, speaking.top_p, speaking.max_tokens, body=behind.body)
     return ServedPlayer(
-        name=f"{identity.model} at {url}",
-        client=PatientClient(settings),
+        name=met.name,
+        client=met.client,
         form=form,
         rules=replace(rules, words=ChatWords(SYSTEM, by_id=True, sees=speaking.sees)),
         concurrency=speaking.concurrency,
-        window=speaking.window or identity.max_length,
+        window=speaking.window or met.identity.max_length,
     )
