@@ -25,12 +25,12 @@ from understudy.evaluation.examination import Examinee, examine
 from understudy.evaluation.groups import expanded
 from understudy.evaluation.journal import journal_at, key_of
 from understudy.evaluation.suites import SuiteResult, write_suite_result
+from understudy.home import home
 from understudy.recipe import Engine, Suite, load_suite
 from understudy.recipe.problems import recipe_error
 from understudy.servers.meeting import meet
 from understudy.tasks import data_fingerprint
 from understudy.testbed import is_testbed
-from understudy.testbed.cache import home
 from understudy.training.progress import Display, Silent, display_on
 
 

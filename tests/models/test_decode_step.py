@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -179,7 +180,7 @@ def test_a_step_that_differs_is_not_taken(caplog: pytest.LogCaptureFixture) -> N
     """As if a later transformers computed the same classes in another way."""
     model = model_of("qwen3")
     wrong = DecodeStep(model, length=40)
-    wrong._eps = 0.5
+    wrong.weights = replace(wrong.weights, epsilon=0.5)
 
     def own(ids: Tensor, **kw: Any) -> Tensor:
         return next_logits(model, ids, **kw)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from understudy.environments.search_qa import RemoteRetriever, load_paragraphs, tiny_retriever
 from understudy.errors import RecipeError
+from understudy.home import home
 from understudy.recipe import EnvironmentConfig
 from understudy.tasks.retrieval import LocalRetriever, Retriever, build_index, is_index_of, open_index
-from understudy.testbed.cache import cached_folder, home
+from understudy.testbed.cache import cached_folder
 
 TINY = "tiny"
 _FIRST_TIMEOUT_SECONDS = 10.0

@@ -3,7 +3,8 @@
 A small model's step in transformers is mostly calls: 1,300 of Python and 330 of torch at four layers. Here query, key
 and value are one product, so are gate and up, heads that share keys stand in one batched product over keys that lie the
 way it reads them, and the rotary tables are looked up. Under autocast the large weights are cast once, not in every
-step, and all else stays float32. The model's own step is made once beside it: a shortcut that differs is not taken.
+step, and all else stays float32. Where there is a C compiler, small layers are one call (``decode_native.py``). The
+model's own step is made once beside it: a shortcut that differs is not taken.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from understudy.models.decode_weights import LayerWeights, layer_weights, product, reason_against
-from understudy.models.forward import causal_lm
+from understudy.models.decode_native import native_step
+from understudy.models.decode_weights import LayerWeights, reason_against, step_weights
+from understudy.models.sampling_cache import in_float32
 from understudy.models.sampling_prefill import next_logits
 from understudy.models.sampling_slots import Forward
 
@@ -41,7 +43,8 @@ def step_of(model: nn.Module, *, num_steps: int, length: int) -> Forward:
     rounded = torch.is_autocast_enabled("cpu")
     wide = torch.get_autocast_dtype("cpu") if rounded else torch.float32
     tolerance = _ROUNDED_TOLERANCE if rounded else _TOLERANCE
-    return Verified(DecodeStep(model, length=length, wide=wide), own, tolerance=tolerance)
+    step = DecodeStep(model, length=length, wide=wide)
+    return Verified(native_step(step.weights) or step, own, tolerance=tolerance)
 
 
 class Verified:
@@ -91,13 +94,6 @@ class KeyColumns:
         return self._columns[:, :, : stored.length]
 
 
-def in_float32(stored: Any) -> Any:
-    """The layer, what it holds made float32 where prompts were read in bfloat16: small products are faster in it."""
-    if stored.values.dtype != torch.float32 or stored.keys.dtype != torch.float32:
-        stored.keys, stored.values = stored.keys.float(), stored.values.float()
-    return stored
-
-
 class DecodeStep:
     """What ``sampling_prefill.next_logits`` gives for one token a row, of a model that ``reason_against`` accepts.
 
@@ -107,19 +103,8 @@ class DecodeStep:
     """
 
     def __init__(self, model: nn.Module, *, length: int, wide: torch.dtype = torch.float32) -> None:
-        inner: Any = causal_lm(model)
-        config = inner.config
-        self._heads, self._groups = config.num_attention_heads, config.num_key_value_heads
-        self._width, self._eps = inner.model.layers[0].self_attn.head_dim, config.rms_norm_eps
-        self._embedding = inner.model.embed_tokens.weight
-        self._layers = [layer_weights(layer, wide=wide) for layer in inner.model.layers]
-        self._columns = [KeyColumns() for _ in self._layers]
-        self._norm, self._head = inner.model.norm.weight, product(inner.lm_head, wide=wide)
-        positions = torch.arange(length, device=self._embedding.device)[None]
-        cos, sin = inner.model.rotary_emb(self._embedding[:1, None], positions)
-        half = self._width // 2
-        # The rotation's sign stands in the sine, so that a step only swaps the halves.
-        self._cos, self._sin = cos[0], torch.cat([-sin[0, :, :half], sin[0, :, half:]], dim=-1)
+        self.weights = step_weights(model, length=length, wide=wide)
+        self._columns = [KeyColumns() for _ in self.weights.layers]
 
     def __call__(self, ids: Tensor, *, mask: Tensor, position: Tensor, cache: Any) -> Tensor:
         """[b, V] logits after the tokens ``ids`` [b, 1], whose keys and values are added to the cache.
@@ -131,22 +116,24 @@ class DecodeStep:
             return self._step(ids.squeeze(1), mask=mask, place=position.squeeze(1), cache=cache)
 
     def _step(self, ids: Tensor, *, mask: Tensor, place: Tensor, cache: Any) -> Tensor:
-        turn = self._cos[place][:, None], self._sin[place][:, None]
+        weights = self.weights
+        turn = weights.cosine[place][:, None], weights.sine[place][:, None]
         bias = torch.where(mask, 0.0, float("-inf"))[:, None, None]
-        x = functional.embedding(ids, self._embedding)
-        for layer, stored, columns in zip(self._layers, cache.layers, self._columns, strict=True):
+        x = functional.embedding(ids, weights.embedding)
+        for layer, stored, columns in zip(weights.layers, cache.layers, self._columns, strict=True):
             query, keys, values = self._read(layer, self._normed(x, layer.before), stored, columns, turn=turn)
             x = layer.out.added_to(x, self._attended(query, keys, values, bias=bias))
             gate, up = layer.gate_up(self._normed(x, layer.between)).chunk(2, dim=-1)
             x = layer.down.added_to(x, functional.silu(gate) * up)
-        return self._head(self._normed(x, self._norm))
+        return weights.head(self._normed(x, weights.norm))
 
     def _read(
         self, layer: LayerWeights, x: Tensor, stored: Any, columns: KeyColumns, *, turn: tuple[Tensor, Tensor]
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Query [g, heads of one, width], all keys [g, width, L] and values [g, L, width]; g = b x key heads."""
-        rows, heads, groups = x.shape[0], self._heads, self._groups
-        states = layer.qkv(x).view(rows, heads + 2 * groups, self._width)
+        weights = self.weights
+        rows, heads, groups = x.shape[0], weights.heads, weights.groups
+        states = layer.qkv(x).view(rows, heads + 2 * groups, weights.head_width)
         turned = states[:, : heads + groups]
         if layer.head_norm is not None:
             turned = self._normed(turned, layer.head_norm)
@@ -154,15 +141,15 @@ class DecodeStep:
         turned = torch.addcmul(turned * turn[0], torch.cat([high, low], dim=-1), turn[1])
         new = turned[:, heads:, None]
         _, values = in_float32(stored).update(new, states[:, heads + groups :, None])
-        query = turned[:, :heads].reshape(rows * groups, heads // groups, self._width)
+        query = turned[:, :heads].reshape(rows * groups, heads // groups, weights.head_width)
         return query, columns.after(stored, new), values.flatten(0, 1)
 
     def _attended(self, query: Tensor, keys: Tensor, values: Tensor, *, bias: Tensor) -> Tensor:
         """[b, heads x width]: heads that share keys stand under each other in one product, nothing is repeated."""
         scores = torch.bmm(query, keys)
-        scores.view(bias.shape[0], self._groups, -1, scores.shape[-1]).add_(bias)
+        scores.view(bias.shape[0], self.weights.groups, -1, scores.shape[-1]).add_(bias)
         return torch.bmm(scores.softmax(-1), values).view(bias.shape[0], -1)
 
     def _normed(self, x: Tensor, weight: Tensor) -> Tensor:
         """The norm over the last axis, times ``weight`` of the last axis or axes."""
-        return functional.rms_norm(x, x.shape[-1:], None, self._eps) * weight
+        return functional.rms_norm(x, x.shape[-1:], None, self.weights.epsilon) * weight

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,6 +64,53 @@ class LayerWeights:
     out: Product
     gate_up: Product
     down: Product
+
+
+@dataclass(frozen=True, eq=False)
+class StepWeights:
+    """All that a decoding step reads of a model.
+
+    Args:
+        heads, groups, head_width: query heads, key heads, and the width of each. epsilon: of every norm.
+        embedding: [V, H]. norm: [H], before the head. cosine, sine: [length, head_width]; the rotation's sign stands
+            in the sine, so that a step only swaps the halves.
+    """
+
+    heads: int
+    groups: int
+    head_width: int
+    epsilon: float
+    embedding: Tensor
+    layers: Sequence[LayerWeights]
+    norm: Tensor
+    head: Product
+    cosine: Tensor
+    sine: Tensor
+
+
+def step_weights(model: nn.Module, *, length: int, wide: torch.dtype = torch.float32) -> StepWeights:
+    """Copies of the weights of a model that ``reason_against`` accepts.
+
+    Args:
+        length: longest text in tokens. wide: dtype of the large products.
+    """
+    inner: Any = causal_lm(model)
+    config, embedding = inner.config, inner.model.embed_tokens.weight
+    width = inner.model.layers[0].self_attn.head_dim
+    cos, sin = inner.model.rotary_emb(embedding[:1, None], torch.arange(length, device=embedding.device)[None])
+    half = width // 2
+    return StepWeights(
+        heads=config.num_attention_heads,
+        groups=config.num_key_value_heads,
+        head_width=width,
+        epsilon=config.rms_norm_eps,
+        embedding=embedding,
+        layers=[layer_weights(layer, wide=wide) for layer in inner.model.layers],
+        norm=inner.model.norm.weight,
+        head=product(inner.lm_head, wide=wide),
+        cosine=cos[0],
+        sine=torch.cat([-sin[0, :, :half], sin[0, :, half:]], dim=-1),
+    )
 
 
 def reason_against(model: nn.Module) -> str | None:

@@ -56,12 +56,17 @@ class ReservedLayer(CacheLayerMixin):
             ReservedLayer.lazy_initialization(self, key_states, value_states)
         if self.window is not None and self.length == 0 and new >= self.window:
             return self._keep_last(key_states, value_states)
-        self._make_room(new)
-        start, end = self.length - self.dropped, self.length - self.dropped + new
+        start = self.extend(new)
+        end = start + new
         self.keys[:, :, start:end] = key_states
         self.values[:, :, start:end] = value_states
-        self.length += new
         return self.keys[:, :, :end], self.values[:, :, :end]
+
+    def extend(self, new: int) -> int:
+        """Count ``new`` more positions in, whose keys and values the caller writes; returns the first one's column."""
+        self._make_room(new)
+        self.length += new
+        return self.length - self.dropped - new
 
     def _keep_last(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """A first text longer than the window is looked at as a whole, but only its last window is kept."""
@@ -82,12 +87,14 @@ class ReservedLayer(CacheLayerMixin):
 
     def _make_room(self, new: int) -> None:
         dropped, stored = self._dropped_for(new), self.length - self.dropped
+        needed = self.length - dropped + new
+        if needed > self.keys.shape[2]:
+            self.reserve = max(self.length + new, self.reserve + self.reserve // 2)
         for name in ("keys", "values"):
             old = getattr(self, name)
             if dropped > self.dropped:
                 old[:, :, : self.length - dropped] = old[:, :, dropped - self.dropped : stored].clone()
-            if (needed := self.length - dropped + new) > old.shape[2]:
-                self.reserve = max(self.length + new, self.reserve + self.reserve // 2)
+            if needed > old.shape[2]:
                 grown = _room_for(old, max(needed, columns_of(self.reserve, self.window)))
                 grown[:, :, : self.length - dropped] = old[:, :, : self.length - dropped]
                 setattr(self, name, grown)
@@ -147,6 +154,13 @@ class ReservedHybridLayer(LinearAttentionLayer, ReservedLayer):  # type: ignore[
         """Keep the rows ``beam_idx`` [rows], in that order; a row may be taken more than once."""
         LinearAttentionLayer.reorder_cache(self, beam_idx)  # type: ignore[arg-type]
         ReservedLayer.reorder_cache(self, beam_idx)
+
+
+def in_float32(stored: ReservedLayer) -> ReservedLayer:
+    """The layer, what it holds made float32 where prompts were read in bfloat16: small products are faster in it."""
+    if stored.values.dtype != torch.float32 or stored.keys.dtype != torch.float32:
+        stored.keys, stored.values = stored.keys.float(), stored.values.float()
+    return stored
 
 
 def columns_of(reserve: int, window: int | None) -> int:

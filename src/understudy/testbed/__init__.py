@@ -1,6 +1,6 @@
 """The embedded default: tiny models, a tokenizer and a task that show a real effect on two cores."""
 
-from understudy.testbed.cache import home
+from understudy.home import home
 from understudy.testbed.catalogue import data, is_testbed, known_suites, suite_named, suites
 from understudy.testbed.datasets import DATASET, dataset_named, tasks
 from understudy.testbed.roster import STUDENT_NAME, TEACHER_NAME

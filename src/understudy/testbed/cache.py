@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import time
@@ -10,11 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 STALE_SECONDS = 24 * 3600.0
-
-
-def home() -> Path:
-    """Where the package keeps what it made: ``UNDERSTUDY_HOME``, by default ``~/.cache/understudy``."""
-    return Path(os.environ.get("UNDERSTUDY_HOME") or "~/.cache/understudy").expanduser()
 
 
 def cached_folder(target: Path, *, make: Callable[[Path], None], is_whole: Callable[[Path], bool]) -> Path:

@@ -15,8 +15,9 @@ from transformers import PreTrainedConfig
 
 from understudy.engines.local import LocalPolicy
 from understudy.errors import ModelError
+from understudy.home import home
 from understudy.models.load import load_model
-from understudy.testbed.cache import cached_folder, home
+from understudy.testbed.cache import cached_folder
 from understudy.testbed.datasets import ground_of
 from understudy.testbed.models import Architecture, Schooling, config_of
 from understudy.testbed.practice import PRACTICE_VERSION, Practice, practise

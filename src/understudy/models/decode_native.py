@@ -1,0 +1,188 @@
+"""The decoding step of ``decode_step.py`` in compiled C: all layers in one call, for models whose calls cost more than
+their products."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from ctypes import POINTER, Structure, byref, c_float, c_int64, c_void_p
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from understudy.models.decode_weights import LayerWeights, Product, StepWeights
+from understudy.models.native import library
+from understudy.models.sampling_cache import ReservedLayer, in_float32
+
+_SOURCE = Path(__file__).with_name("decode_kernel.c")
+# Above this a layer's products are near the machine's rate in torch, and the calls between them do not count.
+_MOST_LAYER_WEIGHTS = 1 << 21
+# Fewer rows are not worth a thread of their own.
+_FEWEST_ROWS = 8
+# A row of key columns is a whole number of the widest registers.
+_COLUMNS = 64
+
+
+class _Product(Structure):
+    _fields_ = (("panels", c_void_p), ("bias", c_void_p), ("depth", c_int64), ("width", c_int64))
+
+
+class _Layer(Structure):
+    _fields_ = (
+        *((name, c_void_p) for name in ("before", "between", "head_norm")),
+        *((name, _Product) for name in ("qkv", "out", "gate_up", "down")),
+        *((name, c_void_p) for name in ("keys", "values", "columns")),
+    )
+
+
+class _Model(Structure):
+    _fields_ = (
+        *((name, c_int64) for name in ("hidden", "heads", "groups", "head_width", "inner", "num_layers")),
+        ("epsilon", c_float),
+        *((name, c_void_p) for name in ("norm", "cosine", "sine")),
+        ("layers", POINTER(_Layer)),
+    )
+
+
+@cache
+def _kernel() -> Any:
+    """The library with its functions' types, or None."""
+    made = library(_SOURCE)
+    if made is not None:
+        made.panel_width.restype = made.row_scratch.restype = c_int64
+        made.row_scratch.argtypes = (POINTER(_Model), c_int64)
+        pointers, numbers = (c_void_p,) * 3, (c_int64,) * 3
+        made.decode_rows.argtypes = (POINTER(_Model), c_int64, c_int64, *pointers, *numbers, c_void_p)
+        made.decode_rows.restype = None
+    return made
+
+
+def native_step(weights: StepWeights) -> NativeStep | None:
+    """The step in C; None without a compiler, for large layers, and where a layer's products are not float32."""
+    layer = weights.layers[0]
+    products = (layer.qkv, layer.out, layer.gate_up, layer.down)
+    if sum(p.weight.numel() for p in products) > _MOST_LAYER_WEIGHTS:
+        return None
+    if any(p.weight.dtype != torch.float32 for p in products):
+        return None
+    return NativeStep(weights) if _kernel() is not None else None
+
+
+class NativeStep:
+    """What ``DecodeStep`` gives, with the sums of a row in an order that no other row changes.
+
+    Args:
+        weights: of layers in float32.
+    """
+
+    def __init__(self, weights: StepWeights) -> None:
+        self._weights, self._held = weights, list[Tensor]()
+        self._caches: list[_Storage] = [_Storage() for _ in weights.layers]
+        self._layers = (_Layer * len(weights.layers))(*map(self._layer, weights.layers))
+        self._model = _Model(
+            hidden=weights.norm.numel(),
+            heads=weights.heads,
+            groups=weights.groups,
+            head_width=weights.head_width,
+            inner=weights.layers[0].down.weight.shape[0],
+            num_layers=len(weights.layers),
+            epsilon=weights.epsilon,
+            norm=self._hold(weights.norm),
+            cosine=self._hold(weights.cosine),
+            sine=self._hold(weights.sine),
+            layers=self._layers,
+        )
+        # Rows of the residual are padded to whole panels, with zeros.
+        missing = -weights.norm.numel() % _kernel().panel_width()
+        self._embedding = functional.pad(weights.embedding, (0, missing)) if missing else weights.embedding
+
+    def __call__(self, ids: Tensor, *, mask: Tensor, position: Tensor, cache: Any) -> Tensor:
+        """[b, V] logits after the tokens ``ids`` [b, 1], whose keys and values are added to the cache.
+
+        Args:
+            mask: [b, length so far + 1] bool. position: [b, 1] in the text. cache: of ``ReservedLayer``.
+        """
+        with torch.autocast("cpu", enabled=False):  # what is cast has been cast already
+            x = functional.embedding(ids.squeeze(1), self._embedding)
+            self._read(x, mask=mask.contiguous(), place=position.squeeze(1).contiguous(), cache=cache)
+            return self._weights.head(x[:, : self._weights.norm.numel()])
+
+    def _read(self, x: Tensor, *, mask: Tensor, place: Tensor, cache: Any) -> None:
+        at = [in_float32(stored).extend(1) for stored in cache.layers].pop()
+        for layer, storage, stored in zip(self._layers, self._caches, cache.layers, strict=True):
+            storage.follow(stored, layer)
+        reserve, columns = self._caches[0].keys.shape[2], self._caches[0].columns.shape[3]
+        scratch = torch.empty(x.shape[0], _kernel().row_scratch(byref(self._model), columns))
+
+        def read(rows: range) -> None:
+            _kernel().decode_rows(
+                *(byref(self._model), rows.start, len(rows), x[rows.start :].data_ptr(), place.data_ptr()),
+                *(mask.data_ptr(), at, reserve, columns, scratch[rows.start :].data_ptr()),
+            )
+
+        shares = _shares(x.shape[0])
+        list(_threads().map(read, shares)) if len(shares) > 1 else read(shares[0])
+
+    def _layer(self, layer: LayerWeights) -> _Layer:
+        return _Layer(
+            before=self._hold(layer.before),
+            between=self._hold(layer.between),
+            head_norm=None if layer.head_norm is None else self._hold(layer.head_norm),
+            qkv=self._product(layer.qkv),
+            out=self._product(layer.out),
+            gate_up=self._product(layer.gate_up, parts=2),
+            down=self._product(layer.down),
+        )
+
+    def _product(self, source: Product, parts: int = 1) -> _Product:
+        """The weights in panels; each of ``parts`` that stand side by side is filled up to whole panels with zeros."""
+        panel, depth = _kernel().panel_width(), source.weight.shape[0]
+        filled = torch.cat([_filled(part, panel) for part in source.weight.chunk(parts, dim=1)], dim=1)
+        bias = None
+        if source.bias is not None:
+            bias = self._hold(torch.cat([_filled(part, panel) for part in source.bias.chunk(parts)]))
+        panels = self._hold(filled.view(depth, -1, panel).transpose(0, 1))
+        return _Product(panels=panels, bias=bias, depth=depth, width=filled.shape[1])
+
+    def _hold(self, tensor: Tensor) -> int:
+        """Where the numbers lie, for as long as this object lives."""
+        self._held.append(tensor.float().contiguous())
+        return self._held[-1].data_ptr()
+
+
+class _Storage:
+    """What a layer's pointers into its cache were made for, and its keys by column."""
+
+    def __init__(self) -> None:
+        self.keys, self.columns = torch.zeros(0), torch.zeros(0)
+
+    def follow(self, stored: ReservedLayer, layer: _Layer) -> None:
+        """Point ``layer`` at the cache, which the first step, rows that came or left, and more room make anew."""
+        if self.keys is stored.keys:
+            return
+        self.keys = stored.keys
+        rows, groups, reserve, width = self.keys.shape
+        self.columns = self.keys.new_zeros(rows, groups, width, reserve + -reserve % _COLUMNS)
+        self.columns[..., : stored.length - 1] = self.keys[:, :, : stored.length - 1].transpose(2, 3)
+        layer.keys, layer.values = stored.keys.data_ptr(), stored.values.data_ptr()
+        layer.columns = self.columns.data_ptr()
+
+
+def _filled(weight: Tensor, panel: int) -> Tensor:
+    return functional.pad(weight, (0, -weight.shape[-1] % panel))
+
+
+def _shares(num_rows: int) -> list[range]:
+    """The rows in as many parts as there are threads to read them."""
+    count = max(1, min(torch.get_num_threads(), num_rows // _FEWEST_ROWS))
+    edges = [num_rows * part // count for part in range(count + 1)]
+    return [range(first, last) for first, last in pairwise(edges)]
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(torch.get_num_threads(), thread_name_prefix="decode")
