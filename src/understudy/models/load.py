@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -136,7 +135,7 @@ def _load_plain(name: str, *, dtype: torch.dtype, trust_remote_code: bool) -> Pr
         model, report = load(
             name, dtype=dtype, use_safetensors=True, trust_remote_code=trust_remote_code, output_loading_info=True
         )
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError) as error:
+    except Exception as error:  # its settings are read by transformers, whose kinds of errors are many
         raise ModelError(
             f"{name} cannot be loaded as a causal language model",
             got=first_line(error),
@@ -167,7 +166,7 @@ def _load_adapted(name: str, *, dtype: torch.dtype, trust_remote_code: bool) -> 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # PEFT's affairs with transformers, nothing to a user
             return PeftModel.from_pretrained(base, name).merge_and_unload()
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError) as error:
+    except Exception as error:
         raise ModelError(
             f"the adapter {name} does not fit its base model {base_name}",
             got=first_line(error),
@@ -179,7 +178,7 @@ def base_of(folder: Path) -> str | None:
     """The model that an adapter's settings name; None where there are none, or they cannot be read."""
     try:
         return json.loads((folder / "adapter_config.json").read_text()).get("base_model_name_or_path") or None
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return None
 
 
@@ -190,7 +189,7 @@ def load_tokenizer(name: str, *, trust_remote_code: bool) -> PreTrainedTokenizer
         return None
     try:
         return AutoTokenizer.from_pretrained(name, trust_remote_code=trust_remote_code)
-    except (OSError, ValueError, KeyError, TypeError, json.JSONDecodeError) as error:
+    except Exception as error:  # the same, and the tokenizers library's own, which is plain Exception
         raise ModelError(f"the tokenizer of {name} cannot be loaded", got=first_line(error)) from error
 
 

@@ -89,7 +89,10 @@ def as_number(value: object) -> float | None:
     """The value where it is a finite number, else None: files are read as they are, not as they should be."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return float(value) if math.isfinite(value) else None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:  # a whole number beyond any float
+        return None
 
 
 def as_mapping(value: object) -> Mapping[str, object]:

@@ -67,6 +67,7 @@ def _echoed(answer: Any, ask: Ask) -> Rows:
     if not ask.top_k:
         return Rows(sampled=sampled)
     top = listed(entry(found, "top_logprobs"), name="logprobs.top_logprobs")[:count]
+    listed(top, name="logprobs.top_logprobs", count=count)
     own_ids = [{str(token): value} for token, value in zip(ask.tokens.tolist(), own, strict=True)]
     entries = [None, *({**mine, **_by_id(one)} for mine, one in zip(own_ids[1:], top[1:], strict=True))]
     return prompt_logprobs.rows_of(entries, ask, name="logprobs.top_logprobs")

@@ -6,6 +6,7 @@ import base64
 import binascii
 import io
 import math
+import tokenize
 from collections.abc import Sequence
 from typing import Any
 
@@ -51,7 +52,7 @@ def npy(text: object, *, name: str, dtype: str, shape: tuple[int, ...]) -> NDArr
         version = np.lib.format.read_magic(stream)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         found_shape, fortran, found = read(stream)
-    except (ValueError, EOFError, SyntaxError, TypeError, KeyError) as error:
+    except (ValueError, EOFError, SyntaxError, TypeError, KeyError, MemoryError, tokenize.TokenError) as error:
         raise _malformed(name, f"{len(content):,} bytes that are no .npy file") from error
     if found != np.dtype(dtype) or tuple(found_shape) != shape or fortran:
         order = " in Fortran order" if fortran else ""
@@ -80,7 +81,7 @@ def logprobs(values: NDArray[Any], *, name: str) -> Floats:
     Raises:
         ServerAnswerError: one is NaN, or well above 0.
     """
-    found = values.astype(np.float32)
+    found = _float32(values)
     if np.isnan(found).any():
         raise ServerAnswerError(
             f"{name} holds NaN",
@@ -99,10 +100,15 @@ def logprobs(values: NDArray[Any], *, name: str) -> Floats:
 
 def finite(values: NDArray[Any], *, name: str) -> Floats:
     """The values as float32; raises ServerAnswerError where one is NaN or infinite."""
-    found = values.astype(np.float32)
+    found = _float32(values)
     if not np.isfinite(found).all():
         raise ServerAnswerError(f"{name} holds NaN or infinity", remedy="The server's model or precision is broken.")
     return found
+
+
+def _float32(values: NDArray[Any]) -> Floats:
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, which the caller refuses
+        return values.astype(np.float32)
 
 
 def numbers(values: Sequence[object], *, name: str) -> list[float]:
@@ -110,7 +116,10 @@ def numbers(values: Sequence[object], *, name: str) -> list[float]:
     for place, value in enumerate(values):
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ServerAnswerError(f"{name} has no value at place {place}", got=_kind_of(value), remedy=_FOUND_IN)
-    return [float(value) for value in values]  # type: ignore[arg-type]
+    try:
+        return [float(value) for value in values]  # type: ignore[arg-type]
+    except OverflowError as error:
+        raise _malformed(name, "a number beyond any that a float holds") from error
 
 
 def listed(value: object, *, name: str, count: int | None = None) -> list[Any]:

@@ -16,6 +16,8 @@ from understudy.servers.http import Call, UnavailableError
 from understudy.servers.identity import Identity
 
 _FINISHED = {"stop": "stop", "length": "length"}
+_LARGEST_ID = 1 << 31
+"""No vocabulary is larger; a larger number would not fit where ids are kept."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,9 +141,9 @@ def _refuse_aborted(reason: object) -> None:
 
 
 def _drawn(ids: list[Any], values: list[object], versions: list[str] | None, reason: object, draw: Draw) -> Drawn:
-    if reason not in _FINISHED:
+    if not isinstance(reason, str) or reason not in _FINISHED:
         raise ServerAnswerError("the completion ended for no known reason", got=str(reason))
-    if not ids or len(ids) > draw.max_tokens or not all(isinstance(id, int) and id >= 0 for id in ids):
+    if not ids or len(ids) > draw.max_tokens or not all(type(id) is int and 0 <= id < _LARGEST_ID for id in ids):
         raise ServerAnswerError("the completion is malformed", got=f"{len(ids)} ids", expected=f"1..{draw.max_tokens}")
     found = logprobs(np.array(numbers(values, name="the log-probs")), name="the log-probs of a completion")
     return Drawn(ids, found, versions, "stop" if reason == "stop" else "length")
@@ -155,6 +157,9 @@ def _spread(spans: object, count: int) -> list[str] | None:
     for span in spans:
         if not isinstance(span, Mapping):
             return None
-        for place in range(int(span.get("start", 0)), min(int(span.get("end", count)), count)):
+        start, end = span.get("start", 0), span.get("end", count)
+        if not isinstance(start, int) or not isinstance(end, int) or start < 0:
+            return None
+        for place in range(start, min(end, count)):
             versions[place] = str(span.get("version"))
     return versions if "" not in versions else None

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from understudy.errors import ServerAnswerError, ServerError, ServerKeyError
+from understudy.errors import ServerAnswerError, ServerError, ServerKeyError, UnderstudyError
 
 T = TypeVar("T")
 NO_CONNECTION = "no connection"
@@ -99,7 +99,7 @@ async def ask(client: httpx.AsyncClient, call: Call[T], *, timeout_seconds: floa
         raise ServerAnswerError("the answer is not compressed as it says", got=str(error)) from error
     if status >= 300:
         raise _verdict(status, headers, content)
-    return call.read(_parsed(content) if call.is_json else content)
+    return _read(call, _parsed(content) if call.is_json else content)
 
 
 async def _exchange(
@@ -128,6 +128,20 @@ def _words(error: httpx.TransportError) -> str:
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
         return NO_CONNECTION
     return "no answer in time" if isinstance(error, httpx.TimeoutException) else "connection lost"
+
+
+def _read(call: Call[T], answer: Any) -> T:
+    """What is wanted of an answer; whatever it holds in place of what it should is the server's fault, not ours."""
+    try:
+        return call.read(answer)
+    except (UnderstudyError, UnavailableError):
+        raise
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise ServerAnswerError(
+            "the answer is not of the form that was asked for",
+            got=_shown(f"{type(error).__name__}: {error}"),
+            remedy="Check that the server is of a version that the documentation names.",
+        ) from error
 
 
 def _parsed(content: bytes) -> Any:

@@ -83,7 +83,7 @@ async def identify(pool: ServerPool) -> Identity:
         hidden_size=_whole(ours.get("hidden_size")),
         tokenizer_fingerprint=_text(ours.get("tokenizer_fingerprint")),
         stop_ids=_ids(ours.get("stop_ids")),
-        extensions=frozenset(map(str, ours.get("extensions") or ())),
+        extensions=frozenset(map(str, _list(ours.get("extensions")))),
     )
 
 
@@ -150,7 +150,7 @@ def check_width(needed: int, limit: int, *, url: str) -> None:
 def _named(kind: Served | None, model: str, paths: Mapping[str, Any]) -> str:
     """Digits over the little that such a server says."""
     text = f"{kind} {model} {paths.get('model_path')}"
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()[:16]
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -165,5 +165,11 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
 def _ids(value: object) -> frozenset[int] | None:
-    return frozenset(int(one) for one in value) if isinstance(value, list) else None
+    """Of whole numbers; None where anything else is among them."""
+    ids = [_whole(one) for one in _list(value)]
+    return None if not isinstance(value, list) or None in ids else frozenset(id for id in ids if id is not None)

@@ -42,13 +42,22 @@ def step_of(line: Mapping[str, float | None]) -> int:
 
 
 def _encoded(line: Mapping[str, float | None]) -> str:
-    finite = {name: None if value is None or not math.isfinite(value) else value for name, value in line.items()}
+    finite = {name: value if value is not None and _is_finite(value) else None for name, value in line.items()}
     return json.dumps(finite, allow_nan=False)
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond any float
+        return False
 
 
 def _decoded(text: str) -> Line | None:
     try:
         line = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    return line if isinstance(line, dict) and isinstance(line.get("step"), int) else None
+    if not isinstance(line, dict) or type(line.get("step")) is not int:
+        return None
+    return line if all(value is None or isinstance(value, int | float) for value in line.values()) else None

@@ -110,8 +110,8 @@ def read_about(path: Path) -> dict[str, str]:
     try:
         found = pq.read_schema(path).metadata or {}
     except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{path} holds no rollouts", got=str(error).splitlines()[0]) from error
-    return {key.decode(): value.decode() for key, value in found.items()}
+        raise DataError(f"{path} holds no rollouts", got=_reason(error)) from error
+    return {key.decode(errors="replace"): value.decode(errors="replace") for key, value in found.items()}
 
 
 def token_columns(result: StepResult) -> dict[str, Tensor]:
@@ -139,9 +139,14 @@ def read(path: Path) -> list[Rollout]:
     try:
         known = set(pq.read_schema(path).names)  # a file of an earlier version has fewer columns
         rows = pq.read_table(path, columns=[name for name in _SCHEMA if name in known]).to_pylist()
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{path} holds no rollouts", got=str(error).splitlines()[0]) from error
-    return [_rollout_of(list(turns)) for _, turns in groupby(rows, key=lambda row: row["rollout"])]
+        return [_rollout_of(list(turns)) for _, turns in groupby(rows, key=lambda row: row["rollout"])]
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise DataError(f"{path} holds no rollouts", got=_reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    said = (str(error).strip().splitlines() or [""])[0]
+    return said if isinstance(error, OSError | pa.ArrowException) and said else f"{type(error).__name__}: {said}"
 
 
 def _rollout_row(rollout: Rollout) -> dict[str, Any]:

@@ -141,7 +141,14 @@ def _is_run(path: Path, *, resume: bool) -> bool:
 
 
 def _refuse_changes(path: Path, recipe: str, differences: Callable[[str, str], Sequence[str]]) -> None:
-    before = (path / "recipe.yaml").read_text(encoding="utf-8")
+    try:
+        before = (path / "recipe.yaml").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunDirectoryError(
+            f"{path / 'recipe.yaml'} cannot be read",
+            got=getattr(error, "strerror", None) or "a file that is not UTF-8 text",
+            remedy="Put back the recipe that the run began with, or start a new run under another name=...",
+        ) from error
     changed = [] if before == recipe else list(differences(before, recipe))
     if changed:
         raise RunDirectoryError(
@@ -156,10 +163,13 @@ def _note_surroundings(path: Path, environment: Mapping[str, object]) -> tuple[s
     file = path / "environment.json"
     try:
         before = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
+        before = None
+    earlier = before.pop("resumed", []) if isinstance(before, dict) else None
+    if before is None or not isinstance(earlier, list):
         write_json(file, environment)
         return ()
-    sessions = [*before.pop("resumed", []), environment]
+    sessions = [*earlier, environment]
     write_json(file, {**before, "resumed": sessions})
     changed = sorted(name for name in ("versions", "commit", "hardware") if before.get(name) != environment.get(name))
     if not changed:

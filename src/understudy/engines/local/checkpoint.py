@@ -18,7 +18,7 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 
 from understudy.engines.local.optimizer_states import States, state_dtypes
 from understudy.engines.local.weights import NamedTensors
-from understudy.errors import CheckpointError
+from understudy.errors import CheckpointError, UnderstudyError
 
 _STATE, _TENSORS = "trainer.json", "trainer.safetensors"
 
@@ -90,7 +90,7 @@ def _read_trainer(folder: Path) -> tuple[TrainerState, NamedTensors]:
     try:
         state = TrainerState(**json.loads((folder / _STATE).read_text()))
         return state, load_file(folder / _TENSORS)
-    except (OSError, ValueError, TypeError, SafetensorError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
         raise CheckpointError("the trainer state cannot be read", got=f"{folder}: {_line(error)}") from error
 
 
@@ -99,7 +99,9 @@ def _read_model(folder: Path, model: nn.Module, parameters: Mapping[str, nn.Para
         if isinstance(model, PeftModel):
             return _read_adapter(folder / "adapter", model, parameters)
         return _read_full(folder / "model", parameters)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+    except UnderstudyError:
+        raise
+    except Exception as error:  # settings are read by transformers, whose kinds of errors are many
         raise CheckpointError("the saved model cannot be read", got=f"{folder}: {_line(error)}") from error
 
 

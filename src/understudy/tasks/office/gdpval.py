@@ -15,6 +15,8 @@ from understudy.errors import DataError
 from understudy.tasks.office.fields import folder_name, list_of, text_of
 from understudy.tasks.office.office_task import Criterion, OfficeTask, Reference
 
+_MOST_POINTS = 1e9
+"""Beyond any rubric, and within what a float adds without loss."""
 _KEPT = ("sector", "occupation", "deliverable_files")
 HAND_IN = "Save what you hand in as files in your working folder, and name them in finish."
 
@@ -100,7 +102,11 @@ def rubric_of(found: Any, *, where: str) -> Iterator[Criterion]:
         raise DataError(f"{where} has no rubric_json", got=repr(found)[:120], expected="a list of criteria")
     for number, line in enumerate(lines):
         points = line.get("score") if isinstance(line, Mapping) else None
-        if not isinstance(points, int | float) or isinstance(points, bool):
+        if (
+            not isinstance(points, int | float)
+            or isinstance(points, bool)
+            or not -_MOST_POINTS <= points <= _MOST_POINTS
+        ):
             raise DataError(f"criterion {number} of {where} has no score", got=repr(line)[:120])
         criterion = text_of(line, "criterion", where=f"criterion {number} of {where}")
         yield Criterion(str(line.get("rubric_item_id") or number), criterion, float(points))
