@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/
 ARGS ?=
+# Processes that the tests are dealt to, a file each at a time; every one computes in one thread.
+WORKERS ?= 2
 
 # Named by content, so that a checkout's new file times cost nothing; the folder is in it because an editable
 # install does not survive a move.
@@ -27,8 +29,8 @@ demo: $(INSTALLED)  ## build a tiny teacher and student, distil, evaluate, print
 office-study: $(INSTALLED)  ## distil a tiny office worker and show whether it helped, in one page; ARGS="--seed 1 --out DIR"
 	$(RUN)understudy office-study $(ARGS)
 
-test: $(INSTALLED)  ## run the test suite; ARGS="tests/test_world.py -q" narrows it
-	$(RUN)python -m pytest $(ARGS)
+test: $(INSTALLED)  ## run the test suite; ARGS="tests/test_world.py -q" narrows it, WORKERS=8 is for more cores
+	$(RUN)python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 check: $(INSTALLED)  ## lint, format, strict types, import layers
 	$(RUN)ruff check .

@@ -17,8 +17,11 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that tests start
-_HOME = Path(tempfile.mkdtemp(prefix="understudy-tests-"))
-os.environ["UNDERSTUDY_HOME"] = str(_HOME)  # the user's cache is neither read nor written
+# The user's cache is neither read nor written. Where tests are dealt to several processes, these share the first one's.
+_IS_FIRST = "PYTEST_XDIST_WORKER" not in os.environ
+if _IS_FIRST:
+    os.environ["UNDERSTUDY_HOME"] = tempfile.mkdtemp(prefix="understudy-tests-")
+_HOME = Path(os.environ["UNDERSTUDY_HOME"])
 for _secret in ("HF_TOKEN", "WANDB_API_KEY"):
     os.environ.pop(_secret, None)
 
@@ -30,7 +33,7 @@ torch.set_num_threads(1)  # sums in one order on every machine; tiny models gain
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    if _HOME.name.startswith("understudy-tests-"):
+    if _IS_FIRST and _HOME.name.startswith("understudy-tests-"):
         shutil.rmtree(_HOME, ignore_errors=True)
 
 
