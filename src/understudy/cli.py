@@ -22,6 +22,7 @@ from understudy.compare_cli import compare
 from understudy.doctor_cli import doctor
 from understudy.errors import UnderstudyError
 from understudy.evaluate_cli import evaluate
+from understudy.launch_cli import launch
 from understudy.office_cli import office
 from understudy.retrieve_cli import retrieve
 from understudy.score_cli import score
@@ -42,6 +43,7 @@ app.add_typer(office, name="office")
 app.command()(compare)
 app.command()(doctor)
 app.command()(evaluate)
+app.command()(launch)
 app.command()(serve)
 app.command()(score)
 app.command()(retrieve)

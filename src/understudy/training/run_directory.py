@@ -14,6 +14,9 @@ from typing import IO
 from understudy.errors import RunDirectoryError
 from understudy.training.durable import refused_by_disk, write_json, write_text
 
+LAUNCH = "launch"
+"""Folder in a run's folder with what ``understudy launch`` writes; it may be there before the run."""
+
 
 @dataclass(frozen=True, eq=False)
 class RunDirectory:
@@ -126,8 +129,11 @@ def _locked(path: Path) -> IO[str]:
 
 
 def _is_run(path: Path, *, resume: bool) -> bool:
-    """Whether there is a run to go on with; hidden files (the lock, a file half-written) count as nothing."""
-    entries = [entry for entry in path.iterdir() if not entry.name.startswith(".")]
+    """Whether there is a run to go on with.
+
+    Hidden files (the lock, a file half-written) count as nothing, and so do the logs of the launch that began it.
+    """
+    entries = [entry for entry in path.iterdir() if not entry.name.startswith(".") and entry.name != LAUNCH]
     if not entries:
         return False
     if not resume:

@@ -1,0 +1,73 @@
+"""What a server says of itself: whether it answers, and how many requests wait."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import httpx
+
+from understudy.launching.part import Part
+
+_NUMBERS = {
+    "waiting": ("understudy_waiting_requests", "vllm:num_requests_waiting", "sglang:num_queue_reqs"),
+    "running": ("understudy_running_requests", "vllm:num_requests_running", "sglang:num_running_reqs"),
+    "tokens": ("understudy_tokens_total", "vllm:generation_tokens_total", "sglang:generation_tokens_total"),
+}
+_LINE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{[^}]*\})?\s+(\S+)")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A server, a moment ago.
+
+    Args:
+        is_well: ``/health`` was answered with 200. figures: ``waiting`` and ``running`` requests, ``tokens`` so far.
+    """
+
+    is_well: bool
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+
+def is_well(url: str, *, seconds: float = 2.0) -> bool:
+    """Whether ``/health`` answers with 200."""
+    try:
+        with _client(url, seconds) as client:
+            return client.get("/health").status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def asked(part: Part, environment: Mapping[str, str], *, seconds: float = 1.0) -> Answer:
+    """Ask a server for its health and its counters, with the key from ``environment``; without counters no figures."""
+    if part.url is None or not is_well(part.url, seconds=seconds):
+        return Answer(False)
+    key = environment.get(part.key_variable or "", "")
+    try:
+        with _client(part.url, seconds) as client:
+            answer = client.get("/metrics", headers={"Authorization": f"Bearer {key}"} if key else {})
+            return Answer(True, figures_in(answer.text) if answer.status_code == 200 else {})
+    except httpx.HTTPError:
+        return Answer(True)
+
+
+def figures_in(text: str) -> dict[str, float]:
+    """The figures in Prometheus's text form, summed over labels; those that are there.
+
+    >>> figures_in('understudy_waiting_requests{kind="score"} 2.0\\nunderstudy_waiting_requests{kind="sample"} 1.0')
+    {'waiting': 3.0}
+    """
+    sums: dict[str, float] = {}
+    meanings = {name: short for short, names in _NUMBERS.items() for name in names}
+    for line in text.splitlines():
+        found = _LINE.match(line)
+        if found and found[1] in meanings:
+            short = meanings[found[1]]
+            sums[short] = sums.get(short, 0.0) + float(found[2])
+    return sums
+
+
+def _client(url: str, seconds: float) -> httpx.Client:
+    # This machine itself, or one of the launch: no proxy stands between.
+    return httpx.Client(base_url=url, timeout=seconds, trust_env=False)
