@@ -24,6 +24,7 @@ from understudy.errors import UnderstudyError
 from understudy.evaluate_cli import evaluate
 from understudy.launch_cli import launch
 from understudy.office_cli import office
+from understudy.plan_cli import plan
 from understudy.retrieve_cli import retrieve
 from understudy.score_cli import score
 from understudy.serve_cli import serve
@@ -44,6 +45,7 @@ app.command()(compare)
 app.command()(doctor)
 app.command()(evaluate)
 app.command()(launch)
+app.command()(plan)
 app.command()(serve)
 app.command()(score)
 app.command()(retrieve)

@@ -17,7 +17,12 @@ from understudy.training.step import run_step
 
 def time_steps(folder: Path, size: Size, setting: str, *, steps: int, threads: int, phases: Phases) -> list[int]:
     """Run so many steps on a workload; returns the trained tokens of each."""
-    assembly = assemble(recipe_of(folder, size, setting, steps=steps, threads=threads))
+    return time_recipe(recipe_of(folder, size, setting, steps=steps, threads=threads), phases)
+
+
+def time_recipe(recipe: Recipe, phases: Phases) -> list[int]:
+    """Run the steps of a recipe with one teacher in this process; returns the trained tokens of each."""
+    assembly = assemble(recipe)
     parts, policy = assembly.parts, assembly.policy
     teacher = parts.scorers["teacher"]
     teacher.score = phases.timed("teacher", teacher.score)  # type: ignore[method-assign]
@@ -28,7 +33,7 @@ def time_steps(folder: Path, size: Size, setting: str, *, steps: int, threads: i
     phases.watch_learning()
     step_once = partial(run_step, parts, clock=Clock(), progress=lambda _: None)
     tokens = []
-    for step in range(steps):
+    for step in range(recipe.steps):
         with phases.step():
             result = step_once(step)
         tokens.append(result.batch.table.num_tokens)
