@@ -23,8 +23,10 @@ from tests.tiny_files import save_model
 from understudy.engines.served_sampler import ServedSampler, connect_sampler
 from understudy.errors import ModelError, RecipeError, ServerAnswerError, ServerDownError, ServerError
 from understudy.models.load import describe, load_model
+from understudy.models.sampling import LocalSampler
 from understudy.protocols import Sample, SampleRequest
 from understudy.servers.settings import ServerSettings
+from understudy.servers.weights import Shipment
 
 pytestmark = pytest.mark.timeout(200)
 
@@ -54,12 +56,15 @@ class TestServedSampler(SamplerSuite):
         sampler = connect_sampler(settings(url), max_length=LENGTH, version=7)
         return SamplerSubject(sampler, logits, vocab_size=V, max_length=LENGTH)
 
-    def test_start_index_moves_along_the_keys_stream(self, subject: SamplerSubject) -> None:
-        """The server's generator knows no stream: a later start is another draw, and the same one each time."""
-        requests = [SampleRequest(torch.tensor([4, 2, 3]), key=5, start_index=n) for n in (0, 0, 1, 2, 3)]
-        first, again, *others = subject.sampler.sample(requests, PARAMS, seed=3, step=0)
-        assert first.completion_ids.tolist() == again.completion_ids.tolist()
-        assert len({tuple(one.completion_ids.tolist()) for one in [first, *others]}) > 2
+    def test_the_draws_are_those_of_a_sampler_in_this_process(
+        self, subject: SamplerSubject, served: tuple[str, Any]
+    ) -> None:
+        local = LocalSampler(served[1], vocab_size=V, max_length=LENGTH)
+        requests = [replace(one, start_index=place) for place, one in enumerate(self.requests(subject))]
+        there = subject.sampler.sample(requests, PARAMS, seed=9, step=4)
+        for mine, one in zip(there, local.sample(requests, PARAMS, seed=9, step=4), strict=True):
+            assert mine.completion_ids.tolist() == one.completion_ids.tolist()
+            torch.testing.assert_close(mine.logprobs, one.logprobs, atol=1e-5, rtol=0)
 
     @pytest.mark.parametrize("name", ["plain"])
     def test_samples_follow_the_distribution(self, subject: SamplerSubject, name: str) -> None:
@@ -132,7 +137,7 @@ def test_new_weights_reach_every_address_under_their_version(folder: Path, kind:
                 alone = ServedSampler(
                     connect_sampler(settings(url), max_length=64).pool, sampler.identity, max_length=64
                 )
-                alone._model, alone.version = sampler._model, version
+                alone.adopt(folder / name, version)
                 samples = alone.sample(REQUESTS, PARAMS, seed=0, step=0)
                 assert scored_by(folder / name, samples) < 1e-4
             versions = {v for s in sampler.sample(REQUESTS, PARAMS, seed=0, step=0) for v in s.weight_version.tolist()}
@@ -170,7 +175,7 @@ def test_weights_that_are_none_and_servers_that_take_none(folder: Path, tmp_path
 
 def choice(**changes: Any) -> dict[str, Any]:
     content = [{"token_id": 5, "logprob": -0.5}, {"token_id": 1, "logprob": -9999.0}]
-    spans = [{"version": "4", "start": 0, "end": 1}, {"version": "5", "start": 1, "end": 2}]
+    spans = [{"version": "four", "start": 0, "end": 1}, {"version": "five", "start": 1, "end": 2}]
     whole = {"token_ids": [5, 1], "logprobs": {"content": content}, "finish_reason": "stop", "weight_versions": spans}
     return {**whole, **changes}
 
@@ -196,7 +201,8 @@ def test_an_aborted_completion_is_drawn_again_and_spans_give_each_token_its_vers
     answers = iter([choice(finish_reason="abort", token_ids=[], logprobs=None), choice()])
     with scripted(vllm_answering(lambda _: next(answers))) as server:
         sampler = connect_sampler(settings(server.url), max_length=64)
-        sampler._source = tmp_path
+        sampler._delivery.present = Shipment(tmp_path, 5, "five", is_adapter=False)
+        sampler._labels = {"four": 4, "five": 5}
         (sample,) = sampler.sample(ONE, PARAMS, seed=0, step=0)
         assert sample.completion_ids.tolist() == [5, 1]
         assert sample.logprobs.tolist() == [-0.5, float("-inf")]

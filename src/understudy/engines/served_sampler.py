@@ -12,23 +12,23 @@ import torch
 from understudy.errors import ContextLengthError, DataError, RecipeError
 from understudy.models.sampling_distribution import check_params
 from understudy.protocols import Sample, SampleRequest, SamplingParams
-from understudy.randomness import bits
 from understudy.rollouts import FinishReason
-from understudy.servers.background import all_of, background
-from understudy.servers.drawing import Draw, Drawn, check_behaviour, sglang_call, vllm_call
+from understudy.servers.background import background
+from understudy.servers.delivery import Delivery
+from understudy.servers.drawing import Draw, Drawn, Key, check_behaviour, sglang_call, vllm_call
 from understudy.servers.http import Call
 from understudy.servers.identity import Identity, identify
 from understudy.servers.pool import ServerPool
-from understudy.servers.replica import Replica
 from understudy.servers.settings import ServerSettings
-from understudy.servers.weights import adapter_name, load_adapter, reload_from_disk, unload_adapter
+from understudy.servers.weights import shipment_of
 
 
 class ServedSampler:
     """Implements ``Sampler`` with a server of vLLM's or SGLang's form; every address gets every set of weights.
 
-    A draw is keyed by a seed of (seed, step, key, start index) for the server's own generator: the same request gives
-    the same completion as far as the server repeats itself, and another one than ``LocalSampler``.
+    ``understudy serve`` draws by the run's own key, as ``LocalSampler`` does. Another server gets a seed made of
+    (seed, step, key, start index) for its own generator: the same request gives the same completion as far as that
+    server repeats itself, and another one than ``LocalSampler``.
 
     Args:
         pool: the server's addresses. identity: what answers there. max_length: longest context in tokens.
@@ -37,10 +37,8 @@ class ServedSampler:
 
     def __init__(self, pool: ServerPool, identity: Identity, *, max_length: int, version: int = 0) -> None:
         self.pool, self.identity, self.max_length, self.version = pool, identity, max_length, version
-        self._model = identity.model
-        self._adapter: str | None = None
-        self._source: Path | None = None
-        pool.confirm = self._restore
+        self._delivery = Delivery(pool, is_sglang=identity.kind == "sglang")
+        self._labels: dict[str, int] = {}
 
     def sample(
         self,
@@ -82,45 +80,25 @@ class ServedSampler:
         """Give every address the weights at ``source`` (an adapter in PEFT's layout, or a whole model), as ``version``.
 
         None says that the server has them already. An adapter gets a name of its own, the one before it is unloaded.
+        An address that does not answer is given them before it is asked anything again.
 
         Raises:
-            ModelError: the folder holds neither. ServerError: an address did not take them.
+            ModelError: the folder holds neither. ServerError: an address did not take them, or none answers.
         """
         if source is not None:
-            before, self._source = self._adapter, source
-            is_adapter = (source / "adapter_config.json").exists()
-            self._adapter = adapter_name(source, version) if is_adapter else None
-            background().run(all_of([self._push(url, version) for url in self.pool.settings.urls]))
-            self._model = self._adapter or self.identity.model
-            if before not in (None, self._adapter):
-                background().run(all_of([self._forget(url, str(before)) for url in self.pool.settings.urls]))
+            shipment = shipment_of(source, version)
+            self._labels[shipment.label] = version
+            self._delivery.deliver(shipment)
         self.version = version
 
-    async def _push(self, url: str, version: int) -> None:
-        if self._source is None:
-            return
-        alone, is_sglang = self._alone(url), self.identity.kind == "sglang"
-        try:
-            if self._adapter is not None:
-                await load_adapter(alone, self._adapter, self._source, is_sglang=is_sglang)
-            else:
-                await reload_from_disk(alone, self._source, version, is_sglang=is_sglang)
-        finally:
-            await alone.close()
+    def adopt(self, source: Path, version: int) -> None:
+        """Sample with weights that another rank gives to every address; an address that was lost gets them from here.
 
-    async def _forget(self, url: str, adapter: str) -> None:
-        alone = self._alone(url)
-        try:
-            await unload_adapter(alone, adapter, is_sglang=self.identity.kind == "sglang")
-        finally:
-            await alone.close()
-
-    async def _restore(self, replica: Replica) -> None:
-        """An address that comes back may have started anew, without the weights it was given."""
-        await self._push(replica.url, self.version)
-
-    def _alone(self, url: str) -> ServerPool:
-        return ServerPool(replace(self.pool.settings, urls=(url,)))
+        Raises:
+            ModelError: the folder holds none.
+        """
+        shipment = shipment_of(source, version)
+        self._labels[shipment.label], self._delivery.present, self.version = version, shipment, version
 
     def _draw(self, request: SampleRequest, params: SamplingParams, *, seed: int, step: int) -> Draw:
         length = request.prompt_ids.numel()
@@ -138,17 +116,26 @@ class ServedSampler:
         if request.max_new_tokens is not None and request.max_new_tokens < 1:
             raise RecipeError("max_new_tokens is out of range", got=request.max_new_tokens, expected="at least 1")
         limits = [params.max_completion_length, self.max_length - length, request.max_new_tokens]
-        word = bits(seed=seed, step=step, purpose="served sample", rollout=request.key, index=request.start_index)
+        present = self._delivery.present
         return Draw(
             prompt=request.prompt_ids.tolist(),
             max_tokens=min(limit for limit in limits if limit is not None),
-            seed=int(word) >> 33,
+            key=Key(seed, step, request.key, request.start_index),
+            label="" if present is None else present.label,
+            labels=frozenset() if present is None or present.is_adapter else frozenset(self._labels),
         )
 
     def _call(self, draw: Draw, params: SamplingParams) -> Call[Drawn]:
         if self.identity.kind == "sglang":
             return sglang_call(draw, params, adapter=self._adapter)
-        return vllm_call(draw, params, model=self._model, salt=f"w{self.version}")
+        keyed = "keyed_draw" in self.identity.extensions
+        model = self._adapter or self.identity.model
+        return vllm_call(draw, params, model=model, salt=f"w{self.version}", keyed=keyed)
+
+    @property
+    def _adapter(self) -> str | None:
+        present = self._delivery.present
+        return present.label if present is not None and present.is_adapter else None
 
     def _sample(self, drawn: Drawn) -> Sample:
         return Sample(
@@ -159,11 +146,11 @@ class ServedSampler:
         )
 
     def _versions(self, drawn: Drawn) -> list[int]:
-        """The version of each token: the server's word for weights that were pushed from here under that number."""
+        """The version of each token: the server's word for weights that were given to it under that number."""
         told = drawn.versions
-        if self._source is None or self._adapter is not None or told is None:
+        if self._delivery.present is None or self._adapter is not None or told is None:
             return [self.version] * len(drawn.ids)
-        return [int(version) if version.isdecimal() else self.version for version in told]
+        return [self._labels[label] for label in told]
 
 
 def connect_sampler(settings: ServerSettings, *, max_length: int, version: int = 0) -> ServedSampler:

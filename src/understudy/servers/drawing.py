@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from understudy.errors import RecipeError, ServerAnswerError
 from understudy.protocols import SamplingParams
+from understudy.randomness import bits
 from understudy.servers import sglang, vllm
 from understudy.servers.decoding import Floats, entry, listed, logprobs, numbers
 from understudy.servers.http import Call, UnavailableError
@@ -20,17 +21,37 @@ _LARGEST_ID = 1 << 31
 """No vocabulary is larger; a larger number would not fit where ids are kept."""
 
 
+@dataclass(frozen=True)
+class Key:
+    """What keys the draws of a completion in a run; see ``randomness``."""
+
+    seed: int
+    step: int
+    rollout: int
+    index: int
+
+    @property
+    def word(self) -> int:
+        """A seed below 2 ** 31 for a generator that knows no keys."""
+        keyed = bits(seed=self.seed, step=self.step, purpose="served sample", rollout=self.rollout, index=self.index)
+        return int(keyed) >> 33
+
+
 @dataclass(frozen=True, eq=False)
 class Draw:
     """One completion to draw.
 
     Args:
-        prompt: ids. max_tokens: new ones at most. seed: of the server's generator, below 2 ** 31.
+        prompt: ids. max_tokens: new ones at most. key: of its draws.
+        label: what the weights are called that end it. labels: those that may have begun it; empty where the server
+            names none, or where a name of their own tells weights apart.
     """
 
     prompt: Sequence[int]
     max_tokens: int
-    seed: int
+    key: Key
+    label: str = ""
+    labels: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,21 +91,27 @@ def check_behaviour(identity: Identity, params: SamplingParams, *, url: str) -> 
         )
 
 
-def vllm_call(draw: Draw, params: SamplingParams, *, model: str, salt: str) -> Call[Drawn]:
-    """``/inference/v1/generate``. ``salt`` keeps cached prefixes of other weights apart."""
-    wanted = {
+def vllm_call(draw: Draw, params: SamplingParams, *, model: str, salt: str, keyed: bool = False) -> Call[Drawn]:
+    """``/inference/v1/generate``.
+
+    Args:
+        salt: keeps cached prefixes of other weights apart. keyed: the server draws by the run's own key.
+    """
+    wanted: dict[str, object] = {
         "n": 1,
         "temperature": params.temperature,
         "top_p": params.top_p,
         "top_k": params.top_k,
         "max_tokens": draw.max_tokens,
-        "seed": draw.seed,
+        "seed": draw.key.word,
         # Only the run's own ids end a completion.
         "stop_token_ids": sorted(params.stop_ids),
         "ignore_eos": True,
         "logprobs": 0,
         "detokenize": False,
     }
+    if keyed:
+        wanted["keyed_draw"] = asdict(draw.key)
     body = {"model": model, "token_ids": list(draw.prompt), "sampling_params": wanted, "cache_salt": salt}
     return Call(vllm.GENERATE, lambda answer: _from_vllm(answer, draw), body)
 
@@ -97,7 +124,7 @@ def sglang_call(draw: Draw, params: SamplingParams, *, adapter: str | None) -> C
         "top_p": params.top_p,
         "top_k": params.top_k or -1,
         "max_new_tokens": draw.max_tokens,
-        "sampling_seed": draw.seed,
+        "sampling_seed": draw.key.word,
         "stop_token_ids": sorted(params.stop_ids),
         "ignore_eos": True,
         "skip_special_tokens": False,
@@ -140,11 +167,18 @@ def _refuse_aborted(reason: object) -> None:
         raise UnavailableError("it aborted a completion", is_lost=False)
 
 
+def _refuse_other_weights(versions: list[str] | None, draw: Draw) -> None:
+    """A server that was started anew has weights that nobody gave it: it is given the run's, and draws again."""
+    if draw.labels and versions and not (draw.labels.issuperset(versions) and versions[-1] == draw.label):
+        raise UnavailableError(f"it drew with weights called {versions[-1]!r}, not {draw.label!r}", tries=5)
+
+
 def _drawn(ids: list[Any], values: list[object], versions: list[str] | None, reason: object, draw: Draw) -> Drawn:
     if not isinstance(reason, str) or reason not in _FINISHED:
         raise ServerAnswerError("the completion ended for no known reason", got=str(reason))
     if not ids or len(ids) > draw.max_tokens or not all(type(id) is int and 0 <= id < _LARGEST_ID for id in ids):
         raise ServerAnswerError("the completion is malformed", got=f"{len(ids)} ids", expected=f"1..{draw.max_tokens}")
+    _refuse_other_weights(versions, draw)
     found = logprobs(np.array(numbers(values, name="the log-probs")), name="the log-probs of a completion")
     return Drawn(ids, found, versions, "stop" if reason == "stop" else "length")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,39 @@ _FLUSH_SECONDS = 0.1
 _ADAPTER = "adapter_model.safetensors"
 
 
+@dataclass(frozen=True)
+class Shipment:
+    """Weights that every address is to have.
+
+    Args:
+        source: their folder, visible to the servers. version: their number in the run.
+        label: what the servers call them: an adapter's name, or the version of all weights. is_adapter: which.
+    """
+
+    source: Path
+    version: int
+    label: str
+    is_adapter: bool
+
+
+def shipment_of(source: Path, version: int) -> Shipment:
+    """The weights in that folder, under a label that never stands for two sets of them.
+
+    Raises:
+        ModelError: the folder holds neither a whole adapter nor a whole model.
+    """
+    if (source / "adapter_config.json").exists():
+        return Shipment(source, version, adapter_name(source, version), is_adapter=True)
+    try:
+        # Not by content: to read all weights once more costs seconds, and a folder is written once.
+        written = (source / "config.json").stat().st_mtime_ns
+    except OSError as error:
+        raise ModelError(f"{source} is not a model", got=error.strerror, expected="config.json and weights") from error
+    return Shipment(source, version, f"{version}-{_digest(str(source.resolve()), str(written))}", is_adapter=False)
+
+
 def adapter_name(folder: Path, version: int) -> str:
-    """A name for the adapter in that folder, made of its content: one name never stands for two sets of weights.
+    """A name for the adapter in that folder, made of its content, its run's place and its version.
 
     Raises:
         ModelError: the folder holds no whole adapter.
@@ -30,7 +62,33 @@ def adapter_name(folder: Path, version: int) -> str:
             digest.update((folder / file).read_bytes())
     except OSError as error:
         raise ModelError(f"{folder} is not a complete adapter", got=error.strerror, expected=_ADAPTER) from error
-    return f"understudy-{version:06d}-{digest.hexdigest()[:12]}"
+    return f"{adapters_of(folder)}{version:06d}-{digest.hexdigest()[:12]}"
+
+
+def adapters_of(folder: Path) -> str:
+    """What the names of all adapters begin with that come from one place."""
+    return f"understudy-{_digest(str(folder.resolve().parent))}-"
+
+
+async def hold(pool: ServerPool, shipment: Shipment, *, is_sglang: bool) -> bool:
+    """Whether the server has these weights already, as far as it tells."""
+    if is_sglang:
+        return False
+    try:
+        if shipment.is_adapter:
+            return shipment.label in await _models(pool)
+        told = await pool.ask(Call("/weight_info", lambda answer: entry(answer, "weight_version")))
+    except ServerError:
+        return False
+    return str(told) == shipment.label
+
+
+async def give(pool: ServerPool, shipment: Shipment, *, is_sglang: bool) -> None:
+    """Have the server take them; raises ServerError, and it answers again with the weights it then has."""
+    if shipment.is_adapter:
+        await load_adapter(pool, shipment.label, shipment.source, is_sglang=is_sglang)
+    else:
+        await reload_from_disk(pool, shipment.source, shipment.label, is_sglang=is_sglang)
 
 
 async def load_adapter(pool: ServerPool, name: str, folder: Path, *, is_sglang: bool) -> None:
@@ -54,14 +112,24 @@ async def unload_adapter(pool: ServerPool, name: str, *, is_sglang: bool) -> Non
         return
 
 
-async def reload_from_disk(pool: ServerPool, folder: Path, version: int, *, is_sglang: bool) -> None:
+async def unload_others(pool: ServerPool, kept: Shipment, *, is_sglang: bool) -> None:
+    """Forget what an earlier session of the same run left behind."""
+    if not kept.is_adapter or is_sglang:
+        return
+    prefix = adapters_of(kept.source)
+    for name in await _models(pool):
+        if name.startswith(prefix) and name != kept.label:
+            await unload_adapter(pool, name, is_sglang=is_sglang)
+
+
+async def reload_from_disk(pool: ServerPool, folder: Path, label: str, *, is_sglang: bool) -> None:
     """All weights from a folder in Hugging Face form: pause, reload, name the version, flush cached prefixes, resume.
 
     Raises:
         ServerError: a part of it failed; the server answers again all the same, with the weights it then has.
     """
     if is_sglang:
-        body = {"model_path": str(folder.resolve()), "weight_version": str(version), "flush_cache": True}
+        body = {"model_path": str(folder.resolve()), "weight_version": label, "flush_cache": True}
         await pool.ask(Call("/update_weights_from_disk", _succeeded, body))
         return
     try:
@@ -71,7 +139,7 @@ async def reload_from_disk(pool: ServerPool, folder: Path, version: int, *, is_s
     try:
         kwargs = {"weights_path": str(folder.resolve())}
         await pool.ask(_post("/collective_rpc", {"method": "reload_weights", "kwargs": kwargs, "timeout": 600}))
-        await pool.ask(_post("/update_weight_version", {"new_version": str(version)}))
+        await pool.ask(_post("/update_weight_version", {"new_version": label}))
         await _flush(pool)
     finally:
         await pool.ask(_post("/resume", {}))
@@ -88,6 +156,11 @@ async def _flush(pool: ServerPool) -> None:
     )
 
 
+async def _models(pool: ServerPool) -> list[str]:
+    """Names of the models and adapters that are there."""
+    return await pool.ask(Call("/v1/models", lambda answer: [str(one["id"]) for one in entry(answer, "data")]))
+
+
 def _post(path: str, body: Mapping[str, object]) -> Call[None]:
     return Call(path, lambda _: None, body, is_json=False)
 
@@ -95,6 +168,10 @@ def _post(path: str, body: Mapping[str, object]) -> Call[None]:
 def _succeeded(answer: Any) -> None:
     if not entry(answer, "success"):
         raise ServerError("the server did not take the weights", got=str(answer.get("message"))[:200])
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:8]
 
 
 def _without_updates(error: RefusedError) -> ServerError:

@@ -95,9 +95,12 @@ def _drawn(wish: Next, hidden: Tensor, project: Callable[[Tensor], Tensor]) -> t
 def sample_requests(jobs: Sequence[SampleJob]) -> tuple[list[SampleRequest], SamplingParams]:
     """One request a completion, each with its own length, and the parameters that jobs of one key share."""
     longest = max(job.params.max_completion_length for job in jobs)
-    requests = [
-        SampleRequest(job.prompt, draw_key(job.seed, choice), max_new_tokens=job.params.max_completion_length)
-        for job in jobs
-        for choice in range(job.n)
-    ]
+    requests = [_sample_request(job, choice) for job in jobs for choice in range(job.n)]
     return requests, replace(jobs[0].params, max_completion_length=longest)
+
+
+def _sample_request(job: SampleJob, choice: int) -> SampleRequest:
+    most = job.params.max_completion_length
+    if job.stream is not None:
+        return SampleRequest(job.prompt, job.stream.rollout, job.stream.index, max_new_tokens=most)
+    return SampleRequest(job.prompt, draw_key(job.seed, choice), max_new_tokens=most)

@@ -14,10 +14,10 @@ from torch import Tensor
 from understudy.errors import RecipeError
 from understudy.models.sampling_distribution import check_params
 from understudy.protocols import SamplingParams
-from understudy.serving.jobs import SampleJob
+from understudy.serving.jobs import SampleJob, Stream
 from understudy.serving.refusal import bad_request
 from understudy.serving.resident import Resident
-from understudy.serving.wire import Sampling
+from understudy.serving.wire import GenerateSampling, Sampling
 
 _LARGEST_SEED = (1 << 63) - 1
 
@@ -116,6 +116,18 @@ def seed_of(body: Sampling) -> int:
     if not -_LARGEST_SEED <= body.seed <= _LARGEST_SEED:
         raise bad_request("seed does not fit 64 bits", param="seed")
     return body.seed
+
+
+def stream_of(body: GenerateSampling) -> Stream | None:
+    """The draws that a client keys itself; raises Refusal (400) for several completions of one key."""
+    key = body.keyed_draw
+    if key is None:
+        return None
+    if body.n not in (None, 1):
+        raise bad_request("keyed_draw keys one completion: n must be 1", param="keyed_draw")
+    if not all(0 <= part <= _LARGEST_SEED for part in (key.seed, key.step, key.rollout, key.index)):
+        raise bad_request("a part of keyed_draw is negative or does not fit 64 bits", param="keyed_draw")
+    return Stream(key.seed, key.step, key.rollout, key.index)
 
 
 def _int64(values: Iterable[int], count: int, param: str) -> Tensor:

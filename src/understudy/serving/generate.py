@@ -14,6 +14,7 @@ from understudy.serving.checks import (
     params_of,
     sample_job,
     seed_of,
+    stream_of,
     top_k_of,
 )
 from understudy.serving.choices import Choice, choices_of, now, usage
@@ -61,6 +62,7 @@ async def _answer(service: Service, request: Request, body: GenerateBody) -> Res
     elif draws:
         top = 0 if wishes.logprobs is None else top_k_of(wishes.logprobs, resident, param="logprobs")
         job = sample_job(wishes, resident, tokens, model=model, top_logprobs=top, rows=service.settings.batch_rows)
+        job.stream = stream_of(wishes)
         (sampled,) = await service.sampled(request, [job])
         choices = choices_of(service, wishes, job, sampled, texts=False)
     answers = dict(zip(map(id, asked), await service.scored(request, asked) if asked else [], strict=True))
@@ -114,7 +116,7 @@ def _classic_job(service: Service, wishes: GenerateSampling, tokens: Tensor, mod
 
 def _is_plain(wishes: GenerateSampling) -> bool:
     """Whether the one new token can come from the forward pass that scores the prompt."""
-    return wishes.n in (None, 1) and not wishes.logprobs and not wishes.stops
+    return wishes.n in (None, 1) and not wishes.logprobs and not wishes.stops and wishes.keyed_draw is None
 
 
 def _next_choice(service: Service, wishes: GenerateSampling, scored: Scored) -> Choice:

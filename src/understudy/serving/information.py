@@ -17,7 +17,7 @@ from understudy.serving.resident import Resident
 from understudy.serving.service import Service, read_body
 from understudy.serving.wire import DetokenizeBody, TokenizeBody
 
-EXTENSIONS = ("top_k", "entropy", "hidden")
+EXTENSIONS = ("top_k", "entropy", "hidden", "keyed_draw")
 
 
 def information_routes(service: Service) -> APIRouter:

@@ -80,6 +80,20 @@ class Scored:
     next_logprob: float | None = None
 
 
+@dataclass(frozen=True)
+class Stream:
+    """Draws that a client keys itself, in the numbers of ``randomness``.
+
+    Args:
+        seed, step, rollout: the key. index: of the first draw.
+    """
+
+    seed: int
+    step: int
+    rollout: int
+    index: int
+
+
 @dataclass(eq=False)
 class SampleJob:
     """Completions of one prompt.
@@ -88,6 +102,7 @@ class SampleJob:
         model: the name asked for. prompt: [P] int64 ids. params: how to draw; its ``max_completion_length`` counts.
         seed: with the number of the completion it keys every draw. n: completions.
         top_logprobs: the most likely tokens to tell at each place; 0 for none.
+        stream: where the draws of its one completion come from, in place of ``seed``.
         gone: nobody waits for it any more. came: when, on the monotonic clock.
     """
 
@@ -97,6 +112,7 @@ class SampleJob:
     seed: int
     n: int = 1
     top_logprobs: int = 0
+    stream: Stream | None = None
     future: Future[Sampled] = field(default_factory=Future)
     gone: bool = False
     came: float = field(default_factory=time.monotonic)
@@ -105,7 +121,12 @@ class SampleJob:
     def key(self) -> tuple[object, ...]:
         """Jobs of one key are drawn together; their longest lengths may differ."""
         params = self.params
-        return (self.model, params.temperature, params.top_p, params.top_k, params.stop_ids)
+        return (self.model, params.temperature, params.top_p, params.top_k, params.stop_ids, self.numbers)
+
+    @property
+    def numbers(self) -> tuple[int, int]:
+        """(seed, step) of its draws; ``draw_key`` keys those of a server's own under (0, 0)."""
+        return (0, 0) if self.stream is None else (self.stream.seed, self.stream.step)
 
     @property
     def size(self) -> int:

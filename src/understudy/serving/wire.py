@@ -78,6 +78,19 @@ class Sampling(Wire):
         return [self.stop] if isinstance(self.stop, str) else [text for text in self.stop or [] if text]
 
 
+class KeyedDraw(Wire):
+    """Where a completion's draws stand among the numbers of a run: ``LocalSampler`` draws the same with the same key.
+
+    Args:
+        seed, step: of the run. rollout: the request's key. index: of the first draw in the key's stream.
+    """
+
+    seed: Whole
+    step: Whole
+    rollout: Whole
+    index: Whole = 0
+
+
 class GenerateSampling(Sampling):
     """``sampling_params`` of ``/inference/v1/generate``: how to draw, and what to tell of the prompt.
 
@@ -87,7 +100,8 @@ class GenerateSampling(Sampling):
         prompt_logprobs: 0 for the prompt's own tokens, k for the k most likely as well, -1 for all.
         prompt_logprob_token_ids: [rows, K] ids to score, -1 fills.
         prompt_logprob_start: row i predicts token start + i + 1.
-        prompt_top_k, prompt_entropy, prompt_hidden, prompt_temperature: this server's own, see docs/serving.md.
+        prompt_top_k, prompt_entropy, prompt_hidden, prompt_temperature, keyed_draw: this server's own, see
+            docs/serving.md.
     """
 
     skip_special_tokens: bool = False
@@ -100,6 +114,7 @@ class GenerateSampling(Sampling):
     prompt_entropy: bool = False
     prompt_hidden: bool = False
     prompt_temperature: float = 1.0
+    keyed_draw: KeyedDraw | None = None
 
     @property
     def scores_rows(self) -> bool:

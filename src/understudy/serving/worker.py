@@ -100,7 +100,8 @@ class Worker(threading.Thread):
 
     def _drawn(self, jobs: Sequence[SampleJob]) -> list[Sampled]:
         requests, params = sample_requests(jobs)
-        samples = iter(self._resident.sampler.sample(requests, params, seed=0, step=0))
+        seed, step = jobs[0].numbers
+        samples = iter(self._resident.sampler.sample(requests, params, seed=seed, step=step))
         version = self._resident.version
         return [Sampled(tuple(self._completion(job, next(samples)) for _ in range(job.n)), version) for job in jobs]
 
