@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 from tests.recipe.test_teachers import recipe_with, refused
 
-from understudy.recipe import MixedTeachers, RoutedTeachers, ServedModel, ServedTeacher, load_recipe, to_yaml
+from understudy.errors import RecipeError
+from understudy.recipe import (
+    MixedTeachers,
+    Recipe,
+    RoutedTeachers,
+    ServedModel,
+    ServedTeacher,
+    differences,
+    load_recipe,
+    to_yaml,
+)
 
 URL = "http://localhost:8000"
 FORMS: dict[str, dict[str, Any]] = {
@@ -56,3 +66,46 @@ def test_what_cannot_be_an_address_is_refused(changes: dict[str, Any], said: str
 def test_secrets_in_an_address_are_refused_and_not_repeated(url: str) -> None:
     said = refused({"server": url})
     assert "api_key_env" in said and "sesame" not in said
+
+
+# ------------------------------------------------------------------------------------------------ rollouts on servers
+
+
+def rollout(**fields: object) -> Recipe:
+    return recipe_with({"model": "a"}, rollout=fields)
+
+
+def test_rollouts_on_servers_are_named_by_addresses_or_by_a_section() -> None:
+    short = rollout(server="http://one:1/").rollout.server
+    whole = rollout(server={"urls": ["http://one:1", "http://two:2"], "kind": "vllm"}).rollout.server
+    assert short is not None and short.addresses == ("http://one:1",)
+    assert whole is not None and whole.addresses == ("http://one:1", "http://two:2")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"server": "ftp://one"}, "must begin with http"),
+        ({"server": ["http://one:1", "http://one:1/"]}, "are the same"),
+        ({"weights": "disk"}, "rollout.server names none"),
+        ({"server": "http://one:1", "weights": "adapter"}, "set student.lora"),
+        ({"overlap": {"max_staleness": 1, "steps_ahead": 2}}, "more than max_staleness of 1"),
+        ({"overlap": {"max_staleness": 1, "segment_tokens": 4}}, "leaves nothing"),
+        ({"overlap": {"max_staleness": 2, "steps_ahead": 1, "segment_tokens": 4}, "max_turns": 2}, "must be 1"),
+    ],
+)
+def test_what_cannot_be_sampled_so_is_refused(fields: dict[str, object], said: str) -> None:
+    with pytest.raises(RecipeError, match=said):
+        rollout(**fields)
+
+
+def test_adapters_and_whole_models_are_told_apart() -> None:
+    servers = {"server": "http://one:1", "weights": "disk"}
+    with pytest.raises(RecipeError, match="use 'adapter'"):
+        recipe_with({"model": "a"}, rollout=servers, student={"model": "a", "lora": {}})
+
+
+def test_another_address_is_the_same_run() -> None:
+    one, other = rollout(server="http://one:1"), rollout(server="http://two:2")
+    assert differences(one, other) == []
+    assert differences(one, rollout()) != []

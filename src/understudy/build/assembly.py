@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 
 from understudy.build.aligned import in_its_own_tokens
 from understudy.build.company import Company, company_of
@@ -20,6 +19,7 @@ from understudy.build.models import (
     teacher_sampler,
 )
 from understudy.build.offline import take_rollouts
+from understudy.build.sampling import check_overlap, intake_of, sampling_of, staleness_of
 from understudy.build.teachers import Teaching, teaching_of, with_teacher
 from understudy.build.writers import Cast, Keeping, writers_of
 from understudy.build.writing_checks import writing_notices
@@ -30,9 +30,10 @@ from understudy.models.load import LoadedModel
 from understudy.objectives.objective import Objective
 from understudy.protocols import Scorer
 from understudy.recipe import Recipe
+from understudy.training.busy import Busy
 from understudy.training.collecting import Collector
 from understudy.training.columns import DRIFT_BOUNDS, Trust, check_needs
-from understudy.training.step import Parts, StepSettings
+from understudy.training.step import Parts, StepSettings, expecting
 
 
 @dataclass(frozen=True)
@@ -72,28 +73,35 @@ def assemble(
     recipe, objective = company.recipe, company.objective
     notice = keeping.display.notice if keeping else None
     policy = policy_of(recipe, company.student, objective, notice=notice)
-    sampler = sampler_of(policy.model, company.student, recipe.engine, recipe.student.dtype)
+    check_overlap(recipe, objective.writing)
+    sampling = sampling_of(recipe, policy, run=keeping.run if keeping else None)
     teaching = _teaching(own, about, company, policy, notice=notice)
     reference = company.served.reference or reference_scorer(recipe, policy, building, notice=notice)
     named = {"teacher": teaching.scorer, "reference": reference}
     scorers = {name: scorer for name, scorer in named.items() if scorer is not None}
-    student = examinee_of(company.student, sampler, recipe.student.chat_template_kwargs, scorer=policy)
+    student = examinee_of(company.student, sampling.exams, recipe.student.chat_template_kwargs, scorer=policy)
     teacher = _teacher_examinee(recipe, company.taught, scorers)
     exams = [with_teacher(exam, teaching) for exam in about.exams]
     check_needs(objective, policy=policy, scorers=scorers)
     take_rollouts(recipe, keeping)
-    cast = _cast(about, company, policy, student=student, teacher=teacher)
+    cast = _cast(about, company, policy, student=replace(student, sampler=sampling.rollouts), teacher=teacher)
+    intake = intake_of(recipe, _collector(recipe, about, company, cast, keeping), sampling)
     parts = Parts(
-        collect=_collector(recipe, about, company, cast, keeping),
+        collect=intake.collect,
         policy=policy,
         objective=objective,
         scorers=scorers,
         views=teaching.views,
         route=teaching.route,
-        announce=partial(sampler.load_weights, None),
-        busy=cast.busy,
+        announce=intake.announce,
+        # A sampler on a thread of its own works beside the step: how long it rests in one says nothing.
+        busy=cast.busy if intake.ahead is None else Busy(),
         settings=_step_settings(recipe, about.lessons),
+        kept=intake.kept,
+        close=intake.close,
     )
+    if intake.ahead is not None:
+        intake.ahead.ended = expecting(parts)
     notices = [*company.notices, *about.lessons.notices]
     notices += [*writing_notices(recipe, objective.writing), *teaching.notices]
     return Assembly(parts, policy, exams, student, teacher, about.lessons, notices)
@@ -165,4 +173,5 @@ def _step_settings(recipe: Recipe, lessons: Lessons) -> StepSettings:
         temperature=rollout.temperature,
         trust=Trust(exact=rollout.top_p == 1 and rollout.top_k == 0, bound=DRIFT_BOUNDS[recipe.student.dtype]),
         domains=sorted({task.domain for task in lessons.tasks}),
+        staleness=staleness_of(recipe),
     )

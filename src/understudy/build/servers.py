@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from understudy.build.served_words import ServedWords, check_own_words, check_same_words, foreign_tokenizer
 from understudy.errors import ContextLengthError, ServerKeyError
 from understudy.models.load import LoadedModel
-from understudy.recipe import Recipe, ServedModel
+from understudy.recipe import Recipe, SamplingServer, ServedModel
 from understudy.servers.background import background
 from understudy.servers.identity import identify
 from understudy.servers.pool import ServerPool
@@ -49,26 +49,43 @@ def settings_of(section: ServedModel) -> ServerSettings:
     Raises:
         ServerKeyError: the environment variable for the key is not set.
     """
-    key = None
-    if section.api_key_env is not None:
-        key = os.environ.get(section.api_key_env, "").strip()
-        if not key or not key.isascii() or not key.isprintable():
-            raise ServerKeyError(
-                f"the environment variable {section.api_key_env} holds no API key",
-                expected="a key in plain characters",
-                remedy="Set it, or take api_key_env out of the recipe.",
-            )
     return ServerSettings(
         urls=section.addresses,
         model=section.model,
         kind=section.kind,
-        key=key,
+        key=_key_in(section.api_key_env),
         timeout_seconds=section.timeout_seconds,
         deadline_seconds=section.deadline_seconds,
         max_concurrency=section.max_concurrency,
         max_logprobs=section.max_logprobs,
         prefix_cache=section.prefix_cache,
     )
+
+
+def sampling_settings(section: SamplingServer) -> ServerSettings:
+    """How the servers that sample are to be asked; raises ServerKeyError as ``settings_of`` does."""
+    return ServerSettings(
+        urls=section.addresses,
+        model=section.model,
+        kind=section.kind,
+        key=_key_in(section.api_key_env),
+        timeout_seconds=section.timeout_seconds,
+        deadline_seconds=section.deadline_seconds,
+        max_concurrency=section.max_concurrency,
+    )
+
+
+def _key_in(variable: str | None) -> str | None:
+    if variable is None:
+        return None
+    key = os.environ.get(variable, "").strip()
+    if not key or not key.isascii() or not key.isprintable():
+        raise ServerKeyError(
+            f"the environment variable {variable} holds no API key",
+            expected="a key in plain characters",
+            remedy="Set it, or take api_key_env out of the recipe.",
+        )
+    return key
 
 
 def served_models(recipe: Recipe, *, with_teacher: bool) -> dict[str, ServedModel]:
@@ -85,8 +102,10 @@ def check_servers(recipe: Recipe, *, with_teacher: bool) -> None:
     Raises:
         UserMistakeError, ServerDownError: none answers, or not the model that the recipe names.
     """
-    for section in served_models(recipe, with_teacher=with_teacher).values():
-        settings = settings_of(section)
+    found = [settings_of(one) for one in served_models(recipe, with_teacher=with_teacher).values()]
+    if recipe.rollout.server is not None:
+        found.append(sampling_settings(recipe.rollout.server))
+    for settings in found:
         patience = min(settings.start_seconds, settings.deadline_seconds)
         settings = replace(settings, deadline_seconds=patience, timeout_seconds=patience)
         background().run(identify(ServerPool(settings)))

@@ -154,7 +154,7 @@ def _tell(ended: Callable[[Rollout], None], author: Origin, one: _Play, sample: 
             finish_reason=turn.finish_reason,
             domain=episode.task.domain,
             extra=episode.task.columns,
-            num_given=None if episode.opening is None else one.num_given + one.given.ids.numel(),
+            num_given=None if episode.opening is None else one.num_given + one.given.num_given,
         )
     )
 
@@ -235,7 +235,7 @@ def _take(one: _Play, sample: Sample | None, tokenizer: PreTrainedTokenizerBase,
     """Add the turn; what it says, as text."""
     turn = turn_of(one.prompt_ids, one.given, sample, author=author)
     one.turns.append(replace(turn, shown=one.observation.prompt))
-    one.num_given += one.given.ids.numel()
+    one.num_given += one.given.num_given
     return chat.decode(tokenizer, one.turns[-1].completion_ids)
 
 

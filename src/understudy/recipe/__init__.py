@@ -5,9 +5,10 @@ from understudy.recipe.environment import EnvironmentConfig
 from understudy.recipe.loading import differences, load_recipe, load_suite, recipe_from, to_yaml
 from understudy.recipe.models import Lora, Reference, Student
 from understudy.recipe.options import Options
+from understudy.recipe.overlap import Overlap
 from understudy.recipe.recipe import ObjectiveConfig, Recipe
 from understudy.recipe.run import Checkpoint, Engine, Evaluation, Optimizer, RolloutConfig
-from understudy.recipe.servers import ServedModel
+from understudy.recipe.servers import SamplingServer, ServedModel
 from understudy.recipe.stored_scores import StoredScores
 from understudy.recipe.teachers import (
     AnyTeacher,
@@ -33,11 +34,13 @@ __all__ = [
     "ObjectiveConfig",
     "Optimizer",
     "Options",
+    "Overlap",
     "Part",
     "Recipe",
     "Reference",
     "RolloutConfig",
     "RoutedTeachers",
+    "SamplingServer",
     "ServedModel",
     "ServedTeacher",
     "Source",

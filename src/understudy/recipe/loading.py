@@ -77,6 +77,8 @@ def differences(old: Recipe, new: Recipe) -> list[str]:
 
 
 def _differences(old: object, new: object, path: tuple[str | int, ...]) -> list[str]:
+    if path[-1:] in (("server",), ("urls",)) and isinstance(old, list) and isinstance(new, list):
+        return []  # where a server listens changes no number; which model answers there is checked elsewhere
     if isinstance(old, dict) and isinstance(new, dict):
         keys = dict.fromkeys([*old, *new])
         pairs = [(key, old.get(key), new.get(key)) for key in keys]

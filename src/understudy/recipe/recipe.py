@@ -80,6 +80,15 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
+    def _weights_can_be_given(self) -> Recipe:
+        given, has_adapter = self.rollout.weights, self.student.lora is not None
+        if given == "adapter" and not has_adapter:
+            raise ValueError("rollout.weights 'adapter' gives servers an adapter: set student.lora, or use 'disk'")
+        if given in ("disk", "nccl") and has_adapter:
+            raise ValueError(f"rollout.weights {given!r} gives servers whole models: with student.lora use 'adapter'")
+        return self
+
+    @model_validator(mode="after")
     def _episodes_have_room(self) -> Recipe:
         if self.environment.num_turns > 1 and self.rollout.max_turns == 1:
             raise ValueError(

@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from understudy.recipe.data import Suite
+from understudy.recipe.overlap import Overlap
 from understudy.recipe.section import Number, Section, Text, Whole
+from understudy.recipe.servers import SamplingServerField
 
 
 class RolloutConfig(Section):
@@ -18,6 +20,9 @@ class RolloutConfig(Section):
         max_completion_length: in tokens, each turn. temperature: sampling's and the loss's, one field for both.
         top_p: nucleus mass kept. top_k: tokens kept, 0 = all. max_turns: of an episode.
         show_every: steps between completions shown on the terminal, the first and the last step's among them; 0 = none.
+        server: servers that sample in place of this process. weights: how they are given new ones: ``adapter`` and
+            ``disk`` through a folder that they see, ``nccl`` from GPU to GPU; ``auto`` takes the first for LoRA, the
+            second otherwise. overlap: sampling ahead of training.
     """
 
     prompts_per_step: Whole = Field(default=16, ge=1)
@@ -28,6 +33,17 @@ class RolloutConfig(Section):
     top_k: Whole = Field(default=0, ge=0)
     max_turns: Whole = Field(default=1, ge=1)
     show_every: Whole = Field(default=0, ge=0)
+    server: SamplingServerField | None = None
+    weights: Literal["auto", "adapter", "disk", "nccl"] = "auto"
+    overlap: Overlap = Overlap()
+
+    @model_validator(mode="after")
+    def _carried_rollouts_have_one_turn(self) -> RolloutConfig:
+        if self.overlap.segment_tokens is not None and self.max_turns > 1:
+            raise ValueError("overlap.segment_tokens carries single completions over: max_turns must be 1")
+        if self.server is None and self.weights != "auto":
+            raise ValueError(f"weights {self.weights!r} go to servers, and rollout.server names none")
+        return self
 
 
 class Optimizer(Section):

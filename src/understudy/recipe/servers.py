@@ -1,4 +1,4 @@
-"""A model that answers behind a server, as a recipe names it."""
+"""Models that answer behind servers, as a recipe names them."""
 
 from __future__ import annotations
 
@@ -46,18 +46,58 @@ class ServedModel(Section):
 
     @model_validator(mode="after")
     def _addresses_are_plain(self) -> ServedModel:
-        # Nothing of an address is shown that may hold a secret.
-        for url in self.server:
-            parts = urlsplit(url)
-            if "@" in parts.netloc or parts.query or parts.fragment:
-                raise ValueError("an address of server must hold no login and no query; name the key in api_key_env")
-            if parts.scheme not in ("http", "https") or not parts.hostname:
-                raise ValueError(f"the address {url!r} of server must begin with http:// or https://")
-        if len({url.rstrip("/") for url in self.server}) < len(self.server):
-            raise ValueError("two addresses of server are the same")
+        check_addresses(self.server)  # not beside the field, whose value would be shown with the mistake
         return self
 
     @property
     def addresses(self) -> tuple[str, ...]:
         """The addresses without a last slash."""
         return tuple(url.rstrip("/") for url in self.server)
+
+
+class SamplingServer(Section):
+    """Servers that draw the student's rollouts: vLLM, SGLang or ``understudy serve``.
+
+    Args:
+        urls: their addresses; several are copies, and each is given every set of weights. The other fields are those
+            of a served teacher.
+    """
+
+    urls: Addresses
+    model: Text | None = None
+    kind: Literal["auto", "vllm", "sglang"] = "auto"
+    api_key_env: Text | None = None
+    timeout_seconds: Number = Field(default=120.0, gt=0)
+    deadline_seconds: Number = Field(default=300.0, gt=0)
+    max_concurrency: Whole = Field(default=64, ge=1)
+
+    @model_validator(mode="after")
+    def _addresses_are_plain(self) -> SamplingServer:
+        check_addresses(self.urls)  # not beside the field, whose value would be shown with the mistake
+        return self
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The addresses without a last slash."""
+        return tuple(url.rstrip("/") for url in self.urls)
+
+
+def _with_urls(value: object) -> object:
+    return {"urls": value} if isinstance(value, str | list | tuple) else value
+
+
+SamplingServerField = Annotated[SamplingServer, BeforeValidator(_with_urls)]
+"""Servers for rollouts, for which their addresses alone may stand."""
+
+
+def check_addresses(urls: tuple[str, ...]) -> None:
+    """Raise ValueError for an address with a login, with another scheme, or given twice."""
+    for url in urls:
+        parts = urlsplit(url)
+        # Nothing of an address is shown that may hold a secret.
+        if "@" in parts.netloc or parts.query or parts.fragment:
+            raise ValueError("an address of server must hold no login and no query; name the key in api_key_env")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"the address {url!r} of server must begin with http:// or https://")
+    if len({url.rstrip("/") for url in urls}) < len(urls):
+        raise ValueError("two addresses of server are the same")

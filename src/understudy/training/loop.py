@@ -88,6 +88,7 @@ def run(
             if stop.signal is None:
                 raise
         finally:
+            parts.close()
             display.end()
     saved = checkpoint.steps_of(directory.checkpoints)
     if session.is_cut:

@@ -40,6 +40,7 @@ def figures_of(result: StepResult, *, world: World | None = None, domains: Seque
         **surprisal_figures(table),
         **distribution_figures(table),
         **_unaligned(result),
+        **result.staleness,
         **({} if result.drift is None else {"drift/trainer_vs_sampler": result.drift}),
         **_means([plan.statistics for plan in result.plans]),
         **{f"time/{phase}": seconds for phase, seconds in result.seconds.items()},

@@ -92,7 +92,7 @@ class Session:
         """The whole run, or as much of it as a signal allows."""
         for note in self.directory.notes:
             self.display.notice(note)
-        self.start = self.done = restore(self.directory, self.parts.policy.load, notice=self.display.notice)
+        self.start = self.done = restore(self.directory, self._load, notice=self.display.notice)
         self.parts.announce(self.parts.policy.version)
         self.display.begin(done=self.done, total=self.total)
         try:
@@ -158,7 +158,14 @@ class Session:
 
     def _fill(self, folder: Path) -> None:
         self.parts.policy.save(folder)
+        if self.parts.kept is not None:
+            self.parts.kept.save(folder, self.done)
         self._describe(folder)
+
+    def _load(self, folder: Path) -> None:
+        self.parts.policy.load(folder)
+        if self.parts.kept is not None:
+            self.parts.kept.load(folder)
 
     def _describe(self, folder: Path) -> None:
         """Say in words what the weights are, where there are any."""

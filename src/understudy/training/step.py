@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 import torch
 
 from understudy.errors import NonFiniteError
 from understudy.objectives.context import PlanContext
+from understudy.objectives.needs import Needs
 from understudy.objectives.objective import Objective
 from understudy.plans import LossPlan
 from understudy.protocols import Policy, Scorer, UpdateResult, View
@@ -23,6 +25,7 @@ from understudy.training.clock import Clock
 from understudy.training.collecting import Ended
 from understudy.training.columns import Scoring, Trust, request_of, with_late_ids, with_scorer, with_student
 from understudy.training.early import early_scorers
+from understudy.training.staleness import Staleness
 from understudy.training.views import as_the_student, read_through, rows_seen_by_all
 from understudy.world import SingleProcess, World
 
@@ -32,6 +35,22 @@ class Collect(Protocol):
 
     def __call__(self, step: int, progress: Progress, /, *, ended: Ended | None = None) -> Sequence[Rollout]:
         """``ended`` is given only where a scorer can begin early; see ``Write``."""
+        ...
+
+
+class Kept(Protocol):
+    """What a checkpoint holds beside the policy."""
+
+    def save(self, folder: Path, done: int) -> None:
+        """Write what is needed to go on after ``done`` steps."""
+        ...
+
+    def load(self, folder: Path) -> None:
+        """Go on from there."""
+        ...
+
+    def carried(self, step: int) -> int:
+        """Rollouts that ``step`` left for later steps."""
         ...
 
 
@@ -47,6 +66,7 @@ class StepSettings:
         seed: of the run. total_steps: for schedules. temperature: of the loss and of every scorer.
         trust: when the sampler's log-probs stand for the student's. world: reductions over ranks.
         domains: every domain that a rollout of the run may have, on any rank; none where nobody knows.
+        staleness: what is done about tokens of older weights; None where every step is drawn with the newest.
     """
 
     seed: int
@@ -55,6 +75,7 @@ class StepSettings:
     trust: Trust = field(default_factory=Trust)
     world: World = field(default_factory=SingleProcess)
     domains: Sequence[str] = ()
+    staleness: Staleness | None = None
 
 
 def by_domain(rollout: Rollout) -> str:
@@ -75,6 +96,7 @@ class Parts:
         route: which of several scorers behind one name answers for a rollout.
         announce: tells the samplers that the live weights are now called so.
         busy: how long the samplers behind ``collect`` have run; nothing where nobody tells it.
+        kept: what a checkpoint holds of ``collect``. close: ends what goes on behind ``collect``.
     """
 
     collect: Collect
@@ -86,6 +108,8 @@ class Parts:
     route: Callable[[Rollout], str] = by_domain
     announce: Callable[[int], None] = lambda _: None
     busy: Busy = field(default_factory=Busy)
+    kept: Kept | None = None
+    close: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +120,7 @@ class StepResult:
         step: its number, from 0. rollouts, batch: with all columns. plans, updates: one each an optimiser step.
         drift: mean |trainer - sampler| in nats a token, where it was measured.
         seconds: by phase. idle_share: of the sampling, in which no sampler ran; None where nobody told.
+        staleness: figures of tokens with older weights, where there may be any.
     """
 
     step: int
@@ -106,6 +131,7 @@ class StepResult:
     drift: float | None
     seconds: Mapping[str, float]
     idle_share: float | None = None
+    staleness: Mapping[str, float] = field(default_factory=dict)
 
 
 class NonFiniteStepError(NonFiniteError):
@@ -122,6 +148,8 @@ def run_step(parts: Parts, step: int, *, clock: Clock, progress: Progress) -> St
     Raises:
         NonFiniteStepError: a loss or gradient is NaN or infinite; the weights are those before the failed update.
     """
+    if parts.settings.staleness is not None:  # scorers are told of rollouts where they are drawn, steps before
+        return _run_step(parts, step, {}, clock=clock, progress=progress)
     early = early_scorers(asked(parts), parts.views, parts.objective.needs)
     try:
         return _run_step(parts, step, early, clock=clock, progress=progress)
@@ -148,9 +176,9 @@ def _run_step(parts: Parts, step: int, early: Mapping[str, Eager], *, clock: Clo
     with clock("late_score"):
         table = with_late_ids(table, {"student": parts.policy, **asked(parts)}, scoring)
     with clock("plan"):
-        plans = parts.objective.plan(table, _plan_context(parts.settings, step))
+        plans, figures = _planned(parts, table, step)
     batch = Batch(batch.contexts, table)
-    result = StepResult(step, rollouts, batch, plans, [], drift, clock.seconds, idle_share)
+    result = StepResult(step, rollouts, batch, plans, [], drift, clock.seconds, idle_share, figures)
     with clock("update"):
         result = _updated(parts.policy, result)
     with clock("publish"):
@@ -162,6 +190,26 @@ def asked(parts: Parts) -> dict[str, Scorer]:
     """The scorers, the student aside, that the objective needs, in the order of ``parts``."""
     needed = parts.objective.needs.scorers()
     return {name: scorer for name, scorer in parts.scorers.items() if name in needed}
+
+
+def expecting(parts: Parts) -> Ended | None:
+    """Has the scorers that can begin with a rollout as soon as it has ended; None where none can."""
+    early = early_scorers(asked(parts), parts.views, parts.objective.needs)
+    return partial(_expect, parts, early) if early else None
+
+
+def _planned(parts: Parts, table: TokenTable, step: int) -> tuple[Sequence[LossPlan], Mapping[str, float]]:
+    """The plans, with tokens of older weights corrected, and the figures of these."""
+    settings, version = parts.settings, parts.policy.version
+    context = _plan_context(settings, step)
+    stale = settings.staleness
+    if stale is None:
+        return parts.objective.plan(table, context), {}
+    plans = parts.objective.plan(stale.columns(table, version), context)
+    figures = dict(stale.figures(table, version, settings.world))
+    if parts.kept is not None:
+        figures["rollouts/carried"] = float(parts.kept.carried(step))
+    return stale.plans(plans, table, version), figures
 
 
 def _expect(parts: Parts, early: Mapping[str, Eager], rollout: Rollout) -> None:
@@ -184,7 +232,8 @@ def _seen(parts: Parts, rollouts: Sequence[Rollout], batch: Batch) -> tuple[Toke
     if rows.numel() < table.num_tokens:
         table, readings = table.keep_rows(rows), {name: one.keep_rows(rows) for name, one in readings.items()}
     settings = parts.settings
-    return table, Scoring(parts.objective.needs, readings, temperature=settings.temperature, trust=settings.trust)
+    needs = parts.objective.needs | (Needs() if settings.staleness is None else settings.staleness.needs)
+    return table, Scoring(needs, readings, temperature=settings.temperature, trust=settings.trust)
 
 
 def _plan_context(settings: StepSettings, step: int) -> PlanContext:
