@@ -1,10 +1,10 @@
 """What older weights cost, and what a correction brings: the testbed's student drawn some steps behind.
 
-python -m benchmarks.staleness out.jsonl                      # goes on where the file ends; about 8 CPU seconds a run
+python -m benchmarks.staleness out.jsonl                      # goes on where the file ends; about 6 CPU seconds a run
 python -m benchmarks.staleness out.jsonl --staleness 0 1 4 --corrections none ratio --seeds 0 1 2 3 4
 python -m benchmarks.staleness out.jsonl --table              # no runs: the table of what the file has
 
-OPD of recipes/testbed-opd.yaml in small: 20 steps of 32 rollouts at a constant learning rate that is high enough for a
+OPD of recipes/testbed-opd.yaml in small: 20 steps of 16 rollouts at a constant learning rate that is high enough for a
 few steps to matter. Measured after the last step on 50 held-out problems: KL(S||T) a token over the student's own
 answers, and the share of greedy answers that are right. A mean is over seeds, its interval 95 % by Student's t over
 them; a difference is of the same seeds, paired.
@@ -42,7 +42,7 @@ def overrides_of(arm: dict[str, Any], folder: Path) -> list[str]:
         f"seed={arm['seed']}",
         "reference=null",
         "steps=20",
-        f"rollout={{prompts_per_step: 16, num_generations: 2, max_completion_length: 72, overlap: {overlap}}}",
+        f"rollout={{prompts_per_step: 8, num_generations: 2, max_completion_length: 72, overlap: {overlap}}}",
         f"optimizer={{learning_rate: {arm['learning_rate']}, schedule: constant}}",
         f"evaluation={{before: false, teacher: false, suites: {SUITES}}}",
         "checkpoint.every=1000",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Protocol
 
@@ -46,13 +46,13 @@ class HeldWeights:
     """Implements ``Supply`` with a second module in this process, for a sampler that draws while the first one learns.
 
     Args:
-        learning: the module that is trained; what does not learn in it never changes.
+        learning: a module with the live weights, whole. names: of those that learn; the others never change.
     Attributes:
         module: for the sampler. sampler: set by whoever made it.
     """
 
-    def __init__(self, learning: nn.Module) -> None:
-        self._learning = {name: p for name, p in learning.named_parameters() if p.requires_grad}
+    def __init__(self, learning: nn.Module, names: Collection[str]) -> None:
+        self._learning = {name: p for name, p in learning.named_parameters() if name in names}
         self.module = copy.deepcopy(learning)
         self.sampler: LocalSampler | None = None
         self._drawing = dict(self.module.named_parameters())
