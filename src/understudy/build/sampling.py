@@ -68,7 +68,7 @@ def sampling_of(recipe: Recipe, policy: LocalPolicy, *, run: Path | None) -> Sam
         UnderstudyError: a server is down, or has another model than the student.
     """
     rollout, loaded = recipe.rollout, policy.loaded
-    local = sampler_of(policy.sampling_model, loaded, recipe.engine, recipe.student.dtype)
+    local = sampler_of(policy.model, loaded, recipe.engine, recipe.student.dtype)
     if rollout.server is not None:
         served = served_sampler(rollout.server, loaded)
         folder = Path(tempfile.mkdtemp(prefix="understudy-")) if run is None else run / WEIGHTS
@@ -77,7 +77,7 @@ def sampling_of(recipe: Recipe, policy: LocalPolicy, *, run: Path | None) -> Sam
     if rollout.overlap.ahead == 0:
         return _in_segments(recipe, local, local, SharedWeights(local))
     learning = [name for name, weight in policy.model.named_parameters() if weight.requires_grad]
-    held = HeldWeights(policy.sampling_model, learning)
+    held = HeldWeights(policy.model, learning)
     held.sampler = sampler_of(held.module, loaded, recipe.engine, recipe.student.dtype)
     return _in_segments(recipe, held.sampler, local, held)
 
