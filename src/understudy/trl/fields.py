@@ -39,6 +39,7 @@ _MAPPED = {
     "max_grad_norm": "`optimizer.max_grad_norm`; 0 is null",
     "bf16": "`student.dtype: bfloat16`: products in bfloat16, weights in float32. None: where a GPU can, else float32",
     "gradient_checkpointing": "`engine.activation_checkpointing`: on, off; None is auto. It changes no result",
+    "activation_checkpointing": "the same under its newer name",
     "use_cpu": "`engine.device: cpu`",
     "seed": "`seed`",
     "report_to": "`report_to`: tensorboard, wandb, trackio; others are refused",
@@ -68,11 +69,13 @@ _MAPPED = {
     "beta": "`objective.beta` of method gkd: 0 forward KL, 1 reverse KL, between them Jensen-Shannon",
     "lmbda": "`objective.lmbda` of method gkd, drawn for each prompt; TRL draws once for a whole batch",
     "max_new_tokens": "`rollout.max_completion_length`",
-    "max_length": "prompts and completions that would be cut are refused, not cut",
+    "max_length": "a row of more tokens is refused, not cut; the template's own are not counted",
     "disable_dropout": "dropout is always off; a student whose config has some is refused unless this is true",
 }
 
 _NO_EFFECT: Mapping[str, str] = {
+    "every step is in metrics.jsonl and goes to the trackers": "logging_strategy logging_first_step",
+    "one message for each mistake, on standard error": "log_level log_level_replica log_on_each_node",
     "a loss that is not finite ends the run with its rollouts named": "logging_nan_inf_filter",
     "only the speed of evaluation": (
         "per_device_eval_batch_size eval_accumulation_steps eval_do_concat_batches eval_use_gather_object"
@@ -81,7 +84,8 @@ _NO_EFFECT: Mapping[str, str] = {
     "a script's own switches; no trainer reads them": "do_train do_eval do_predict",
     "a run repeats bit for bit on one machine in any case": "full_determinism",
     "prompts are in memory, nothing is loaded while training": (
-        "dataloader_num_workers dataloader_pin_memory dataloader_persistent_workers dataloader_prefetch_factor"
+        "dataloader_num_workers dataloader_pin_memory dataloader_persistent_workers dataloader_prefetch_factor "
+        "dataloader_multiprocessing_context"
     ),
     "every step is full; what is left of an epoch begins the next": "dataloader_drop_last",
     "rows keep their order": "dataloader_in_order",
@@ -106,8 +110,9 @@ _REFUSED: Mapping[str, str] = {
     "every trained weight has one learning rate": "optim_target_modules",
     "use bf16": "fp16 fp16_full_eval",
     "bf16 decides for training and evaluation alike": "bf16_full_eval tf32",
-    "use gradient_checkpointing": "activation_checkpointing activation_checkpointing_kwargs",
-    "use gradient_checkpointing alone": "gradient_checkpointing_kwargs activation_offloading",
+    "layers are recomputed whole, or not at all": (
+        "gradient_checkpointing_kwargs activation_checkpointing_kwargs activation_offloading"
+    ),
     "leave it out: our own kernels are used": (
         "use_liger_kernel liger_kernel_config torch_compile torch_compile_backend torch_compile_mode"
     ),
@@ -124,14 +129,18 @@ _REFUSED: Mapping[str, str] = {
     "weights are pushed once, at the end": "hub_strategy hub_always_push hub_revision",
     "set checkpoint.keep_best and evaluation.suites in a recipe": "load_best_model_at_end",
     "set checkpoint.keep_best in a recipe": "metric_for_best_model greater_is_better",
+    "a resumed run repeats the lost steps": "ignore_data_skip restore_callback_states_from_checkpoint",
     "one seed draws everything": "data_seed",
     "use torchrun and a recipe with engine: {kind: cluster}": (
+        "accelerator_config parallelism_config ddp_bucket_cap_mb ddp_broadcast_buffers "
         "fsdp fsdp_config deepspeed ddp_find_unused_parameters ddp_static_graph ddp_backend ds3_gather_for_generation"
     ),
     "use shuffle_dataset": "train_sampling_strategy",
     "use understudy train --traceback, or understudy bench speed": "debug skip_memory_metrics",
     "download that revision, and name its folder": "teacher_model_revision",
-    "a sampler that a loss is computed for has temperature, top_p and top_k": "repetition_penalty",
+    "a sampler that a loss is computed for has temperature, top_p and top_k": (
+        "min_p generation_kwargs repetition_penalty"
+    ),
     "the sampler has a cache of its own": "cache_implementation",
     "sample from a server with a recipe's rollout.server": "use_vllm vllm_structured_outputs_regex",
     "use an environment with tools (docs/tools.md)": "max_tool_calling_iterations",
@@ -141,6 +150,7 @@ _REFUSED: Mapping[str, str] = {
     "put the text into a column prompt or messages": "dataset_text_field dataset_kwargs",
     "a text that is too long is refused, not cut": "truncation_mode",
     "contexts are packed exactly, whatever is asked": "packing padding_free eval_packing",
+    "what the student or the data completed is trained on": "completion_only_loss assistant_only_loss",
 }
 """What to do instead, and the arguments that are refused."""
 
@@ -155,3 +165,14 @@ FATES: Mapping[str, Fate] = {
     **_fates("refused", _REFUSED),
 }
 """By the argument's name; an argument that stands here nowhere is refused when it differs from its default."""
+
+
+def table() -> str:
+    """Every argument and its fate, as a table of Markdown."""
+    order: tuple[Kind, ...] = ("mapped", "no effect", "refused")
+    rows = [f"| `{name}` | {fate.kind} | {fate.text} |" for kind in order for name, fate in _of_kind(kind)]
+    return "\n".join(["| argument | | what becomes of it |", "|---|---|---|", *rows]) + "\n"
+
+
+def _of_kind(kind: Kind) -> list[tuple[str, Fate]]:
+    return [(name, fate) for name, fate in FATES.items() if fate.kind == kind]

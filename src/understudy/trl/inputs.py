@@ -10,9 +10,10 @@ from typing import Any, TypeAlias
 from datasets import Dataset
 from datasets.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 from peft import PeftConfig, PeftModel
-from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from understudy.errors import DataError, ModelError, RecipeError
+from understudy.models.locate import check_location, first_line
 from understudy.testbed import is_testbed, resolve_model
 from understudy.trl.config import DistillationConfig, GKDConfig
 from understudy.trl.peft_section import lora_section
@@ -52,6 +53,7 @@ def keep_inputs(
     _refuse_dropout(args, config)
     tokenizer = processing_class or _tokenizer_of(model)
     rows = _kept_rows(train_dataset, folder / "train.parquet", name="train_dataset")
+    _refuse_too_long(train_dataset, args, tokenizer or AutoTokenizer.from_pretrained(_place(model)))
     return Inputs(
         student=_kept_model(model, folder / "student", tokenizer),
         teacher=_kept_model(teacher, folder / "teacher", tokenizer),
@@ -129,10 +131,42 @@ def _tokenizer_of(model: AnyModel) -> PreTrainedTokenizerBase | None:
 def _config_of(model: AnyModel, *, trust_remote_code: bool) -> PreTrainedConfig:
     if not isinstance(model, str | Path):
         return model.config
-    where = resolve_model(str(model)) if is_testbed(str(model)) else str(model)
-    from transformers import AutoConfig
+    where = _place(model)
+    check_location(where)
+    try:
+        return AutoConfig.from_pretrained(where, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{where} cannot be loaded", got=first_line(error)) from error
 
-    return AutoConfig.from_pretrained(where, trust_remote_code=trust_remote_code)
+
+def _place(model: AnyModel) -> str:
+    """Folder or hub name of a model that was named."""
+    return str(resolve_model(str(model)) if is_testbed(str(model)) else model)
+
+
+def _refuse_too_long(rows: Dataset, args: DistillationConfig | GKDConfig, tokenizer: PreTrainedTokenizerBase) -> None:
+    """GKD's ``max_length`` would cut a row; what is cut is not learned, so it is refused."""
+    limit = args.max_length if isinstance(args, GKDConfig) else None
+    if limit is None:
+        return
+    for number, row in enumerate(rows):
+        length = len(tokenizer(" ".join(_texts(row)), add_special_tokens=False).input_ids)
+        if length > limit:
+            raise DataError(
+                f"row {number} of train_dataset is longer than max_length",
+                got=f"{length} tokens",
+                expected=f"at most {limit}",
+                remedy="Leave such rows out, or raise max_length.",
+            )
+
+
+def _texts(row: Mapping[str, Any]) -> Iterator[str]:
+    """What is read of a row: its prompt and completion, texts or messages."""
+    for value in (row.get(name) for name in ("prompt", "completion", "messages")):
+        for part in value if isinstance(value, list) else [value]:
+            text = part.get("content") if isinstance(part, Mapping) else part
+            if isinstance(text, str):
+                yield text
 
 
 def _refuse_dropout(args: DistillationConfig | GKDConfig, config: PreTrainedConfig) -> None:

@@ -219,7 +219,8 @@ def _named(strategy: object) -> str:
 
 
 def _engine(args: Config) -> dict[str, Any]:
-    checkpointing = {None: "auto", True: "on", False: "off"}[args.gradient_checkpointing]
+    asked = args.activation_checkpointing if args.gradient_checkpointing is None else args.gradient_checkpointing
+    checkpointing = {None: "auto", True: "on", False: "off"}[asked]
     return {"activation_checkpointing": checkpointing, **({"device": "cpu"} if args.use_cpu else {})}
 
 
