@@ -35,8 +35,10 @@ from understudy.reports.model_card import write_card
 from understudy.reports.secrets import values_without_secrets
 from understudy.reports.trackers import check_installed, tracking
 from understudy.training import data_record, metric_lines
+from understudy.training.ending import ending_told, tell_ending
 from understudy.training.loop import LoopSettings, Outcome, Report
 from understudy.training.loop import run as run_loop
+from understudy.training.magnifying import Magnifier
 from understudy.training.progress import Display, display_on
 from understudy.training.run_directory import RunDirectory, open_run
 from understudy.training.surroundings import describe
@@ -100,7 +102,11 @@ def train(
         for notice in assembly.notices:
             display.notice(notice)
         examine_teacher(assembly, recipe, directory.path, display)
-        with _page_on_failure(directory, display), _trackers(recipe, directory, display) as reports:
+        with (
+            ending_told(directory.path),
+            _page_on_failure(directory, display),
+            _trackers(recipe, directory, display) as reports,
+        ):
             outcome = run_loop(
                 assembly.parts,
                 loop_settings(recipe, assembly.exams),
@@ -116,6 +122,8 @@ def train(
             seconds = _seconds(directory, outcome)
             content = summarise(recipe, assembly.exams, directory.path, steps=outcome.step, seconds=seconds)
             write_summary(content, directory.path / "summary.json")
+        else:
+            tell_ending(directory.path, state="stopped", why=f"asked to at step {outcome.step}")
         report_or_tell(directory.path, display)
     return Run(directory.path, recipe, outcome, content)
 
@@ -152,6 +160,7 @@ def loop_settings(recipe: Recipe, exams: Sequence[Exam] = ()) -> LoopSettings:
         rollouts_per_step=0 if recipe.rollout.max_turns > 1 else recipe.rollout.prompts_per_step * num_generations,
         attempts_per_evaluation=0 if any(exam.max_turns > 1 for exam in exams) else sum(e.num_attempts for e in exams),
         show_every=recipe.rollout.show_every,
+        magnifier=Magnifier(recipe.rollout.magnified),
     )
 
 

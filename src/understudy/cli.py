@@ -30,6 +30,7 @@ from understudy.score_cli import score
 from understudy.serve_cli import serve
 from understudy.shop_cli import shop_goals
 from understudy.study_cli import office_study
+from understudy.watch_cli import watch
 
 app = typer.Typer(
     name="understudy",
@@ -51,6 +52,7 @@ app.command()(score)
 app.command()(retrieve)
 app.command()(shop_goals)
 app.command()(office_study)
+app.command()(watch)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs to read.")]
 
 

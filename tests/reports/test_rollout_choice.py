@@ -56,10 +56,17 @@ def test_the_choice_spans_from_best_to_worst() -> None:
 
 def test_columns_come_in_order_with_one_range_for_all() -> None:
     columns = columns_of([saved(0, kl=(0.1, -0.1)), saved(1, kl=(3.0,) * 20)])
-    assert [column.key for column in columns] == ["policy/advantage", "log_ratio", "policy/weight", "surprisal"]
-    assert [column.label for column in columns] == ["Advantage", "Log ratio", "Weight", "Student surprisal"]
+    assert [column.key for column in columns] == [
+        "policy/advantage",
+        "log_ratio",
+        "policy/weight",
+        "surprisal",
+        "teacher_surprisal",
+    ]
+    labels = ["Advantage", "Log ratio", "Weight", "Student surprisal", "Teacher surprisal"]
+    assert [column.label for column in columns] == labels
     assert columns[0].limit == 5.0
-    assert [column.diverging for column in columns] == [True, True, False, False]
+    assert [column.diverging for column in columns] == [True, True, False, False, False]
     assert [columns[0].shade(value) for value in (-3.0, 3.0, 0.1, 50.0)] == ["n5", "p5", "", "p8"]
 
 

@@ -20,6 +20,8 @@ class RolloutConfig(Section):
         max_completion_length: in tokens, each turn. temperature: sampling's and the loss's, one field for both.
         top_p: nucleus mass kept. top_k: tokens kept, 0 = all. max_turns: of an episode.
         show_every: steps between completions shown on the terminal, the first and the last step's among them; 0 = none.
+        magnified: so many rollouts of about twenty steps keep the likeliest tokens of student and teacher, for the
+            report; 0 = none.
         server: servers that sample in place of this process. weights: how they are given new ones: ``adapter`` and
             ``disk`` through a folder that they see, ``nccl`` from GPU to GPU; ``auto`` takes the first for LoRA, the
             second otherwise. overlap: sampling ahead of training.
@@ -33,6 +35,7 @@ class RolloutConfig(Section):
     top_k: Whole = Field(default=0, ge=0)
     max_turns: Whole = Field(default=1, ge=1)
     show_every: Whole = Field(default=0, ge=0)
+    magnified: Whole = Field(default=6, ge=0, le=64)
     server: SamplingServerField | None = None
     weights: Literal["auto", "adapter", "disk", "nccl"] = "auto"
     overlap: Overlap = Overlap()

@@ -18,7 +18,8 @@ class Series:
 
     Args:
         label: in the legend. values: one a step of the chart; None where there is none. slot: number of its colour.
-        lows, highs: an interval around each value; empty where there is none.
+        lows, highs: an interval around each value; empty where there is none. behind: as measured, drawn faintly behind
+            smoothed ``values``; empty where these are not smoothed.
     """
 
     label: str
@@ -26,6 +27,7 @@ class Series:
     slot: int = 0
     lows: Column = ()
     highs: Column = ()
+    behind: Column = ()
 
     @property
     def last(self) -> float | None:
@@ -108,5 +110,8 @@ def _extremes(values: Column, places: range) -> list[int]:
 
 
 def _cut(series: Series, order: Sequence[int]) -> Series:
-    lows, highs = (tuple(column[place] for place in order) if column else () for column in (series.lows, series.highs))
-    return replace(series, values=tuple(series.values[place] for place in order), lows=lows, highs=highs)
+    lows, highs, behind = (
+        tuple(column[place] for place in order) if column else ()
+        for column in (series.lows, series.highs, series.behind)
+    )
+    return replace(series, values=tuple(series.values[place] for place in order), lows=lows, highs=highs, behind=behind)

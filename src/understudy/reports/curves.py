@@ -131,6 +131,12 @@ PLANS = (
         stacked=True,
         without=("time/sampler_idle_share",),
     ),
+    ChartPlan(
+        "Memory",
+        "GiB",
+        {"memory/resident_gib": "process", "memory/peak_gib": "its peak", "memory/device_peak_gib": "GPU's peak"},
+        wanted=False,
+    ),
 )
 """Evaluations come first, see ``charts_of``."""
 

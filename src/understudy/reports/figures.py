@@ -37,7 +37,7 @@ def tick(value: float) -> str:
     """
     if value and not 1e-4 <= abs(value) < 1e6:
         return _scientific(f"{value:.2e}")
-    return _minus(_stripped(f"{value:,.6f}"))
+    return _minus(_stripped(f"{value:,.{6 if abs(value) < 1 else 3}f}"))
 
 
 def percent(value: float | None, *, digits: int = 1, sign: bool = False) -> str:

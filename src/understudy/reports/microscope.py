@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import takewhile
 
 from markupsafe import Markup
 
 from understudy.reports.figures import count, number
-from understudy.reports.saved_rollouts import Figures, SavedRollout, SavedStep, SavedTurn
+from understudy.reports.saved_rollouts import Figures, SavedRollout, SavedStep, SavedTurn, TopTokens
 from understudy.reports.token_columns import ColourColumn, columns_of, values_of
 from understudy.reports.token_text import Decode, pieces
 from understudy.reports.visible_text import marked
@@ -60,11 +60,16 @@ class StepView:
 
 @dataclass(frozen=True)
 class Microscope:
-    """Columns to choose from, and the steps; ``has_text`` is false where tokens are shown by their ids."""
+    """Columns to choose from, and the steps.
+
+    Args:
+        has_text: false where tokens are shown by their ids. words: the text of each id among the likeliest tokens.
+    """
 
     columns: tuple[ColourColumn, ...]
     steps: tuple[StepView, ...]
     has_text: bool
+    words: Mapping[int, str] = field(default_factory=dict)
 
 
 def microscope(steps: Sequence[SavedStep], decode: Decode | None) -> Microscope:
@@ -72,7 +77,15 @@ def microscope(steps: Sequence[SavedStep], decode: Decode | None) -> Microscope:
     columns = columns_of([rollout for step in steps for rollout in step.rollouts])
     domains = {rollout.domain for step in steps for rollout in step.rollouts}
     views = tuple(_step(step, columns, decode, name_domain=len(domains) > 1) for step in steps)
-    return Microscope(columns, views, decode is not None)
+    return Microscope(columns, views, decode is not None, _words(steps, decode))
+
+
+def _words(steps: Sequence[SavedStep], decode: Decode | None) -> dict[int, str]:
+    """Text of the ids among the likeliest tokens, each once; a part of a character has the sign of one."""
+    turns = (turn for step in steps for rollout in step.rollouts for turn in rollout.turns)
+    tops = [top for turn in turns for top in turn.tops.values()]
+    ids = sorted({one for top in tops for some in top.ids[:MAX_TOKENS] for one in some})
+    return {one: f"[{one}]" if decode is None else marked(decode([one])) or _PART for one in ids}
 
 
 def _step(step: SavedStep, columns: Sequence[ColourColumn], decode: Decode | None, *, name_domain: bool) -> StepView:
@@ -95,6 +108,8 @@ def _rollout(
             rollout.finish_reason, f"ended: {rollout.finish_reason}"
         ),
     ]
+    if rollout.is_magnified:
+        facts.append("likeliest tokens kept")
     others = _others(rollout)
     if others:
         whose = f"{'partly ' if _has_own(rollout) else ''}written by {' and '.join(others)}"
@@ -197,4 +212,12 @@ def _figures(turn: SavedTurn, ids: Sequence[int], values: Mapping[str, Figures])
         for key, column in values.items()
     }
     origins = [_name(one) for one in turn.origin[: len(ids)]]
-    return json.dumps({"ids": list(ids), "origins": origins, "values": columns}, separators=(",", ":"))
+    content = {"ids": list(ids), "origins": origins, "values": columns}
+    tops = {who: _top(top, len(ids)) for who, top in turn.tops.items()}
+    return json.dumps({**content, "tops": tops} if tops else content, separators=(",", ":"))
+
+
+def _top(top: TopTokens, length: int) -> list[list[list[float]]]:
+    """At each place the ids and their log-probs."""
+    places = zip(top.ids[:length], top.logprobs[:length], strict=True)
+    return [[list(ids), [float(f"{max(one, -99.0):.3g}") for one in logprobs]] for ids, logprobs in places]

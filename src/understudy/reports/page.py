@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -46,16 +47,22 @@ def write_report(run: Path, *, out: Path | None = None, decode: Decode | None = 
     return write_page(page, run / REPORT if out is None else out, remedy="Choose another file with --out.")
 
 
-def render(run: RunRecord, *, decode: Decode | None = None) -> str:
-    """The page of a run; ``decode`` as in ``write_report``."""
+def page_script() -> str:
+    """The script of a run's page, the only one that its policy lets run."""
+    return asset(_PACKAGE, "theme.js") + asset(_PACKAGE, "report.js")
+
+
+def render(run: RunRecord, *, decode: Decode | None = None, links: Sequence[tuple[str, str]] = ()) -> str:
+    """The page of a run; ``decode`` as in ``write_report``, ``links`` are addresses and names of pages around it."""
     steps, notes = read_steps(run.path)
     charts, ends = charts_of(run), read_ends(run.path)
-    script = asset(_PACKAGE, "theme.js") + asset(_PACKAGE, "report.js")
+    script = page_script()
     page = (
         templates()
         .get_template("report.html.jinja")
         .render(
             run=run,
+            links=links,
             notes=(*run.notes, *notes),
             facts=facts_of(run),
             suites=suites_of(run),
@@ -79,7 +86,7 @@ def render(run: RunRecord, *, decode: Decode | None = None) -> str:
 
 def _columns(scope: Microscope) -> dict[str, object]:
     """What the page's script needs to colour tokens as ``ColourColumn.shade`` does."""
-    return {"levels": LEVELS, "columns": [asdict(column) for column in scope.columns]}
+    return {"levels": LEVELS, "columns": [asdict(column) for column in scope.columns], "words": scope.words}
 
 
 @cache

@@ -71,7 +71,9 @@ def _up(chart: Chart) -> Axis:
     if chart.stacked:
         values = _totals(chart.series)
     else:
-        columns = [column for series in chart.series for column in (series.values, series.lows, series.highs)]
+        columns = [
+            column for series in chart.series for column in (series.values, series.lows, series.highs, series.behind)
+        ]
         values = [value for column in columns for value in column if value is not None]
         values += [rule.value for rule in chart.rules]
     low, high = round_bounds(*bounds(values, with_zero=chart.with_zero))
@@ -104,6 +106,9 @@ def _curves(drawing: Drawing) -> Iterable[Markup]:
     chart = drawing.chart
     for series in reversed(chart.series):  # the first is the one to see
         yield from _intervals(series, drawing)
+        for stretch in _stretches(chart.steps, series.behind or (None,) * len(chart.steps)):
+            path = " ".join(f"{_fixed(drawing.across.place(x))},{_fixed(drawing.up.place(y))}" for x, y in stretch)
+            yield Markup('<polyline class="line behind s{}" points="{}"/>').format(series.slot, path)
         for stretch in _stretches(chart.steps, series.values):
             places = [(_fixed(drawing.across.place(x)), _fixed(drawing.up.place(y))) for x, y in stretch]
             if len(places) > 1:
@@ -209,7 +214,8 @@ def _description(chart: Chart) -> str:
         f" to {chart.written(one.last)}"
         for one in chart.series
     ]
-    return f"{chart.title}, {chart.across}s {tick(chart.steps[0])} to {tick(chart.steps[-1])}: {'; '.join(ends)}"
+    across = chart.across if chart.across.endswith("s") else f"{chart.across}s"
+    return f"{chart.title}, {across} {tick(chart.steps[0])} to {tick(chart.steps[-1])}: {'; '.join(ends)}"
 
 
 def _fixed(value: float) -> str:

@@ -132,14 +132,16 @@ def _lines(path: Path, notes: list[str], *, needed: bool = True) -> tuple[Line, 
     if not path.exists() and not needed:
         return ()
     texts = [text for text in _text(path, notes).splitlines() if text.strip()]
-    by_step = {line["step"]: line for line in map(_line, texts) if line is not None}
-    unreadable = sum(_line(text) is None for text in texts)
+    read = [line_of(text) for text in texts]
+    by_step = {line["step"]: line for line in read if line is not None}
+    unreadable = read.count(None)
     if unreadable:
         notes.append(f"{count(unreadable, 'line')} of {path.name} cannot be read (cut short?) and is left out.")
     return tuple(by_step[step] for step in sorted(by_step, key=float))  # type: ignore[arg-type]
 
 
-def _line(text: str) -> Line | None:
+def line_of(text: str) -> Line | None:
+    """A line of figures; None where it cannot be read."""
     try:
         content = json.loads(text)
     except (ValueError, RecursionError):

@@ -17,10 +17,20 @@ from understudy.reports.figures import as_mapping, as_number
 from understudy.rollouts import Origin
 
 PER_STEP = 6
+_NEAR = 30
+"""So many files around the middle one are looked into."""
 
 Row = Mapping[str, object]
 Figures = np.ndarray
 """[C] float64, NaN where a token has none."""
+
+
+@dataclass(frozen=True, eq=False)
+class TopTokens:
+    """One model's likeliest tokens at each place of a completion: ids and log-probs (nats), most likely first."""
+
+    ids: tuple[tuple[int, ...], ...]
+    logprobs: tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +41,7 @@ class SavedTurn:
         prompt_ids, completion_ids, origin: exact. prompt, completion: as text; None where the run had no decoder.
         figures: by name, each as long as ``completion_ids``. finish_reason: why it ended. reward: of the turn.
         shown: what the environment showed, as text. deed: what it says was done; empty where it says nothing.
+        tops: the likeliest tokens by ``student`` and ``teacher``; empty where they were not kept.
     """
 
     prompt_ids: tuple[int, ...]
@@ -43,6 +54,7 @@ class SavedTurn:
     reward: float | None = None
     shown: str | None = None
     deed: Mapping[str, object] = field(default_factory=dict)
+    tops: Mapping[str, TopTokens] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +74,11 @@ class SavedRollout:
     def num_tokens(self) -> int:
         """Tokens of all completions."""
         return sum(len(turn.completion_ids) for turn in self.turns)
+
+    @property
+    def is_magnified(self) -> bool:
+        """Whether likeliest tokens were kept of it."""
+        return any(turn.tops for turn in self.turns)
 
     @property
     def kl(self) -> float | None:
@@ -91,7 +108,7 @@ class WholeStep:
 def read_steps(run: Path) -> tuple[tuple[SavedStep, ...], tuple[str, ...]]:
     """The chosen steps that can be read, and a sentence for each file that cannot."""
     files = sorted((run / "rollouts").glob("step-*.parquet"))
-    chosen = [files[place] for place in sorted({0, len(files) // 2, len(files) - 1})] if files else []
+    chosen = dict.fromkeys([files[0], _middle(files), files[-1]]) if files else {}
     steps, notes = [], []
     for file in chosen:
         try:
@@ -106,30 +123,55 @@ def read_steps(run: Path) -> tuple[tuple[SavedStep, ...], tuple[str, ...]]:
     return tuple(steps), tuple(notes)
 
 
+def step_files(run: Path) -> dict[int, Path]:
+    """Every saved step of a run with its file, ascending."""
+    named = [(file.stem.removeprefix("step-"), file) for file in sorted((run / "rollouts").glob("step-*.parquet"))]
+    return {int(number): file for number, file in named if number.isascii() and number.isdigit()}
+
+
+def read_step(file: Path) -> WholeStep | None:
+    """All rollouts of one saved step; None where there are none, or the file cannot be read."""
+    with suppress(OSError, pa.ArrowException, KeyError, TypeError, ValueError):
+        rollouts = _rollouts(pq.read_table(file))
+        return WholeStep(rollouts[0].step, tuple(rollouts)) if rollouts else None
+    return None
+
+
+def _middle(files: Sequence[Path]) -> Path:
+    """The file in the middle, or one near it whose rollouts have more to show."""
+    middle = len(files) // 2
+    for place in sorted(range(len(files)), key=lambda place: abs(place - middle))[:_NEAR]:
+        with suppress(OSError, pa.ArrowException):
+            if "student_top_ids" in pq.read_schema(files[place]).names:
+                return files[place]
+    return files[middle]
+
+
 def read_ends(run: Path) -> tuple[WholeStep, ...]:
     """All rollouts of the first and the last saved step that can be read; one step where there is but one."""
     files = sorted((run / "rollouts").glob("step-*.parquet"))
-    found = []
-    for file in dict.fromkeys([*files[:1], *files[-1:]]):
-        with suppress(OSError, pa.ArrowException, KeyError, TypeError, ValueError):  # ``read_steps`` tells of it
-            rollouts = _rollouts(pq.read_table(file))
-            if rollouts:
-                found.append(WholeStep(rollouts[0].step, tuple(rollouts)))
-    return tuple(found)
+    found = [
+        read_step(file) for file in dict.fromkeys([*files[:1], *files[-1:]])
+    ]  # ``read_steps`` tells of unreadable ones
+    return tuple(step for step in found if step is not None)
 
 
 def chosen_of(rollouts: Sequence[SavedRollout]) -> SavedStep:
-    """Rollouts spread evenly from the best to the worst, by reward where it tells them apart, else by KL."""
+    """Rollouts spread evenly from the best to the worst, by reward where it tells them apart, else by KL.
+
+    Where likeliest tokens were kept of some, chosen by the same rule, those are shown.
+    """
     by_reward = len({rollout.reward for rollout in rollouts} - {None}) > 1
-    order = "reward, highest first" if by_reward else "reverse KL, highest first"
+    order = f"spread evenly by {'reward' if by_reward else 'reverse KL'}, highest first"
 
     def rank(rollout: SavedRollout) -> tuple[float, float, int]:
         reward = -(rollout.reward if rollout.reward is not None else -np.inf) if by_reward else 0.0
         return reward, -(rollout.kl if rollout.kl is not None else -np.inf), rollout.index
 
     ranked = sorted(rollouts, key=rank)
-    places = np.unique(np.linspace(0, len(ranked) - 1, min(PER_STEP, len(ranked))).round().astype(int))
-    return SavedStep(ranked[0].step, len(ranked), order, tuple(ranked[place] for place in places))
+    some = [rollout for rollout in ranked if rollout.is_magnified] or ranked
+    places = np.unique(np.linspace(0, len(some) - 1, min(PER_STEP, len(some))).round().astype(int))
+    return SavedStep(ranked[0].step, len(ranked), order, tuple(some[place] for place in places))
 
 
 def _rollouts(table: pa.Table) -> list[SavedRollout]:
@@ -169,6 +211,17 @@ def _turn(row: Row, figures: Sequence[str]) -> SavedTurn:
         reward=as_number(row.get("turn_reward")),
         shown=_shown(row.get("shown")),
         deed=as_mapping(_json(row.get("deed"))),
+        tops={who: top for who in ("student", "teacher") if (top := _top(row, who, len(completion))) is not None},
+    )
+
+
+def _top(row: Row, who: str, length: int) -> TopTokens | None:
+    ids, logprobs = row.get(f"{who}_top_ids"), row.get(f"{who}_top_logprobs")
+    if not isinstance(ids, list) or not isinstance(logprobs, list) or not len(ids) == len(logprobs) == length:
+        return None
+    return TopTokens(
+        ids=tuple(_ids(some) for some in ids),
+        logprobs=tuple(tuple(float(one) for one in some or ()) for some in logprobs),
     )
 
 

@@ -48,11 +48,14 @@ _MEANINGS = {
     "advantage": ("Advantage", "nats", "how far the update pushes a token's probability up or down"),
     "log_ratio": ("Log ratio", "nats", "teacher's log-prob minus the student's: above zero the teacher likes it more"),
     "weight": ("Weight", "", "a token's share in the loss, its gate and its denominator included"),
+    "gate": ("Gate", "", "1 where the term takes the token, 0 where its gate keeps it out"),
+    "turn_weight": ("Turn weight", "", "how much the token's turn counts"),
     "surprisal": ("Student surprisal", "nats", "minus the student's log-prob: how unlikely its own choice was"),
     "student_entropy": ("Student entropy", "nats", "how undecided the student was at this place"),
     "teacher_entropy": ("Teacher entropy", "nats", "how undecided the teacher was at this place"),
+    "teacher_surprisal": ("Teacher surprisal", "nats", "minus the teacher's log-prob: how unlikely it finds the token"),
 }
-_ONE_SIDED = ("weight", "surprisal", "student_entropy", "teacher_entropy")
+_ONE_SIDED = ("weight", "gate", "turn_weight", "surprisal", "student_entropy", "teacher_entropy", "teacher_surprisal")
 
 
 def values_of(turn: SavedTurn) -> dict[str, Figures]:
@@ -63,9 +66,15 @@ def values_of(turn: SavedTurn) -> dict[str, Figures]:
     values = {name: column for name, column in figures.items() if name.endswith("/advantage")}
     if student is not None and teacher is not None:
         values["log_ratio"] = teacher - student
-    values |= {name: column for name, column in figures.items() if name.endswith("/weight")}
+    weights = {name: column for name, column in figures.items() if name.endswith("/weight")}
+    values |= weights
+    if any((column == 0).any() for column in weights.values()):  # else no gate keeps any token out
+        values |= {_gate(name): np.where(np.isfinite(column), column != 0, np.nan) for name, column in weights.items()}
+    values |= {name: column for name, column in figures.items() if name.endswith("/turn_weight")}
     if student is not None:
         values["surprisal"] = -student
+    if teacher is not None:
+        values["teacher_surprisal"] = -teacher
     entropies = ("student_entropy", "teacher_entropy")
     values |= {name: figures[name] for name in entropies if name in figures}
     logprobs = ("student_logprob", "teacher_logprob", "behaviour_logprob", "reference_logprob")
@@ -104,6 +113,10 @@ def round_limit(value: float) -> float:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
     return next(float(f"{factor * power:.1g}") for factor in (1, 2, 5, 10) if factor * power >= value * (1 - 1e-9))
+
+
+def _gate(weight: str) -> str:
+    return f"{weight.rsplit('/', 1)[0]}/gate"
 
 
 def _kind(key: str) -> str:

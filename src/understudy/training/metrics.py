@@ -1,6 +1,7 @@
 """The figures of a step, named as TRL names them where TRL has a name.
 
-Every figure that depends on the clock is ``step_time`` or begins with ``time/``; all others repeat exactly on resume.
+Every figure that depends on the clock or the machine is ``step_time`` or begins with ``time/`` or ``memory/``; all
+others repeat exactly on resume.
 """
 
 from __future__ import annotations
@@ -49,12 +50,12 @@ def figures_of(result: StepResult, *, world: World | None = None, domains: Seque
 
 
 def is_time(name: str) -> bool:
-    """Whether a figure depends on the clock.
+    """Whether a figure depends on the clock or the machine.
 
-    >>> [is_time(name) for name in ("time/sample", "step_time", "loss")]
-    [True, True, False]
+    >>> [is_time(name) for name in ("time/sample", "step_time", "memory/peak_gib", "loss")]
+    [True, True, True, False]
     """
-    return name.startswith("time/") or name == "step_time"
+    return name.startswith(("time/", "memory/")) or name == "step_time"
 
 
 def update_figures(result: StepResult) -> dict[str, float]:

@@ -18,11 +18,13 @@ from understudy.objectives.objective import plan_columns
 from understudy.rollouts import FinishReason, Rollout, Turn
 from understudy.tokens import TokenTable
 from understudy.training.durable import write_file
+from understudy.training.magnifying import Magnified
 from understudy.training.step import StepResult
 
 Decode = Callable[[Tensor], str]
 
 _IDS, _FIGURES = pa.list_(pa.int64()), pa.list_(pa.float32())
+_WIDE_IDS, _WIDE_FIGURES = pa.list_(_IDS), pa.list_(_FIGURES)
 
 _SCHEMA = {
     "step": pa.int64(),
@@ -67,7 +69,9 @@ def file_of(folder: Path, step: int) -> Path:
 def write(path: Path, result: StepResult, *, decode: Decode | None = None) -> None:
     """Write a step's rollouts atomically, with log-probs, entropies, weights and advantages beside their tokens.
 
-    Columns beyond those of a rollout are lists as long as ``completion_ids``: NaN where a token was not scored.
+    Columns beyond those of a rollout are lists as long as ``completion_ids``: NaN where a token was not scored. Of the
+    rollouts that were magnified, ``student_top_ids`` and ``student_top_logprobs`` hold the likeliest tokens at each
+    place, and so do the teacher's; null everywhere else.
 
     Args:
         decode: [C] ids to text, for the columns ``prompt`` and ``completion``.
@@ -85,7 +89,14 @@ def write(path: Path, result: StepResult, *, decode: Decode | None = None) -> No
             figures = {name: lists[turn_row] for name, lists in by_turn.items()}
             rows.append({**shared, "turn": number, **_turn_row(turn, decode), **figures})
             turn_row += 1
-    schema = pa.schema({**_SCHEMA, **dict.fromkeys(columns, _FIGURES)})
+    tops = {
+        name: column for who, top in result.magnified.items() for name, column in _top_columns(who, top, result).items()
+    }
+    for name, column in tops.items():
+        for row, values in zip((row for row in rows if "turn" in row), column, strict=True):
+            row[name] = values
+    kinds = {name: _WIDE_IDS if name.endswith("_ids") else _WIDE_FIGURES for name in tops}
+    schema = pa.schema({**_SCHEMA, **dict.fromkeys(columns, _FIGURES), **kinds})
     content = pa.Table.from_pylist(rows, schema=schema)
     write_file(path, lambda beside: pq.write_table(content, beside, compression="zstd"))
 
@@ -180,6 +191,22 @@ def _turn_row(turn: Turn, decode: Decode | None) -> dict[str, Any]:
     }
 
 
+def _top_columns(who: str, top: Magnified, result: StepResult) -> dict[str, list[list[list[float]] | None]]:
+    """Ids and log-probs at each token of each turn; None for turns that were not magnified."""
+    place = torch.full((result.batch.table.num_tokens,), float("nan"), dtype=torch.float64)
+    place[top.rows] = torch.arange(top.rows.numel(), dtype=torch.float64)
+    columns: dict[str, list[list[list[float]] | None]] = {}
+    for name, values in (("ids", top.ids), ("logprobs", top.logprobs)):
+        content = values.tolist()
+        columns[f"{who}_top_{name}"] = [
+            [[] if number != number else content[int(number)] for number in turn.tolist()]
+            if bool((turn == turn).any())
+            else None
+            for turn in _by_turn(place, result.batch.table, result.rollouts)
+        ]
+    return columns
+
+
 def _by_turn(column: Tensor, table: TokenTable, rollouts: Sequence[Rollout]) -> list[Any]:
     """The column cut into turns, each as long as its completion, NaN at tokens that have no row."""
     turns = [turn for rollout in rollouts for turn in rollout.turns]
@@ -187,7 +214,7 @@ def _by_turn(column: Tensor, table: TokenTable, rollouts: Sequence[Rollout]) -> 
     # A turn's prompt is all that stands before its completion, also where several turns share a context.
     before = torch.tensor([turn.prompt_ids.numel() for turn in turns], dtype=torch.int64)
     starts, turn_of_row = lengths.cumsum(0) - lengths - before, table["turn"]
-    spread = torch.full((int(lengths.sum()),), float("nan"))
+    spread = torch.full((int(lengths.sum()),), float("nan"), dtype=column.dtype)
     spread[starts[turn_of_row] + table["position"]] = column
     return [part.numpy() for part in spread.split(lengths.tolist())]
 

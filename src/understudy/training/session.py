@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from understudy.errors import NonFiniteError, UnderstudyError
@@ -18,6 +18,8 @@ from understudy.training.best import Best
 from understudy.training.clock import Clock
 from understudy.training.durable import write_json
 from understudy.training.interruption import AbandonedError, Stop
+from understudy.training.magnifying import Magnifier
+from understudy.training.memory import memory_figures
 from understudy.training.metrics import figures_of
 from understudy.training.progress import Display
 from understudy.training.resume import restore
@@ -45,6 +47,7 @@ class LoopSettings:
         best: what else is kept. rollouts_every: steps between files of rollouts, 0 for none.
         rollouts_per_step, attempts_per_evaluation: how many to expect, for the display; 0 if nobody knows.
         show_every: steps between completions shown, the first and the last step's among them; 0 for none.
+        magnifier: whose likeliest tokens are kept in the files of rollouts.
     """
 
     evaluate_every: int = 0
@@ -57,6 +60,7 @@ class LoopSettings:
     rollouts_per_step: int = 0
     attempts_per_evaluation: int = 0
     show_every: int = 0
+    magnifier: Magnifier = field(default_factory=Magnifier)
 
 
 @dataclass(eq=False)
@@ -132,15 +136,18 @@ class Session:
         """One step, with its rollouts and its line of metrics."""
         started = time.perf_counter()
         clock = Clock(self._show_phase)
+        is_written = bool(self.settings.rollouts_every) and self.done % self.settings.rollouts_every == 0
+        magnifier = self.settings.magnifier if is_written else None
         try:
             with self._rescuing(clock):
-                result = run_step(self.parts, self.done, clock=clock, progress=self._progress)
+                result = run_step(self.parts, self.done, clock=clock, progress=self._progress, magnifier=magnifier)
         except NonFiniteStepError as error:
             raise self._explained(error) from error
-        if self.settings.rollouts_every and self.done % self.settings.rollouts_every == 0:
+        if is_written:
             self._write_rollouts(result)
         shared = self.parts.settings
         figures = figures_of(result, world=shared.world, domains=shared.domains)
+        figures |= memory_figures()
         figures["step_time"] = time.perf_counter() - started
         metric_lines.append(self.directory.metrics, self.done, figures)
         self._report(figures)

@@ -25,6 +25,7 @@ from understudy.training.clock import Clock
 from understudy.training.collecting import Ended
 from understudy.training.columns import Scoring, Trust, request_of, with_late_ids, with_scorer, with_student
 from understudy.training.early import early_scorers
+from understudy.training.magnifying import Magnified, Magnifier, magnified
 from understudy.training.staleness import Staleness
 from understudy.training.views import as_the_student, read_through, rows_seen_by_all
 from understudy.world import SingleProcess, World
@@ -121,6 +122,7 @@ class StepResult:
         drift: mean |trainer - sampler| in nats a token, where it was measured.
         seconds: by phase. idle_share: of the sampling, in which no sampler ran; None where nobody told.
         staleness: figures of tokens with older weights, where there may be any.
+        magnified: the likeliest tokens of ``student`` and ``teacher`` in a few rollouts, where they were asked for.
     """
 
     step: int
@@ -132,6 +134,7 @@ class StepResult:
     seconds: Mapping[str, float]
     idle_share: float | None = None
     staleness: Mapping[str, float] = field(default_factory=dict)
+    magnified: Mapping[str, Magnified] = field(default_factory=dict)
 
 
 class NonFiniteStepError(NonFiniteError):
@@ -142,23 +145,36 @@ class NonFiniteStepError(NonFiniteError):
         self.result = result
 
 
-def run_step(parts: Parts, step: int, *, clock: Clock, progress: Progress) -> StepResult:
+def run_step(
+    parts: Parts, step: int, *, clock: Clock, progress: Progress, magnifier: Magnifier | None = None
+) -> StepResult:
     """One step, from prompts to published weights.
 
+    Args:
+        magnifier: whose likeliest tokens are kept, for people to look at; not with several ranks, whose scorers are
+            only asked by all at once.
     Raises:
         NonFiniteStepError: a loss or gradient is NaN or infinite; the weights are those before the failed update.
     """
     if parts.settings.staleness is not None:  # scorers are told of rollouts where they are drawn, steps before
-        return _run_step(parts, step, {}, clock=clock, progress=progress)
+        return _run_step(parts, step, {}, clock=clock, progress=progress, magnifier=magnifier or Magnifier())
     early = early_scorers(asked(parts), parts.views, parts.objective.needs)
     try:
-        return _run_step(parts, step, early, clock=clock, progress=progress)
+        return _run_step(parts, step, early, clock=clock, progress=progress, magnifier=magnifier or Magnifier())
     finally:
         for scorer in early.values():
             scorer.forget()
 
 
-def _run_step(parts: Parts, step: int, early: Mapping[str, Eager], *, clock: Clock, progress: Progress) -> StepResult:
+def _run_step(
+    parts: Parts,
+    step: int,
+    early: Mapping[str, Eager],
+    *,
+    clock: Clock,
+    progress: Progress,
+    magnifier: Magnifier,
+) -> StepResult:
     torch.manual_seed(derived_seed(seed=parts.settings.seed, step=step, purpose="training step"))
     busy_before = parts.busy.seconds
     with clock("sample"):
@@ -177,8 +193,13 @@ def _run_step(parts: Parts, step: int, early: Mapping[str, Eager], *, clock: Clo
         table = with_late_ids(table, {"student": parts.policy, **asked(parts)}, scoring)
     with clock("plan"):
         plans, figures = _planned(parts, table, step)
+    shown: Mapping[str, Magnified] = {}
+    if parts.settings.world.size == 1 and magnifier.is_due(step, total_steps=parts.settings.total_steps):
+        with clock("magnify"):
+            teachers = {name: scorer for name, scorer in asked(parts).items() if name == "teacher"}
+            shown = magnified(table, {"student": parts.policy, **teachers}, scoring, magnifier)
     batch = Batch(batch.contexts, table)
-    result = StepResult(step, rollouts, batch, plans, [], drift, clock.seconds, idle_share, figures)
+    result = StepResult(step, rollouts, batch, plans, [], drift, clock.seconds, idle_share, figures, shown)
     with clock("update"):
         result = _updated(parts.policy, result)
     with clock("publish"):

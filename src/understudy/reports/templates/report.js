@@ -6,7 +6,10 @@
   /* Charts: the step under the pointer, or chosen by the arrow keys, is written in the legend. */
   const SVG = "http://www.w3.org/2000/svg";
   const place = (value, [low, high, start, end]) => start + (value - low) / (high - low) * (end - start);
+  const followed = new WeakSet();
   const follow = (plot) => {
+    if (followed.has(plot)) return;
+    followed.add(plot);
     const data = JSON.parse(plot.dataset.chart);
     const figure = plot.closest("figure");
     const cursor = one(".cursor", plot);
@@ -38,7 +41,7 @@
         dots[row].setAttribute("cy", value === null ? 0 : place(data.stacked ? sum : value, axis));
         values[row].textContent = data.written[row][index];
       });
-      step.textContent = data.steps[index].toLocaleString("en");
+      step.textContent = data.steps[index].toLocaleString("en", { maximumFractionDigits: 3 });
       cursor.removeAttribute("hidden");
     };
     const leave = () => {
@@ -68,12 +71,14 @@
       show(Math.max(0, Math.min(data.steps.length - 1, target)));
     });
   };
-  all("svg.plot").forEach(follow);
+  const followAll = () => all("svg.plot").forEach(follow);
+  followAll();
+  document.addEventListener("understudy:drawn", followAll); /* a page that draws again says so */
 
   /* The microscope. */
   const section = one("#rollouts");
   if (!section) return; // the page of a study has none
-  const { levels, columns } = JSON.parse(section.dataset.columns);
+  const { levels, columns, words } = JSON.parse(section.dataset.columns);
   const raised = Object.fromEntries([..."-0123456789"].map((c, index) => [c, [..."⁻⁰¹²³⁴⁵⁶⁷⁸⁹"][index]]));
   const written = (value) => {
     if (value === null || value === undefined) return "–";
@@ -165,7 +170,30 @@
     }
     one(".text", panel).textContent = token.textContent.includes("↵") ? token.textContent : `“${token.textContent}”`;
     one("dl", panel).replaceChildren(...lines);
+    compare(ids[index], turn.figures.tops ?? {}, index);
     panel.hidden = false;
+  };
+  /* The likeliest tokens of teacher and student beside each other; the one that stands there is marked. */
+  const compare = (id, tops, index) => {
+    const table = one(".tops", panel);
+    const sides = ["teacher", "student"].filter((who) => tops[who]?.[index]?.[0].length);
+    table.hidden = !sides.length;
+    const cell = (tag, text, changes = {}) => Object.assign(document.createElement(tag), { textContent: text, ...changes });
+    one("thead tr", table).replaceChildren(...sides.map((who) => cell("th", who, { scope: "col", colSpan: 2 })));
+    const count = Math.max(0, ...sides.map((who) => tops[who][index][0].length));
+    one("tbody", table).replaceChildren(...Array.from({ length: count }, (_, place) => {
+      const row = document.createElement("tr");
+      for (const who of sides) {
+        const [found, logprobs] = tops[who][index];
+        const missing = place >= found.length;
+        const chosen = !missing && found[place] === id;
+        row.append(
+          cell("td", missing ? "" : (words[found[place]] ?? `[${found[place]}]`).trim() || "␣", { className: chosen ? "chosen" : "", title: chosen ? "stands here" : "" }),
+          cell("td", missing ? "" : `${written(100 * Math.exp(logprobs[place]))} %`),
+        );
+      }
+      return row;
+    }));
   };
   const tokenAt = (event) => {
     const token = event.target.closest?.(".tokens i");
@@ -208,9 +236,24 @@
   all("[data-move]", section).forEach((button) => button.addEventListener("click", () => move(Number(button.dataset.move))));
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest?.("select, textarea, input:not([type=radio])")) return;
+    if (keys?.open && event.key !== "?") return;
     if (event.key === "j") move(1);
     if (event.key === "k") move(-1);
+    if (event.key === "?") keys?.open ? keys.close() : keys?.showModal();
+    if (event.key === "s") next(one("#sort"));
+    if (event.key === "c") {
+      const inputs = all("input[name=column]", section);
+      inputs[(chosen + 1) % inputs.length]?.click();
+    }
+    if ("+-".includes(event.key)) one(`[data-range="${event.key === "+" ? 1 : -1}"]`, section)?.click();
   });
+  const next = (select) => {
+    if (!select) return;
+    select.selectedIndex = (select.selectedIndex + 1) % select.options.length;
+    select.dispatchEvent(new Event("change"));
+  };
+  const keys = one("#keys", section);
+  one("#help", section)?.addEventListener("click", () => keys.showModal());
   const controls = one(".controls", section);
   if (controls) {
     controls.hidden = false;
