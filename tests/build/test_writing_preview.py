@@ -13,8 +13,8 @@ from understudy.errors import RecipeError
 from understudy.objectives.methods import objective_of
 from understudy.objectives.methods.tropd import TrOPD
 from understudy.objectives.schedules import linear
+from understudy.objectives.synthetic import synthetic_table
 from understudy.objectives.writing import ExpertReplay, RolloutMix, TeacherPrefix, TurnWindow, Writing
-from understudy.preview import synthetic_table
 from understudy.recipe import recipe_from
 from understudy.rollouts import Origin
 

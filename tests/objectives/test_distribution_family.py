@@ -12,8 +12,8 @@ from tests.objectives.oracle import rollout_of
 from tests.objectives.probes import check_on_ranks, make_probe, rollouts_of
 from understudy.objectives.context import PlanContext
 from understudy.objectives.methods import METHODS, objective_of
+from understudy.objectives.synthetic import synthetic_table
 from understudy.plans import Full
-from understudy.preview import synthetic_table
 from understudy.rollouts import Origin, contexts_of
 from understudy.tokens import Hidden, TokenTable, Wide, batch_of
 

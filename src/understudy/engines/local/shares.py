@@ -60,7 +60,7 @@ def shares_of(
     Raises:
         ShapeError: a term's ids or rows lie outside the vocabulary or the table.
     """
-    terms = [_weighted_only(term, batch.table, vocab_size) for term in plan.terms]
+    terms = [weighted_only(term, batch.table, vocab_size) for term in plan.terms]
     used = torch.unique(torch.cat([torch.zeros(0, dtype=torch.int64), *(term.rows for term in terms)]))
     forward = plan_forward(
         [context.ids for context in batch.contexts],
@@ -91,7 +91,12 @@ def _spans(flat: Tensor, rows: Tensor, table: TokenTable) -> list[Span]:
     return [Span(*fields) for fields in zip(contexts.tolist(), starts.tolist(), lengths.tolist(), strict=True)]
 
 
-def _weighted_only(term: LossTerm, table: TokenTable, vocab_size: int) -> LossTerm:
+def weighted_only(term: LossTerm, table: TokenTable, vocab_size: int) -> LossTerm:
+    """The term without its entries of weight zero; ids that only fill a row are zero.
+
+    Raises:
+        ShapeError: its ids or rows lie outside the vocabulary or the table.
+    """
     if term.rows.numel() and (int(term.rows.min()) < 0 or int(term.rows.max()) >= table.num_tokens):
         raise ShapeError(f"rows of term {term.name!r}", got=int(term.rows.max()), expected=f"< {table.num_tokens}")
     term = replace(term, rows=term.rows.cpu(), weights=term.weights.cpu())
