@@ -31,7 +31,7 @@ from understudy.objectives.objective import Objective
 from understudy.objectives.signals import teacher_log_ratio
 from understudy.objectives.terms import policy_gradient
 from understudy.protocols import Scorer, ScoreRequest, Scores
-from understudy.recipe import Engine, Recipe, recipe_from
+from understudy.recipe import LocalEngine, Recipe, recipe_from
 from understudy.teachers.aligned import AlignedScorer
 from understudy.teachers.alignment_pair import Pair, Reader
 from understudy.testbed.multiplication import ANSWER_PATTERN
@@ -136,7 +136,7 @@ def one_to_one() -> Objective:
 
 def zeros_teacher() -> Scorer:
     """The teacher whose other rows are zeros; it reads the student's contexts, whose prompts are plain text."""
-    student, teacher = (model_named(name, Engine()) for name in (STUDENT, TEACHER))
+    student, teacher = (model_named(name, LocalEngine()) for name in (STUDENT, TEACHER))
     pair = Pair(*(Reader(one.known_tokenizer, one.stop_ids) for one in (student, teacher)))
     return ZerosElsewhere(LocalScorer(teacher), pair, student_size=student.vocab_size, teacher_size=teacher.vocab_size)
 

@@ -26,7 +26,7 @@ from understudy.evaluation.groups import expanded
 from understudy.evaluation.journal import journal_at, key_of
 from understudy.evaluation.suites import SuiteResult, write_suite_result
 from understudy.home import home
-from understudy.recipe import Engine, Suite, load_suite
+from understudy.recipe import LocalEngine, Suite, load_suite
 from understudy.recipe.problems import recipe_error
 from understudy.servers.meeting import meet
 from understudy.tasks import data_fingerprint
@@ -228,8 +228,8 @@ def _code(function: str | None) -> str | None:
 def _candidate(model: str, address: Address, display: Display) -> _Candidate:
     if _is_address(model):
         return _behind(model, address)
-    loaded = model_named(model, Engine(), building=building_shown(display))
-    sampler = sampler_of(loaded.model, loaded, Engine())
+    loaded = model_named(model, LocalEngine(), building=building_shown(display))
+    sampler = sampler_of(loaded.model, loaded, LocalEngine())
     return _Candidate(model, loaded.fingerprint, examinee_of(loaded, sampler, scorer=LocalScorer(loaded)))
 
 

@@ -61,8 +61,8 @@ def serve(
 
 
 def _engine(*, device: str, threads: int | None) -> Engine:
-    from understudy.recipe import Engine
+    from understudy.recipe import LocalEngine
 
     if device not in ("auto", "cpu", "cuda"):
         raise UserMistakeError("--device has no such device", got=device, expected="auto, cpu or cuda")
-    return Engine(device=device, threads=threads)  # type: ignore[arg-type]
+    return LocalEngine(device=device, threads=threads)  # type: ignore[arg-type]

@@ -101,7 +101,7 @@ def test_a_recipe_cannot_be_changed(path: Path) -> None:
         ("evaluation.stop_after=3", ["stop_after", "keep_best names no suite"]),
         ("optimizer.learning_rate=-1", ["optimizer.learning_rate", "greater than 0"]),
         ("optimizer.betas=[0.9]", ["optimizer.betas.1 is missing"]),
-        ("engine.kind=clutser", ["engine.kind", "'local'"]),
+        ("engine.kind=clutser", ["engine.kind", "local, cluster", "Did you mean cluster?"]),
         ("name=a/b", ["name", "'a/b'", "without slashes"]),
         ("name=..", ["name", "'..'"]),
         ("seed=-1", ["seed", "at least 0"]),

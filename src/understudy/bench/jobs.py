@@ -17,14 +17,14 @@ from understudy.build import Assembly, Keeping, assemble, examinee_of, model_nam
 from understudy.engines.local import LocalScorer
 from understudy.errors import NonFiniteError
 from understudy.objectives.methods import objective_of
-from understudy.recipe import Engine, Recipe, Reference, differences, recipe_from, to_yaml
+from understudy.recipe import LocalEngine, Recipe, Reference, differences, recipe_from, to_yaml
 from understudy.recipe.yaml_text import parse_yaml
 from understudy.training import loop, metric_lines
 from understudy.training.run_directory import RunDirectory, open_run
 from understudy.training.step import Progress
 from understudy.training.surroundings import describe
 
-ENGINE = Engine(threads=1, micro_batch_tokens=1024, device="cpu")
+ENGINE = LocalEngine(threads=1, micro_batch_tokens=1024, device="cpu")
 """One thread a run: models this small gain nothing from a second one, and two runs share a machine."""
 
 

@@ -11,7 +11,7 @@ from understudy.environments.tools import ChatWords, Rules, reader_for, tagged_j
 from understudy.office.asking import ChatForm
 from understudy.office.local import LocalPlayer
 from understudy.office.served import ServedPlayer
-from understudy.recipe import Engine
+from understudy.recipe import Engine, LocalEngine
 from understudy.servers.meeting import meet
 
 
@@ -62,7 +62,7 @@ def local_player(
     Raises:
         UserMistakeError: it cannot be loaded.
     """
-    engine = engine or Engine()
+    engine = engine or LocalEngine()
     loaded = model_named(model, engine)
     tokenizer = loaded.known_tokenizer
     template = tokenizer.get_chat_template(tools=[]) if tokenizer.chat_template else ""

@@ -67,9 +67,11 @@ def child(raw: object, part: str | int) -> object:
     return raw[part] if has_child(raw, part) else None  # type: ignore[index]
 
 
-def methods_in(annotation: Any) -> list[str]:
-    """Values that ``method`` may have in the union ``annotation``."""
-    return [str(name) for section in _sections_in(annotation) for name in _methods_of(section)]
+def tags_in(annotation: Any) -> tuple[str, list[str]]:
+    """The field, ``method`` or ``kind``, that tells apart the sections of the union ``annotation``, and its values."""
+    sections = _sections_in(annotation)
+    name = next((name for name in ("method", "kind") if any(_tags_of(section, name) for section in sections)), "method")
+    return name, [str(tag) for section in sections for tag in _tags_of(section, name)]
 
 
 def _sections_at(model: type[BaseModel], path: Path, raw: object) -> list[type[BaseModel]]:
@@ -86,12 +88,12 @@ def _sections_at(model: type[BaseModel], path: Path, raw: object) -> list[type[B
 
 
 def _meant(sections: list[type[BaseModel]], raw: object) -> list[type[BaseModel]]:
-    """The sections of one place that ``raw`` means: by its method, or the last one that needs a field it has."""
+    """The sections of one place that ``raw`` means: by method or kind, or the last one that needs a field it has."""
     if not isinstance(raw, dict) or len(sections) < 2:
         return sections
-    by_method = [section for section in sections if raw.get("method") in _methods_of(section)]
+    by_tag = [s for name in ("method", "kind") for s in sections if raw.get(name) in _tags_of(s, name)]
     needed = [(s, {name for name, field in named_fields(s).items() if field.is_required()}) for s in sections]
-    return by_method or [section for section, names in needed if names & set(raw)][-1:] or sections
+    return by_tag or [section for section, names in needed if names & set(raw)][-1:] or sections
 
 
 def _sections_in(annotation: Any) -> list[type[BaseModel]]:
@@ -100,8 +102,8 @@ def _sections_in(annotation: Any) -> list[type[BaseModel]]:
     return [section for inner in get_args(annotation) for section in _sections_in(inner)]
 
 
-def _methods_of(section: type[BaseModel]) -> tuple[object, ...]:
-    field = section.model_fields.get("method")
+def _tags_of(section: type[BaseModel], name: str) -> tuple[object, ...]:
+    field = section.model_fields.get(name)
     return get_args(field.annotation) if field is not None else ()
 
 

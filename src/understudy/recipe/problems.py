@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from understudy.errors import RecipeError
 from understudy.objectives.fields import bounds_in_words
-from understudy.recipe.outline import child, dotted, field_at, has_child, keys_at, methods_in, nearest
+from understudy.recipe.outline import child, dotted, field_at, has_child, keys_at, nearest, tags_in
 
 _KINDS = {
     "string_type": "a string",
@@ -102,7 +102,7 @@ def _problem(path: tuple[str | int, ...], detail: ErrorDetails, model: type[Base
         expected = f"a section with {', '.join(allowed)}" if allowed else None
         return Problem(path, f"field {dotted(path)} is missing", expected=expected)
     if kind in ("union_tag_invalid", "union_tag_not_found"):
-        return _method_problem(path, kind, context, model, raw)
+        return _tag_problem(path, kind, context, model, raw)
     if kind == "value_error" and isinstance(detail["input"], dict | BaseModel):
         return Problem(path, str(context["error"]))
     expected = _expected(detail, path, model, raw)
@@ -111,12 +111,12 @@ def _problem(path: tuple[str | int, ...], detail: ErrorDetails, model: type[Base
     )
 
 
-def _method_problem(
+def _tag_problem(
     path: tuple[str | int, ...], kind: str, context: dict[str, Any], model: type[BaseModel], raw: object
 ) -> Problem:
     field = field_at(model, path, raw)
-    names = methods_in(field.annotation) if field else []
-    place, expected = (*path, "method"), "one of " + ", ".join(names)
+    tag, names = tags_in(field.annotation) if field else ("method", [])
+    place, expected = (*path, tag), "one of " + ", ".join(names)
     if kind == "union_tag_not_found":
         return Problem(place, f"field {dotted(place)} is missing", expected=expected)
     right = nearest(str(context["tag"]), names)

@@ -8,9 +8,10 @@ from pydantic import Field, model_validator
 
 from understudy.objectives.methods import AnyMethod
 from understudy.recipe.data import Data
+from understudy.recipe.engines import EngineField, LocalEngine
 from understudy.recipe.environment import EnvironmentConfig, EnvironmentField
 from understudy.recipe.models import Reference, ReferenceField, Student
-from understudy.recipe.run import Checkpoint, Engine, Evaluation, Optimizer, RolloutConfig
+from understudy.recipe.run import Checkpoint, Evaluation, Optimizer, RolloutConfig
 from understudy.recipe.section import FolderName, Section, Text, Whole
 from understudy.recipe.teachers import ServedTeacher, Teacher, TeacherField, views_of
 from understudy.recipe.trackers import TrackerNames
@@ -44,7 +45,7 @@ class Recipe(Section):
     steps: Whole = Field(ge=1)
     evaluation: Evaluation = Evaluation()
     checkpoint: Checkpoint = Checkpoint()
-    engine: Engine = Engine()
+    engine: EngineField = LocalEngine()
     output: Text = "runs"
     report_to: TrackerNames = ()
 

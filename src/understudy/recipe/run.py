@@ -120,25 +120,3 @@ class Checkpoint(Section):
     every: Whole = Field(default=10, ge=1)
     keep_last: Whole = Field(default=2, ge=1)
     keep_best: Text | None = None
-
-
-class Engine(Section):
-    """Where the work is done; these fields change speed and memory, never results beyond rounding.
-
-    Args:
-        kind: ``local`` is one process. device: ``auto`` takes a GPU where there is one.
-        micro_batch_tokens: tokens in one forward pass. head_chunk_rows: rows of logits that exist at one time.
-        sampler_batch_rows: rollouts that are sampled side by side. threads: of the CPU; null leaves torch's choice.
-        activation_checkpointing: compute a layer again for its gradient instead of keeping what is inside it; ``auto``
-            does so only when the memory plan, or an update that ran out of memory, says that it is needed.
-        offload: ``teacher`` keeps frozen models in the CPU's memory between their uses.
-    """
-
-    kind: Literal["local"] = "local"
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    micro_batch_tokens: Whole = Field(default=16384, ge=1)
-    head_chunk_rows: Whole = Field(default=512, ge=1)
-    sampler_batch_rows: Whole = Field(default=256, ge=1)
-    threads: Whole | None = Field(default=None, ge=1)
-    activation_checkpointing: Literal["auto", "on", "off"] = "auto"
-    offload: Literal["none", "teacher"] = "none"

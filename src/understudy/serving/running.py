@@ -13,7 +13,7 @@ import uvicorn
 
 from understudy.errors import UserMistakeError
 from understudy.models.load import LoadedModel
-from understudy.recipe import Engine
+from understudy.recipe import Engine, LocalEngine
 from understudy.serving.app import app_of
 from understudy.serving.resident import Resident
 from understudy.serving.service import start_service
@@ -41,7 +41,7 @@ class ScoringServer(uvicorn.Server):
         *,
         listening: socket.socket | None = None,
     ) -> None:
-        engine = engine or Engine()
+        engine = engine or LocalEngine()
         resident = Resident(loaded, settings, engine)
         self.socket = listening or bound_socket(settings)
         self.settings = settings

@@ -29,7 +29,7 @@ from understudy.evaluation.examination import Examinee
 from understudy.evaluation.suites import write_json
 from understudy.models.chat import decode
 from understudy.protocols import SamplingParams, Task
-from understudy.recipe import Engine
+from understudy.recipe import LocalEngine
 from understudy.rollouts import FinishReason, Rollout
 from understudy.study.settings import MAX_COMPLETION_TOKENS, SUITE, StudySettings
 
@@ -56,7 +56,7 @@ def attempt_office(
         model: a folder or ``testbed/...``. name: what its results are called.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    engine = Engine(threads=1)
+    engine = LocalEngine(threads=1)
     loaded = model_named(model, engine, building=building)
     examinee = examinee_of(loaded, sampler_of(loaded.model, loaded, engine))
     rollouts = _played(examinee, tasks, folder, settings=settings, progress=progress)
