@@ -19,6 +19,7 @@ from understudy.build import (
     assemble,
 )
 from understudy.doctor import quick_findings
+from understudy.engines.tinker.checkpoint import kept_state
 from understudy.errors import RecipeError, RunDirectoryError
 from understudy.evaluating import building_shown
 from understudy.evaluation.examination import Exam
@@ -65,6 +66,12 @@ class Run:
         if folder is None:
             return None
         return next((folder / name for name in ("model", "adapter") if (folder / name).is_dir()), None)
+
+    @property
+    def weights(self) -> str:
+        """Where the newest weights are, in words: that folder, or the state that a service keeps."""
+        elsewhere = None if self.outcome.checkpoint is None else kept_state(self.outcome.checkpoint)
+        return str(self.model) if elsewhere is None else elsewhere
 
     def push_to_hub(self, repo: str, *, private: bool = False, step: int | None = None) -> Published:
         """Push the newest weights, or those of ``step``, to OWNER/NAME of the model hub; see ``publishing.push``."""

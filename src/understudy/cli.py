@@ -94,7 +94,7 @@ def train(
         _print(json.dumps(run.summary))
         return
     _print_table(_suite_rows(run.summary["suites"]))
-    _print(f"{run.path}/summary.json holds the figures, report.html shows them; {run.model} is the model.")
+    _print(f"{run.path}/summary.json holds the figures, report.html shows them; {run.weights} is the model.")
 
 
 @app.command()

@@ -29,6 +29,7 @@ class PolicySuite:
     """
 
     variants: tuple[dict[str, object], ...] = ()
+    atol, rtol = 1e-9, 1e-6
 
     @pytest.fixture
     def make_policy(self) -> MakePolicy:
@@ -63,6 +64,13 @@ class PolicySuite:
         """Every kind of row loss, on overlapping rows, with supports of different widths."""
         return LossPlan([*every_term(batch), *full_terms(batch, scorer="teacher")], temperature)
 
+    def same(self, got: dict[str, Tensor], expected: dict[str, Tensor], message: str) -> None:
+        """The same gradients, to the engine's precision."""
+        assert set(got) == set(expected)
+        for name, grad in expected.items():
+            where = f"{name} {message}"
+            torch.testing.assert_close(got[name].double(), grad.double(), atol=self.atol, rtol=self.rtol, msg=where)
+
     @pytest.mark.parametrize("temperature", [1.0, 0.7])
     def test_gradients_and_sums_equal_full_logits_autograd(
         self, make_policy: MakePolicy, batch: Batch, temperature: float
@@ -73,8 +81,8 @@ class PolicySuite:
         loss, sums = naive_loss(oracle, batch, plan.terms, vocab_size=VOCAB, temperature=temperature, teachers=teachers)
         loss.backward()
         policy = make_policy(tiny_model(dtype=torch.float64))
-        same(self.gradients(policy, batch, plan), gradients_of(oracle), "all terms")
-        assert policy.update(batch, plan).sums == pytest.approx(sums, rel=1e-6, abs=1e-9)
+        self.same(self.gradients(policy, batch, plan), gradients_of(oracle), "all terms")
+        assert policy.update(batch, plan).sums == pytest.approx(sums, rel=self.rtol, abs=self.atol)
 
     def test_each_kind_of_row_loss_alone(self, make_policy: MakePolicy, batch: Batch) -> None:
         oracle = self.oracle(tiny_model(dtype=torch.float64))
@@ -83,7 +91,7 @@ class PolicySuite:
             oracle.zero_grad()
             loss, _ = naive_loss(oracle, batch, [term], vocab_size=VOCAB, teachers={"teacher": self.teacher()})
             loss.backward()
-            same(self.gradients(policy, batch, LossPlan([term])), gradients_of(oracle), term.name)
+            self.same(self.gradients(policy, batch, LossPlan([term])), gradients_of(oracle), term.name)
 
     def test_packing_changes_no_gradient(self, make_policy: MakePolicy, batch: Batch) -> None:
         plan = self.plan(batch)
@@ -91,7 +99,7 @@ class PolicySuite:
         assert any(grad.abs().max() > 1e-4 for grad in expected.values())
         for variant in self.variants:
             policy = make_policy(tiny_model(dtype=torch.float64), **variant)
-            same(self.gradients(policy, batch, plan), expected, str(variant))
+            self.same(self.gradients(policy, batch, plan), expected, str(variant))
 
     def test_order_of_contexts_changes_no_gradient(self, make_policy: MakePolicy) -> None:
         batch = tiny_batch()
@@ -102,7 +110,7 @@ class PolicySuite:
         tokens = {name: column[order] for name, column in batch.table.tokens.items()}
         tokens["context"] = count - 1 - tokens["context"]
         turned = Batch(list(batch.contexts)[::-1], replace(batch.table, tokens=tokens))
-        same(self.gradients(policy, turned, likelihood_plan(turned)), expected, "reversed")
+        self.same(self.gradients(policy, turned, likelihood_plan(turned)), expected, "reversed")
 
     def test_updates_move_the_loss_down_and_the_scores_with_it(self, make_policy: MakePolicy) -> None:
         batch = tiny_batch()
@@ -226,9 +234,3 @@ def sampled(policy: Policy, batch: Batch) -> Tensor:
 def gradients_of(model: nn.Module) -> dict[str, Tensor]:
     """Those of the trainable parameters."""
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
-
-
-def same(got: dict[str, Tensor], expected: dict[str, Tensor], message: str) -> None:
-    assert set(got) == set(expected)
-    for name, grad in expected.items():
-        torch.testing.assert_close(got[name].double(), grad.double(), atol=1e-9, rtol=1e-6, msg=f"{name} {message}")

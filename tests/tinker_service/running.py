@@ -19,8 +19,6 @@ from tests.tinker_service.desk import Desk
 from understudy.models.load import LoadedModel
 
 KEY = "tml-a-key-of-the-tests"
-CONFIG = {"use_pyqwest_transport": False, "fwdbwd_max_chunk_len": 3}
-"""Of the SDK: three texts a request, so that every pass goes in several pieces, the first of them sent last."""
 
 
 @dataclass
@@ -31,7 +29,7 @@ class Running:
     desk: Desk
 
 
-def app_of(desk: Desk) -> FastAPI:
+def app_of(desk: Desk, *, texts_a_request: int) -> FastAPI:
     app = FastAPI()
     sessions = iter(range(1000))
 
@@ -47,7 +45,7 @@ def app_of(desk: Desk) -> FastAPI:
 
     @app.post("/api/v1/client/config")
     def config() -> dict:
-        return CONFIG
+        return {"use_pyqwest_transport": False, "fwdbwd_max_chunk_len": texts_a_request}
 
     @app.post("/api/v1/client/dynamic_config")
     def dynamic_config() -> dict:
@@ -145,10 +143,16 @@ def app_of(desk: Desk) -> FastAPI:
 
 
 @contextmanager
-def tinker_service(models: Mapping[str, LoadedModel]) -> Iterator[Running]:
-    """A service that has these base models."""
+def tinker_service(models: Mapping[str, LoadedModel], *, texts_a_request: int = 1024) -> Iterator[Running]:
+    """A service that has these base models.
+
+    Args:
+        texts_a_request: the SDK cuts a learning pass into requests of so many, and sends the first of them last.
+    """
     desk = Desk(models)
-    server = uvicorn.Server(uvicorn.Config(app_of(desk), host="127.0.0.1", port=0, log_level="warning"))
+    server = uvicorn.Server(
+        uvicorn.Config(app_of(desk, texts_a_request=texts_a_request), host="127.0.0.1", port=0, log_level="warning")
+    )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:

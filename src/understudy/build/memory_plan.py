@@ -258,6 +258,8 @@ def settle_loaded(
     Raises:
         RecipeError: as ``settle``.
     """
+    if student.is_papers:  # it learns elsewhere
+        return Settled(MemoryPlan([]), recipe)
     distinct = {id(one.model): (role, one) for role, one in others.items()}
     residents = [resident("student", student), *(resident(role, one) for role, one in distinct.values())]
     loaded = sum(memory.BYTES[one.dtype] * one.size.num_parameters for one in residents)

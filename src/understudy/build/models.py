@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import cast
 
 import torch
 
 from understudy.build.aligned import is_aligned
+from understudy.build.tinker import is_there, papers_of, tinker_policy, tinker_sampler, tinker_scorer, voice_of
 from understudy.engines.local import (
     LocalPolicy,
     LocalScorer,
@@ -24,7 +26,7 @@ from understudy.models.sampling import LocalSampler
 from understudy.models.tokenizers import share_vocabulary
 from understudy.objectives.objective import Objective
 from understudy.protocols import Sampler, Scorer
-from understudy.recipe import Engine, Recipe, ServedModel
+from understudy.recipe import Engine, Recipe, ServedModel, TinkerEngine
 from understudy.testbed import is_testbed, resolve_model, resolve_models
 
 Building = Callable[[str, int, int], None]
@@ -68,12 +70,17 @@ def model_named(
         is_frozen: it never learns; with ``engine.offload: teacher`` its home is the CPU.
     """
     folder = str(resolve_model(name, building)) if is_testbed(name) else name
+    if is_there(engine, is_frozen=is_frozen):
+        return papers_of(name, folder, trust_remote_code=trust_remote_code, tokenizer=tokenizer)
     device = "cpu" if is_frozen and engine.offload == "teacher" else device_of(engine)
     return load_model(folder, dtype=dtype, device=device, trust_remote_code=trust_remote_code, tokenizer=tokenizer)
 
 
 def sampler_of(model: torch.nn.Module, loaded: LoadedModel, engine: Engine, dtype: str = "float32") -> LocalSampler:
     """A sampler on the module; with dtype ``bfloat16`` a float32 student samples under autocast, as it trains."""
+    voice = voice_of(model)
+    if voice is not None:
+        return cast(LocalSampler, voice)  # nothing that is built asks for more than ``Sampler`` has
     return LocalSampler(
         model,
         vocab_size=loaded.vocab_size,
@@ -170,6 +177,9 @@ def policy_of(
     Args:
         notice: told when memory ran out in the middle of a step and what helped.
     """
+    if isinstance(recipe.engine, TinkerEngine):
+        remote = tinker_policy(recipe, loaded, objective, optimizer_of(recipe, objective.num_updates))
+        return cast(LocalPolicy, remote)  # it has all that is asked of a student where a run is built
     section = recipe.student.lora
     lora = None
     if section is not None:
@@ -222,6 +232,8 @@ def local_scorer(loaded: LoadedModel, engine: Engine, *, notice: Callable[[str],
     Args:
         notice: told when memory ran out and what helped.
     """
+    if loaded.is_papers:
+        return tinker_scorer(loaded, engine)
     scorer = LocalScorer(
         loaded, token_budget=engine.micro_batch_tokens, chunk_rows=engine.head_chunk_rows, notice=notice
     )
@@ -232,6 +244,8 @@ def local_scorer(loaded: LoadedModel, engine: Engine, *, notice: Callable[[str],
 
 def teacher_sampler(loaded: LoadedModel, engine: Engine) -> Sampler:
     """A frozen model in this process as a sampler; its home is the CPU where ``engine.offload`` says so."""
+    if loaded.is_papers:
+        return tinker_sampler(loaded, engine)
     if engine.offload == "none":
         return sampler_of(loaded.model, loaded, engine)
     device = torch.device(device_of(engine))

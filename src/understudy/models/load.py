@@ -57,8 +57,13 @@ class LoadedModel:
 
     @property
     def device(self) -> torch.device:
-        """Where its parameters are."""
-        return next(self.model.parameters()).device
+        """Where its parameters are; for one without weights, the CPU, where its words are."""
+        return torch.device("cpu") if self.is_papers else next(self.model.parameters()).device
+
+    @property
+    def is_papers(self) -> bool:
+        """Whether the weights are not here, as ``papers.load_papers`` has it."""
+        return next(self.model.parameters()).device.type == "meta"
 
 
 def load_model(

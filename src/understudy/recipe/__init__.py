@@ -1,7 +1,7 @@
 """The recipe of a run: frozen records read from YAML, checked before anything else happens."""
 
 from understudy.recipe.data import Data, Lesson, Part, Source, Suite
-from understudy.recipe.engines import ClusterEngine, Engine, LocalEngine
+from understudy.recipe.engines import ClusterEngine, Engine, LocalEngine, TinkerEngine
 from understudy.recipe.environment import EnvironmentConfig
 from understudy.recipe.loading import differences, load_recipe, load_suite, recipe_from, to_yaml
 from understudy.recipe.models import Lora, Reference, Student
@@ -51,6 +51,7 @@ __all__ = [
     "Student",
     "Suite",
     "Teacher",
+    "TinkerEngine",
     "Verifier",
     "View",
     "differences",

@@ -1,13 +1,16 @@
-"""Where the work is done: one process, or many ranks; told apart by ``kind``."""
+"""Where the work is done: one process, many ranks, or the Tinker service; told apart by ``kind``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from understudy.recipe.section import Section, Whole
+from understudy.recipe.models import Student
+from understudy.recipe.run import Optimizer, RolloutConfig
+from understudy.recipe.section import Number, Section, Text, Whole
 
 
 class Engine(Section):
@@ -51,11 +54,81 @@ class ClusterEngine(Engine):
     offload_parameters: bool = False
 
 
+class TinkerEngine(Engine):
+    """The student's adapters learn, and are sampled, on the Tinker service; plans are made here.
+
+    Args:
+        base_url: the service's address; null takes the SDK's. api_key_env: NAME of the environment variable with the
+            key; the key itself stands nowhere.
+        teacher: where teachers and references without a ``server`` are: on the service under the same name, or in this
+            process.
+        train_attn, train_mlp, train_unembed: which layers have adapters; by default those of ``all-linear``.
+        max_logprobs: log-probs a token that the service is asked for at most.
+        start_seconds: the service may take so long to answer at all. timeout_seconds: for one answer.
+        telemetry: let the SDK report calls and errors to the service.
+    """
+
+    kind: Literal["tinker"] = "tinker"
+    base_url: Text | None = None
+    api_key_env: Text = "TINKER_API_KEY"
+    teacher: Literal["tinker", "local"] = "tinker"
+    train_attn: bool = True
+    train_mlp: bool = True
+    train_unembed: bool = False
+    max_logprobs: Whole = Field(default=256, ge=1)
+    start_seconds: Number = Field(default=20.0, gt=0)
+    timeout_seconds: Number = Field(default=3600.0, gt=0)
+    telemetry: bool = False
+
+    @model_validator(mode="after")
+    def _something_is_trained(self) -> TinkerEngine:
+        if not (self.train_attn or self.train_mlp or self.train_unembed):
+            raise ValueError("engine trains no layer: set one of train_attn, train_mlp, train_unembed")
+        if self.base_url is not None:
+            parts = urlsplit(self.base_url)
+            if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+                raise ValueError("engine.base_url must begin with http:// or https:// and hold no login")
+        return self
+
+    def check(self, student: Student, rollout: RolloutConfig, optimizer: Optimizer) -> None:
+        """Raise ValueError, in one sentence, for what the service has no setting for."""
+        lora = student.lora
+        if lora is None:
+            raise ValueError("engine.kind tinker trains adapters only: give student.lora a rank, such as {rank: 32}")
+        wrong = [
+            (lora.alpha is not None, "student.lora.alpha: the service has a scale of its own; leave it out"),
+            (lora.dropout > 0, "student.lora.dropout: the service has none; leave it out"),
+            (
+                lora.target_modules != "all-linear",
+                "student.lora.target_modules: say it by engine.train_attn, train_mlp and train_unembed",
+            ),
+            (student.ema_decay is not None, "student.ema_decay: the service keeps no average of the weights"),
+            (rollout.temperature != 1, "rollout.temperature: the service's losses have temperature 1; set 1"),
+            (
+                rollout.top_p != 1 or rollout.top_k != 0,
+                "rollout.top_p and top_k: of which distribution the service's log-probs are then is not said, and "
+                "ratios would go wrong in silence; set 1 and 0",
+            ),
+            (rollout.server is not None, "rollout.server: the service draws the rollouts; leave it out"),
+            (
+                rollout.overlap.max_staleness > 0,
+                "rollout.overlap: the weights it would draw from are not here; set max_staleness: 0",
+            ),
+            (optimizer.states != "float32", "optimizer.states: the service keeps its own; leave it out"),
+        ]
+        for is_wrong, sentence in wrong:
+            if is_wrong:
+                raise ValueError(f"engine.kind tinker cannot do {sentence}")
+
+
 def _kind_of(value: object) -> object:
     return value.get("kind", "local") if isinstance(value, Mapping) else getattr(value, "kind", "local")
 
 
 EngineField = Annotated[
-    Annotated[LocalEngine, Tag("local")] | Annotated[ClusterEngine, Tag("cluster")], Discriminator(_kind_of)
+    Annotated[LocalEngine, Tag("local")]
+    | Annotated[ClusterEngine, Tag("cluster")]
+    | Annotated[TinkerEngine, Tag("tinker")],
+    Discriminator(_kind_of),
 ]
 """An engine by its ``kind``; without one, ``local``."""

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from understudy.objectives.methods import AnyMethod
 from understudy.recipe.data import Data
-from understudy.recipe.engines import EngineField, LocalEngine
+from understudy.recipe.engines import EngineField, LocalEngine, TinkerEngine
 from understudy.recipe.environment import EnvironmentConfig, EnvironmentField
 from understudy.recipe.models import Reference, ReferenceField, Student
 from understudy.recipe.run import Checkpoint, Evaluation, Optimizer, RolloutConfig
@@ -87,6 +87,12 @@ class Recipe(Section):
             raise ValueError("rollout.weights 'adapter' gives servers an adapter: set student.lora, or use 'disk'")
         if given in ("disk", "nccl") and has_adapter:
             raise ValueError(f"rollout.weights {given!r} gives servers whole models: with student.lora use 'adapter'")
+        return self
+
+    @model_validator(mode="after")
+    def _student_fits_the_engine(self) -> Recipe:
+        if isinstance(self.engine, TinkerEngine):
+            self.engine.check(self.student, self.rollout, self.optimizer)
         return self
 
     @model_validator(mode="after")

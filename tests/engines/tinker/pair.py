@@ -26,9 +26,9 @@ def tiny(seed: int = 0, **options: object) -> LoadedModel:
 
 
 @contextmanager
-def session(**models: LoadedModel) -> Iterator[tuple[TinkerService, Running]]:
+def session(*, texts_a_request: int = 1024, **models: LoadedModel) -> Iterator[tuple[TinkerService, Running]]:
     """A service with these models, and a client of it."""
-    with tinker_service(models) as running:
+    with tinker_service(models, texts_a_request=texts_a_request) as running:
         service = TinkerService(TinkerSettings(KEY, running.url, start_seconds=5.0, timeout_seconds=60.0))
         yield service, running
         service.close()

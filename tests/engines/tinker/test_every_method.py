@@ -58,7 +58,7 @@ SETTINGS = {"learning_rate": 1e-2, "betas": (0.9, 0.95), "eps": 1e-8, "max_grad_
 @pytest.fixture(scope="module")
 def pair() -> Iterator[Pair]:
     loaded = tiny()
-    with tinker_session(tiny=loaded) as (service, running):
+    with tinker_session(tiny=loaded, texts_a_request=3) as (service, running):
         yield Pair(local_policy(tiny(), **SETTINGS), policy_on(service, loaded, **SETTINGS), running)
 
 

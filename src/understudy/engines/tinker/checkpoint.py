@@ -51,3 +51,11 @@ def read(folder: Path, *, base_model: str, rank: int) -> TinkerState:
             expected=f"{base_model}, rank {rank}",
         )
     return state
+
+
+def kept_state(folder: Path) -> str | None:
+    """The service's path of the state that a checkpoint names; None for a checkpoint of another engine."""
+    try:
+        return str(json.loads((folder / FILE).read_text(encoding="utf-8"))["path"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +14,11 @@ from torch import Tensor
 from understudy.engines.local.optimizer import OptimizerSettings, learning_rate_at
 from understudy.engines.local.shares import weighted_only
 from understudy.engines.tinker import checkpoint
+from understudy.engines.tinker.elsewhere import Elsewhere
 from understudy.engines.tinker.layout import Wanted, layout_of
 from understudy.engines.tinker.learning import Learned, accumulate, data_of, logprobs_of
 from understudy.engines.tinker.native import check_plan
+from understudy.engines.tinker.sampler import TinkerSampler
 from understudy.engines.tinker.scorer import TinkerScorer, capabilities_of, check_request
 from understudy.engines.tinker.service import TinkerService
 from understudy.errors import CapabilityError, NonFiniteError
@@ -71,6 +74,7 @@ class TinkerPolicy:
         self.updates = 0
         self._settings, self._total_updates = optimizer, total_updates
         self._seed, self._max_ids = seed, max_ids
+        self._drawing: Weights = "live"
         self._training: tinker.TrainingClient | None = None
         self._sampling: tinker.SamplingClient | None = None  # of the weights after ``_sampled`` updates
         self._sampled = -1
@@ -121,6 +125,22 @@ class TinkerPolicy:
             future = self.training.save_weights_and_get_sampling_client()
             self._sampling, self._sampled = self.service.result(future, "weights to sample from"), self.updates
         return self._sampling
+
+    @property
+    def model(self) -> Elsewhere:
+        """What stands where a module of this process would: it knows who draws."""
+        return Elsewhere(lambda: TinkerSampler(self.service, self._voice, max_length=self.max_length))
+
+    sampling_model = model
+
+    @contextmanager
+    def under(self, weights: Weights) -> Iterator[None]:
+        """Within the block the samplers of ``model`` draw from these weights."""
+        before, self._drawing = self._drawing, weights
+        try:
+            yield
+        finally:
+            self._drawing = before
 
     def score(self, request: ScoreRequest) -> Scores:
         """Exactly one row a requested row, in order, under the live weights.
@@ -230,6 +250,9 @@ class TinkerPolicy:
     def _restored(self, path: str) -> tinker.TrainingClient:
         future = self.service.client.create_training_client_from_state_with_optimizer(path)
         return self.service.result(future, f"the student saved as {path}")
+
+    def _voice(self) -> tinker.SamplingClient:
+        return self._base() if self._drawing == "initial" else self.sampling()
 
     def _base(self) -> tinker.SamplingClient:
         return self.service.sampling_client(self.base_model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import time
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
+CLOSING_SECONDS = 5.0
 INSTALL = "Install it: pip install 'understudy[tinker]'."
 
 
@@ -126,10 +128,10 @@ class TinkerService:
         return self._base_models[base_model]
 
     def close(self, status: str = "success") -> None:
-        """End the session, if there is one; what was saved stays."""
+        """End the session, if there is one; what was saved stays. A service that is gone is not waited for."""
         if "client" in self.__dict__:
-            with translated(self.address, "the end of the session"):
-                self.client.close(status).result(timeout=self.settings.start_seconds)  # type: ignore[arg-type]
+            with contextlib.suppress(TimeoutError), translated(self.address, "the end of the session"):
+                self.client.close(status).result(timeout=CLOSING_SECONDS)  # type: ignore[arg-type]
 
     def _knock(self) -> None:
         """Ask whether anybody is there, until ``start_seconds`` have passed."""
