@@ -179,6 +179,7 @@ def _begin(found: Browser) -> None:
     found.session = found.call("Target.attachToTarget", targetId=page["targetId"], flatten=True)["sessionId"]
     for domain in ("Page", "Runtime", "Network", "Log", "Accessibility"):
         found.call(f"{domain}.enable")
+    found.call("Emulation.setFocusEmulationEnabled", enabled=True)  # as if the window were in front
 
 
 def save(picture: bytes, file: Path) -> None:

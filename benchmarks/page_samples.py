@@ -17,6 +17,8 @@ from understudy.bench.charts import charts_of
 from understudy.bench.page import Page, write_page
 from understudy.comparing import Terms, compare_results, regression
 from understudy.comparing.page import render_regression, write_comparison_page
+from understudy.launching.page import page_of
+from understudy.launching.snapshot import PartNow, RunNow, Snapshot
 from understudy.reports import write_report
 from understudy.reports.curves import charts_of as curves_of
 from understudy.reports.outcome import suites_of
@@ -38,6 +40,7 @@ def samples(place: Path) -> Iterator[list[Sample]]:
         "methods": methods_page(runs / "bench" / "report.html"),
         "side by side": write_comparison_page(desks, place / "against-other.html"),
         "regression": regression_page(place),
+        "health": health_page(place / "health.html"),
         "office study": study_page(place / "study.html", report.parent),
     }
     key = key_of(runs / "one")
@@ -70,6 +73,19 @@ def methods_page(file: Path) -> Path:
     )
     file.parent.mkdir(parents=True, exist_ok=True)
     write_page(page, file)
+    return file
+
+
+def health_page(file: Path) -> Path:
+    """The page of a launch, one part running and one that failed."""
+    parts = [
+        PartNow(
+            "teacher-0", "teacher", "running", 17, 0, 65.0, "http://127.0.0.1:9", True, {"waiting": 3}, (), None, ""
+        ),
+        PartNow("sampler-0", "sampler", "failed", None, 2, 5.0, None, None, {}, (), 3, HOSTILE[:200]),
+    ]
+    run = RunNow("runs/one", 3, 10, 42.0, {"loss": 0.5})
+    file.write_text(page_of(Snapshot(0.0, run, parts)), encoding="utf-8")
     return file
 
 

@@ -15,6 +15,7 @@ PAGES = (
     "methods",
     "side by side",
     "regression",
+    "health",
     "office study",
     "watch: runs",
     "watch: curves",
