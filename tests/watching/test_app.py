@@ -78,6 +78,8 @@ def test_filters_and_an_unchanged_part_costs_nothing(client: httpx.Client) -> No
     assert "<html" not in first.text
     again = client.get("/", params={"part": "1", "words": "hand"}, headers={"if-none-match": first.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
+    whole = client.get("/", params={"words": "hand"}).text
+    assert f'data-stamp="{first.headers["etag"].replace(chr(34), "&#34;")}"' in whole, "nothing is drawn a second time"
 
 
 def test_curves_of_several_runs_in_one_drawing(client: httpx.Client, folder: Path) -> None:

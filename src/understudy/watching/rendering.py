@@ -56,8 +56,9 @@ class Section:
 
 def index_page(rows: Sequence[Row], choice: Choice, *, total: int, pages: Sequence[FoundPage], part: bool) -> str:
     """The table of runs; with ``part`` only what changes while one looks."""
-    return _rendered(
-        "index_part.html.jinja" if part else "index.html.jinja",
+    return _live(
+        "index",
+        part=part,
         rows=rows,
         choice=choice,
         total=total,
@@ -74,8 +75,9 @@ def compare_page(rows: Sequence[Row], runners: Sequence[Runner], asked: Comparis
     wanted = [name for name in asked.metrics if name in names] or usual_of(names)
     charts = [chart for name in wanted[:_MOST_CHARTS] if (chart := chart_of(name, runners, asked.view)) is not None]
     phases = [(one, chart) for one in runners if (chart := planned_chart(_STACKED, one.record.metrics)) is not None]
-    return _rendered(
-        "compare_part.html.jinja" if part else "compare.html.jinja",
+    return _live(
+        "compare",
+        part=part,
         rows=rows,
         runners=runners,
         chosen={runner.slot: row for runner, row in zip(runners, _rows_of(rows, asked.keys), strict=False)},
@@ -141,6 +143,12 @@ def files() -> Mapping[str, tuple[str, str]]:
             "text/javascript",
         ),
     }
+
+
+def _live(page: str, *, part: bool, **values: object) -> str:
+    """A page, or the part of it that changes; the whole names the stamp of its part, so that nothing is drawn twice."""
+    changing = _rendered(f"{page}_part.html.jinja", **values)
+    return changing if part else _rendered(f"{page}.html.jinja", stamp=stamp_of(changing), **values)
 
 
 def _rendered(template: str, **values: object) -> str:

@@ -8,7 +8,7 @@
   const EVERY = 3000; // milliseconds between questions to our own server; none while nobody looks
   const status = one("#status");
   const pause = one("#pause");
-  let stamp = "";
+  let stamp = live.dataset.stamp;
   let told = new Date();
   let waiting = false;
   pause.hidden = false;
