@@ -1,8 +1,7 @@
 """Phase seconds of small runs beside those that ``understudy plan``'s cost model predicts.
 
     python -m benchmarks.scale measure runs.jsonl      # minutes; goes on where it was stopped
-    python -m benchmarks.scale fit runs.jsonl          # the constants of this machine, from the runs that are for it
-    python -m benchmarks.scale table runs.jsonl        # predicted, measured, ratio: the runs that were not fitted
+    python -m benchmarks.scale table runs.jsonl        # constants of this machine, then predicted / measured = ratio
 
 Processor seconds of one thread, each run in a process of its own, median of the steps after the first.
 """
@@ -10,12 +9,21 @@ Processor seconds of one thread, each run in a process of its own, median of the
 from __future__ import annotations
 
 import json
+import math
 import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.optimize import lsq_linear
+
+from understudy.scaling import Architecture, Cost, Hardware, Model, Pace, Workload, architecture_from
+from understudy.scaling.costs import sampling, scoring, update
 
 
 @dataclass(frozen=True)
@@ -100,9 +108,115 @@ def measure_one(name: str) -> None:
     print(json.dumps({"name": name, "tokens": tokens[-1], "seconds": seconds, "limits": asdict(limits)}))
 
 
+PHASES = {
+    "sampling": ("sample",),
+    "scoring": ("teacher",),
+    "updating": ("forward", "loss", "backward", "optimizer"),
+}
+"""Our phases, and those of the stopwatch that each is made of."""
+
+
+def architecture(shape: tuple[int, int], vocab_size: int) -> Architecture:
+    """What ``write_workload`` makes of a shape."""
+    width, layers = shape
+    config = {
+        "hidden_size": width,
+        "num_hidden_layers": layers,
+        "intermediate_size": 3 * width,
+        "num_attention_heads": width // 32,
+        "num_key_value_heads": width // 64,
+        "head_dim": 32,
+        "vocab_size": vocab_size,
+        "tie_word_embeddings": True,
+    }
+    return architecture_from(config, name="random", source="the benchmark")
+
+
+def costs_of(run: Run, rates: Mapping[str, float], paces: Mapping[str, Pace]) -> dict[str, Cost]:
+    """Every phase of a run on a machine of these rates."""
+    device = Hardware(
+        name="this CPU",
+        bfloat16_flops=rates["bfloat16_gflops"] * 1e9,
+        float32_flops=rates["float32_gflops"] * 1e9,
+        memory_bytes=8e9,
+        memory_rate=rates["copy_gb_per_second"] * 1e9,
+        devices_per_machine=1,
+        link_rate=1e9,
+        network_rate=1e9,
+        source="measured",
+        writes_attention=True,
+        **paces,
+    )
+    work = Workload(
+        prompts=run.prompts,
+        generations=run.generations,
+        prompt_tokens=run.prompt,
+        completion_tokens=run.completion,
+        full_vocabulary=run.method == "gkd",
+    )
+    student, teacher = architecture(run.student, run.vocab_size), architecture(run.teacher, run.vocab_size)
+    model = Model(student, teacher, work, device)
+    return {
+        "sampling": sampling(model, replicas=1),
+        "scoring": scoring(model, of=teacher, replicas=1),
+        "updating": update(model, ranks=1),
+    }
+
+
+def rates_of(found: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """The machine's rates: medians over the runs, each of which measured them at its beginning."""
+    return {name: statistics.median(one["limits"][name] for one in found) for name in found[0]["limits"]}
+
+
+def fit(file: Path) -> dict[str, Pace]:
+    """The constants that come nearest to the runs for fitting, by least squares of relative errors."""
+    found = read(file)
+    rates = rates_of(list(found.values()))
+    unit = dict.fromkeys(PHASES, Pace(1.0, 1.0, 1.0))
+    paces = {}
+    for phase, parts in PHASES.items():
+        rows, seconds = [], []
+        for run in (one for one in RUNS if one.is_fitted):
+            spent = costs_of(run, rates, unit)[phase].parts
+            rows.append([max(spent["products"], spent["weight reads"]), spent["other memory"], spent["calls"]])
+            seconds.append(sum(found[run.name]["seconds"][part] for part in parts))
+        matrix, aim = np.array(rows), np.array(seconds)
+        # Nothing runs faster than the rates that were measured for it, and no call takes less than no time.
+        factors = lsq_linear(matrix / aim[:, None], np.ones(len(aim)), bounds=([1, 1, 0], np.inf)).x
+        paces[phase] = Pace(1 / factors[0], 1 / factors[1], float(factors[2]))
+    return paces
+
+
+def table(file: Path) -> None:
+    """Markdown: predicted and measured seconds of every run that was not fitted, and their ratios."""
+    found = read(file)
+    rates, paces = rates_of(list(found.values())), fit(file)
+    print(f"rates: {rates}")
+    for phase, pace in paces.items():
+        print(
+            f"{phase}: products {pace.products:.3f}, traffic {pace.traffic:.3f}, calls {pace.call_seconds * 1e3:.3f} ms"
+        )
+    print("| run | sampling | teacher score | update | all three |")
+    print("|---|---|---|---|---|")
+    errors = []
+    for run in (one for one in RUNS if one.name in found):
+        costs, measured = costs_of(run, rates, paces), found[run.name]["seconds"]
+        pairs = [(costs[phase].seconds, sum(measured[part] for part in parts)) for phase, parts in PHASES.items()]
+        pairs.append((sum(one for one, _ in pairs), sum(other for _, other in pairs)))
+        cells = [f"{one:.2f} / {other:.2f} = {one / other:.2f}" for one, other in pairs]
+        print(f"| {run.name}{' (fitted)' if run.is_fitted else ''} | {' | '.join(cells)} |")
+        if not run.is_fitted:
+            errors += [math.log(one / other) for one, other in pairs[:3]]
+    print(f"geometric mean of the ratios' distances from 1: {math.exp(statistics.mean(map(abs, errors))):.2f}")
+
+
+def read(file: Path) -> dict[str, Any]:
+    """What was measured, by the run's name."""
+    return {(one := json.loads(line))["name"]: one for line in file.read_text().splitlines()}
+
+
 if __name__ == "__main__":
     verb, argument = sys.argv[1:]
-    if verb == "measure":
-        measure(Path(argument))
-    elif verb == "one":
-        measure_one(argument)
+    {"measure": measure, "one": measure_one, "table": table}[verb](  # type: ignore[operator]
+        argument if verb == "one" else Path(argument)
+    )

@@ -27,7 +27,7 @@ class Served:
         field: of the recipe, that is set to where it is served. model, dtype: what is loaded.
         program: that serves it. trust_remote_code: as the recipe has it.
         key_variable: environment variable with the key that the servers ask for; None where they ask for none.
-        section: what else the recipe says of the served model.
+        section: what else the recipe says of the served model. addresses: name of the field for its addresses.
     """
 
     name: str
@@ -39,11 +39,12 @@ class Served:
     trust_remote_code: bool
     key_variable: str | None
     section: Mapping[str, object]
+    addresses: Literal["server", "urls"] = "server"
 
     def override(self, urls: Sequence[str]) -> str:
         """``field=...`` with the addresses of its servers, for the trainer's command."""
         key = {} if self.key_variable is None else {"api_key_env": self.key_variable}
-        value = {"server": list(urls), **key, **self.section}
+        value = {self.addresses: list(urls), **key, **self.section}
         return f"{self.field}={json.dumps(value)}"
 
 
@@ -85,7 +86,8 @@ def _samplers(recipe: Recipe, order: Order) -> list[Served]:
             program=program,
             trust_remote_code=student.trust_remote_code,
             key_variable=_key(section, program),
-            section={"model": student.model, **_without(section, "api_key_env", "server")},
+            section={"model": student.model, **_without(section, "api_key_env", "urls")},
+            addresses="urls",
         )
     ]
 
