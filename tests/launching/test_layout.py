@@ -63,6 +63,19 @@ def test_the_trainer_is_sent_to_the_servers_and_the_rest_of_its_section_stays(wr
     assert recipe.teacher.api_key_env == "UNDERSTUDY_LAUNCH_KEY" == first.key_variable
 
 
+def test_samplers_serve_the_student_and_may_be_given_weights(write: Any) -> None:
+    file = write(rollout={"num_generations": 8, "server": {"urls": "http://elsewhere:1", "timeout_seconds": 5.0}})
+    layout = layout_of(file, Order(samplers=2, teachers=1))
+    assert [part.name for part in layout.parts] == ["sampler-0", "sampler-1", "teacher-0", "train"]
+    assert "--allow-updates" in layout.parts[0].command and "--allow-updates" not in layout.parts[2].command
+    rollout = trained(layout, file).rollout
+    assert rollout.server.urls == tuple(part.url for part in layout.parts[:2])
+    assert (rollout.server.model, rollout.server.timeout_seconds) == ("org/student", 5.0)
+    assert rollout.num_generations == 8 and rollout.server.api_key_env == "UNDERSTUDY_LAUNCH_KEY"
+    vllm = layout_of(file, Order(samplers=1, program="vllm")).parts[0].line
+    assert "VLLM_SERVER_DEV_MODE=1" in vllm and "--logprobs-mode processed_logprobs" in vllm
+
+
 def test_each_of_several_teachers_has_its_own_servers(write: Any) -> None:
     routes = {"x": {"model": "org/x"}, "y": {"model": "org/y"}}
     file = write(teacher={"routes": routes, "by": "subject"})

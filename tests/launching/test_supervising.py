@@ -36,11 +36,11 @@ def assert_nothing_is_left(marks: Sequence[str]) -> None:
     wait_until(lambda: not any(marked(mark) for mark in marks), seconds=5)
 
 
-def wait_until(is_so: Callable[[], bool], *, seconds: float = 20.0) -> None:
+def wait_until(is_so: Callable[[], bool], *, seconds: float = 20.0, pause: float = 0.02) -> None:
     until = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < until
-        time.sleep(0.02)
+        time.sleep(pause)
 
 
 def test_servers_answer_before_the_trainer_starts_and_end_after_it(tmp_path: Path) -> None:

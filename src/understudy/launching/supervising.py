@@ -16,6 +16,7 @@ from understudy.launching.part import Part
 from understudy.launching.process import Process
 
 _PAUSE_SECONDS = 0.1
+_ASK_AGAIN_SECONDS = 0.25
 _LONGEST_BACK_OFF = 30.0
 _SHOWN_LINES = 8
 _USERS_MISTAKE = 2
@@ -70,6 +71,7 @@ class Supervisor:
         self._environment, self._bounds, self._say = environment, bounds, say
         self._resume, self._others = resume, others
         self._due: dict[str, float] = {}
+        self._asked_again = 0.0
         self._following = Following(self.trainer.log, lambda line: say(f"{self.trainer.part.name} | {line}"))
         self.signal: signal.Signals | None = None
         self.changed: Callable[[], None] = lambda: None
@@ -124,7 +126,7 @@ class Supervisor:
                 told = now
                 names = ", ".join(self._names_of(missing))
                 self._say(f"waiting for {len(missing)} of {len(urls)} servers ({names}), {now - began:.0f} s")
-            time.sleep(_PAUSE_SECONDS)
+            time.sleep(_ASK_AGAIN_SECONDS)
         for server in self.servers:
             server.state = "running" if server.is_alive else server.state
         if urls and self.signal is None:
@@ -164,10 +166,18 @@ class Supervisor:
             elif self._is_due(server):
                 server.start(self._environment)
                 self.changed()
-            elif server.state == "starting" and server.restarts and server.part.url and is_well(server.part.url):
+            elif server.state == "starting" and server.restarts and self._answers(server):
                 server.state = "running"
                 self._say(f"{server.part.name} answers again")
                 self.changed()
+
+    def _answers(self, server: Process) -> bool:
+        """Whether a server that was started again answers; asked now and then, for the others are watched meanwhile."""
+        now = time.monotonic()
+        if server.part.url is None or now < self._asked_again + _ASK_AGAIN_SECONDS:
+            return False
+        self._asked_again = now
+        return is_well(server.part.url, seconds=1.0)
 
     def _bury_or_wait(self, process: Process) -> None:
         """Set the time of the next try, or give up; a user's mistake is one however often it is made."""
