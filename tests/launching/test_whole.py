@@ -18,7 +18,7 @@ from tests.tiny_files import make_workplace, metrics_of
 from understudy.launching.process import _MARK
 
 
-@pytest.mark.timeout(500)
+@pytest.mark.timeout(900)
 def test_servers_and_a_trainer_end_together_though_one_was_killed(tmp_path: Path) -> None:
     logging.disable_progress_bar()
     place = make_workplace(tmp_path)
@@ -34,14 +34,14 @@ def test_servers_and_a_trainer_end_together_though_one_was_killed(tmp_path: Path
             return dict(json.loads(state.read_text())["parts"])
 
         first = place.run / "metrics.jsonl"
-        wait_until(lambda: first.exists() or launched.poll() is not None, seconds=300, pause=0.5)
+        wait_until(lambda: first.exists() or launched.poll() is not None, seconds=600, pause=0.5)
         assert launched.poll() is None, launched.communicate()[1]
         told = httpx.get(json.loads(state.read_text())["health"] + "/health.json").json()
         assert [part["name"] for part in told["parts"]] == ["teacher-0", "train"]
         pid = parts()["teacher-0"]["pid"]
         assert isinstance(pid, int)
         os.kill(pid, signal.SIGKILL)
-        out, err = launched.communicate(timeout=300)
+        out, err = launched.communicate(timeout=600)
     finally:
         launched.kill()
         launched.communicate()
