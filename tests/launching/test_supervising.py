@@ -92,6 +92,17 @@ def test_a_users_mistake_is_not_tried_again(tmp_path: Path) -> None:
     assert caught.value.exit_code == 2 and launch.trainer.restarts == 0
 
 
+def test_a_mistake_that_a_rank_tells_of_is_found_above_torchruns_own_words(tmp_path: Path) -> None:
+    """torchrun ends with 1, whatever its ranks end with; this is the real one, with ranks that are light."""
+    rank = "import sys; print('understudy: no such recipe', file=sys.stderr); sys.exit(2)"
+    (tmp_path / "rank.py").write_text(rank)
+    command = ("torchrun", "--nproc-per-node=2", "--standalone", "--max-restarts=0", str(tmp_path / "rank.py"))
+    launch = supervisor([Part("train", "trainer", 0, command)], tmp_path, [])
+    with pytest.raises(PartFailedError, match="no such recipe") as caught:
+        launch.run()
+    assert caught.value.exit_code == 2 and launch.trainer.restarts == 0 and "Traceback" not in str(caught.value)
+
+
 def test_a_server_that_dies_comes_back_at_its_address(tmp_path: Path) -> None:
     said: list[str] = []
     one = server()
