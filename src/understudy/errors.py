@@ -93,6 +93,14 @@ class DeliverableError(UnderstudyError, ValueError):
     """A file that a model handed in cannot be read: empty, corrupt, too large, or not where it may be."""
 
 
+class RankLostError(UnderstudyError, RuntimeError):
+    """A rank of the run has ended, and the others cannot go on without it."""
+
+
+class PeerError(UnderstudyError, RuntimeError):
+    """Another rank of the run failed in its own work; it says why, and all end together."""
+
+
 class ServerError(UnderstudyError, RuntimeError):
     """A model server failed, or refused what it was asked."""
 

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed.checkpoint as dcp
 from peft import PeftModel
 from peft.utils import get_peft_model_state_dict
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.distributed.checkpoint import HuggingFaceStorageReader
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 
 from understudy.engines.local.optimizer_states import States, state_dtypes
@@ -21,6 +23,8 @@ from understudy.engines.local.weights import NamedTensors
 from understudy.errors import CheckpointError, UnderstudyError
 
 _STATE, _TENSORS = "trainer.json", "trainer.safetensors"
+PARTS = "trainer"
+"""Folder of the trainer's state in parts, one or more files a rank, where ranks wrote it."""
 
 
 @dataclass(frozen=True)
@@ -89,9 +93,21 @@ def read(
 def _read_trainer(folder: Path) -> tuple[TrainerState, NamedTensors]:
     try:
         state = TrainerState(**json.loads((folder / _STATE).read_text()))
-        return state, load_file(folder / _TENSORS)
+        return state, _joined(folder / PARTS) if (folder / PARTS).is_dir() else load_file(folder / _TENSORS)
     except (OSError, ValueError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
         raise CheckpointError("the trainer state cannot be read", got=f"{folder}: {_line(error)}") from error
+
+
+def _joined(parts: Path) -> NamedTensors:
+    """Tensors that ranks wrote in parts, whole."""
+    reader = HuggingFaceStorageReader(str(parts))
+    try:
+        known = reader.read_metadata().state_dict_metadata.items()
+        state = {key: torch.zeros(one.size, dtype=one.properties.dtype) for key, one in known}  # type: ignore[union-attr]
+        dcp.load(state, storage_reader=reader, no_dist=True)  # type: ignore[arg-type]
+    except dcp.CheckpointException as error:
+        raise ValueError(str(error)) from error
+    return state
 
 
 def _read_model(folder: Path, model: nn.Module, parameters: Mapping[str, nn.Parameter]) -> NamedTensors:

@@ -28,7 +28,7 @@ Choice = Literal["auto", "on", "off"]
 
 def can_checkpoint(model: nn.Module) -> bool:
     """Whether transformers says that the model's layers may be computed twice."""
-    return bool(getattr(causal_lm(model), "supports_gradient_checkpointing", False)) and bool(_layers(model))
+    return bool(getattr(causal_lm(model), "supports_gradient_checkpointing", False)) and bool(layers_of(model))
 
 
 @contextmanager
@@ -37,7 +37,7 @@ def checkpointing_mode(model: nn.Module, *, enabled: bool) -> Iterator[None]:
 
     Nothing random may happen inside a layer but what is keyed, as ``dropout_mode`` is.
     """
-    layers = _layers(model) if enabled else []
+    layers = layers_of(model) if enabled else []
     for layer in layers:
         layer.forward = partial(checkpoint, layer.forward, use_reentrant=False, preserve_rng_state=False)
     try:
@@ -67,5 +67,6 @@ def learning_allowance(model: nn.Module, budget: Budget, choice: Choice, *, noti
     return Allowance(budget, work="the student's update", may_checkpoint=choice == "auto" and possible, notice=notice)
 
 
-def _layers(model: nn.Module) -> list[nn.Module]:
+def layers_of(model: nn.Module) -> list[nn.Module]:
+    """The blocks that transformers marks as fit to be computed twice, from the first to the last."""
     return [module for module in causal_lm(model).modules() if isinstance(module, GradientCheckpointingLayer)]

@@ -82,12 +82,17 @@ class LocalPolicy:
             self.model, vocab_size=loaded.vocab_size, chunk_rows=budget.rows, autocast=self._autocast
         )
         self._head = self._loss_module.head
-        self._parameters = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+        self._parameters = self._placed()
         self._optimizer = adamw(self._parameters.values(), optimizer, seed=seed)
         self._lora = lora
         self._ema_decay = ema_decay
         self._ema: NamedTensors | None = None if ema_decay is None else copy_of(self._parameters)
         self._initial = copy_of(self._parameters, device="cpu") if keep_initial and not lora else None
+
+    @property
+    def sampling_model(self) -> nn.Module:
+        """The module that a sampler of this process reads."""
+        return self.model
 
     @property
     def stop_ids(self) -> frozenset[int]:
@@ -152,7 +157,7 @@ class LocalPolicy:
             norm = self._clipped_norm()
             if not bool(torch.isfinite(norm)):
                 raise NonFiniteError(f"the gradient of {', '.join(map(repr, sums))} is not finite", got=float(norm))
-            rate = self._step(moves=any(bool(term.weights.any()) for term in plan.terms))
+            rate = self._step(moves=self._moves(plan))
         finally:
             self._optimizer.zero_grad(set_to_none=True)
         return UpdateResult(sums=sums, grad_norm=float(norm), learning_rate=rate, num_tokens=num_tokens)
@@ -203,6 +208,14 @@ class LocalPolicy:
         if self._ema is not None:
             self._ema = {name: value.to(self.device, copy=True) for name, value in saved.average.items()}
         self.version, self.updates = saved.state.version, saved.state.updates
+
+    def _placed(self) -> dict[str, nn.Parameter]:
+        """The weights that learn, by name, as the optimiser sees them."""
+        return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+
+    def _moves(self, plan: LossPlan) -> bool:
+        """Whether the plan has a row that counts."""
+        return any(bool(term.weights.any()) for term in plan.terms)
 
     def _accumulate(self, batch: Batch, plan: LossPlan) -> tuple[dict[str, float], int]:
         """The plan's gradient in the parameters; each term's sum, and the tokens that went through the model."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import torch
@@ -18,6 +18,12 @@ from understudy.models.load import LoadedModel
 from understudy.protocols import Capabilities, ScoreRequest, Scores
 
 DEFAULT_TOKEN_BUDGET = 8192
+
+Scored = tuple[RowScores, Tensor]
+"""Scores of a pass, and the [M, H] hidden states they were made of."""
+
+Through = Callable[[Sequence[MicroBatch], Callable[[MicroBatch], Scored]], Iterable[tuple[MicroBatch, Scored]]]
+"""Takes passes one after the other through a model: an engine may gather weights around each."""
 
 
 def capabilities_of(vocab_size: int) -> Capabilities:
@@ -120,36 +126,47 @@ def score_with(
     chunk_rows: int,
     autocast: bool = False,
     project: Callable[[Tensor], Tensor] | None = None,
+    through: Through | None = None,
+    device: torch.device | None = None,
 ) -> Scores:
     """Scores of a request under a model's present weights; fingerprint and version are left blank.
 
     Args:
         autocast: run the backbone in bfloat16. project: given out with hidden states; the head itself by default.
+        through: how passes go through the model. device: where they do; None: where its weights are.
     Raises:
         CapabilityError: more top ids than the vocabulary has. ShapeError: ids outside the vocabulary.
     """
     token_id = _checked_tokens(request, head.vocab_size)
-    device = next(model.parameters()).device
+    device = device or next(model.parameters()).device
+
+    def one(batch: MicroBatch) -> Scored:
+        hidden = hidden_rows(model, batch.to(device), autocast=autocast)
+        scores = score_rows(
+            hidden,
+            head,
+            token_id=token_id[batch.rows].to(device),
+            ids=None if request.ids is None else request.ids[batch.rows].to(device),
+            top_k=request.top_k,
+            entropy=request.entropy,
+            temperature=request.temperature,
+            chunk_rows=chunk_rows,
+        )
+        return scores, hidden
+
     outputs = _Outputs(request)
     with torch.no_grad():
-        for batch in _passes(model, request, token_budget=token_budget):
-            hidden = hidden_rows(model, batch.to(device), autocast=autocast)
-            scores = score_rows(
-                hidden,
-                head,
-                token_id=token_id[batch.rows].to(device),
-                ids=None if request.ids is None else request.ids[batch.rows].to(device),
-                top_k=request.top_k,
-                entropy=request.entropy,
-                temperature=request.temperature,
-                chunk_rows=chunk_rows,
-            )
+        for batch, (scores, hidden) in (through or _in_turn)(_passes(model, request, token_budget=token_budget), one):
             outputs.take(batch, scores, hidden)
     return outputs.scores(_width(model), device, project or head.constant)
 
 
 def _passes(model: nn.Module, request: ScoreRequest, *, token_budget: int) -> list[MicroBatch]:
     return plan_forward(request.contexts, request.context, request.position, token_budget=token_budget, model=model)
+
+
+def _in_turn(passes: Sequence[MicroBatch], one: Callable[[MicroBatch], Scored]) -> Iterable[tuple[MicroBatch, Scored]]:
+    return ((batch, one(batch)) for batch in passes)
 
 
 def _checked_tokens(request: ScoreRequest, vocab_size: int) -> Tensor:

@@ -1,0 +1,175 @@
+"""The ranks of a run as torchrun started them: who this one is, and what crosses between them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+
+from understudy.errors import RankLostError, UserMistakeError
+from understudy.world import quantile
+
+# Ranks wait for the first one while it examines the student, which may take hours; one that died is noticed at once.
+_PATIENCE = timedelta(days=7)
+_LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "Connection refused", "NCCL", "gloo")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which of how many ranks.
+
+    Args:
+        rank: number of this one, from 0. size: how many. local_rank: its number on this machine.
+        is_one_machine: all ranks are on this machine.
+    """
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+    is_one_machine: bool = True
+
+
+def place_of(environment: Mapping[str, str]) -> Place:
+    """The place that torchrun's variables name; the only rank without them.
+
+    >>> place_of({"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"})
+    Place(rank=1, size=2, local_rank=1, is_one_machine=True)
+
+    Raises:
+        UserMistakeError: they contradict each other, or are no numbers.
+    """
+    try:
+        rank, size = int(environment.get("RANK", 0)), int(environment.get("WORLD_SIZE", 1))
+        local, here = int(environment.get("LOCAL_RANK", rank)), int(environment.get("LOCAL_WORLD_SIZE", size))
+    except ValueError as error:
+        raise UserMistakeError("RANK, WORLD_SIZE and LOCAL_RANK are no numbers", got=error) from error
+    if not 0 <= rank < size:
+        raise UserMistakeError("RANK is none of the ranks", got=rank, expected=f"0 to {size - 1}, by WORLD_SIZE")
+    return Place(rank, size, local, is_one_machine=here == size)
+
+
+class Group:
+    """Implements ``World`` and ``Ranks`` over torch.distributed; make it with ``join``.
+
+    Args:
+        place: of this rank. mesh: of all ranks. control: ranks of the CPU, for figures and messages.
+    """
+
+    def __init__(self, place: Place, mesh: DeviceMesh, control: dist.ProcessGroup) -> None:
+        self.rank, self.size = place.rank, place.size
+        self.mesh, self.control = mesh, control
+
+    def sum(self, value: Tensor) -> Tensor:
+        """Element-wise sum over ranks."""
+        return self._reduced(value, dist.ReduceOp.SUM)
+
+    def min(self, value: Tensor) -> Tensor:
+        """Element-wise minimum over ranks."""
+        return self._reduced(value, dist.ReduceOp.MIN)
+
+    def max(self, value: Tensor) -> Tensor:
+        """Element-wise maximum over ranks."""
+        return self._reduced(value, dist.ReduceOp.MAX)
+
+    def quantile(self, values: Tensor, q: float) -> Tensor:
+        """The q-quantile of all ranks' 1-D values together; NaN where there are none."""
+        wide = values.detach().cpu().double()
+        parts = [torch.frombuffer(bytearray(part), dtype=torch.float64) for part in self._gather(_bytes(wide)) if part]
+        return quantile(torch.cat([wide[:0], *parts]), q).to(values.dtype)
+
+    def gather(self, content: bytes) -> list[bytes]:
+        """What every rank brought, in their order, on every rank."""
+        return self._gather(content)
+
+    def largest(self, count: int) -> int:
+        """The largest of the ranks' counts."""
+        return int(self.max(torch.tensor(count)))
+
+    def _gather(self, content: bytes) -> list[bytes]:
+        with noticing_loss():
+            sizes = torch.zeros(self.size, dtype=torch.int64)
+            sizes[self.rank] = len(content)
+            dist.all_reduce(sizes, group=self.control)
+            longest = int(sizes.max())
+            mine = torch.zeros(longest, dtype=torch.uint8)
+            mine[: len(content)] = torch.frombuffer(bytearray(content), dtype=torch.uint8) if content else mine[:0]
+            parts = [torch.empty_like(mine) for _ in range(self.size)]
+            dist.all_gather(parts, mine, group=self.control)
+        return [part[:size].numpy().tobytes() for part, size in zip(parts, sizes.tolist(), strict=True)]
+
+    def _reduced(self, value: Tensor, operation: dist.ReduceOp.RedOpType) -> Tensor:
+        is_flag = value.dtype == torch.bool
+        whole = value.detach().cpu().to(torch.uint8 if is_flag else value.dtype, copy=True).contiguous()
+        with noticing_loss():
+            dist.all_reduce(whole, operation, group=self.control)
+        return whole.to(value.device, value.dtype)
+
+
+def join(device: str, environment: Mapping[str, str] | None = None) -> Group:
+    """Meet the other ranks; where torch.distributed stands already, it is taken as it is.
+
+    Args:
+        device: ``cpu`` (gloo) or ``cuda`` (NCCL, one GPU a rank). environment: torchrun's variables; None: the process's.
+    Raises:
+        UserMistakeError: the variables are wrong. RankLostError: the others cannot be met.
+    """
+    place = place_of(os.environ if environment is None else environment)
+    if device == "cuda":
+        torch.cuda.set_device(place.local_rank)
+    if not dist.is_initialized():
+        _initialise(place, device)
+    with noticing_loss():
+        control = dist.new_group(backend="gloo", timeout=_PATIENCE)
+        assert control is not None
+        mesh = init_device_mesh(device, (place.size,), mesh_dim_names=("shard",))
+    return Group(place, mesh, control)
+
+
+def leave() -> None:
+    """Part from the other ranks; nothing where they were never met."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+@contextmanager
+def noticing_loss() -> Iterator[None]:
+    """Within the block, that another rank has gone is said in one sentence; raises RankLostError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_loss(error):
+            raise
+        raise RankLostError(
+            "another rank of this run has ended, and the others cannot go on without it",
+            remedy="What it said stands above, if it had the time; torchrun ... train RECIPE --resume goes on from "
+            "the last checkpoint.",
+        ) from error
+
+
+def is_loss(error: BaseException) -> bool:
+    """Whether an error says that another rank cannot be reached."""
+    return isinstance(error, dist.DistBackendError | dist.DistNetworkError) or (
+        isinstance(error, RuntimeError) and any(word in str(error) for word in _LOST)
+    )
+
+
+def _initialise(place: Place, device: str) -> None:
+    if place.is_one_machine:
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    backend = "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo"
+    with noticing_loss():
+        if place.size == 1:
+            dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
+        else:
+            dist.init_process_group(backend, rank=place.rank, world_size=place.size)
+
+
+def _bytes(values: Tensor) -> bytes:
+    return values.contiguous().numpy().tobytes()
