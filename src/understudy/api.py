@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
+from tempfile import mkdtemp
 
 from transformers.utils.logging import disable_progress_bar
 
@@ -18,6 +19,8 @@ from understudy.build import (
     Own,
     assemble,
 )
+from understudy.build.cluster import Gathering, gathering_of
+from understudy.build.models import device_of, make_testbed
 from understudy.doctor import quick_findings
 from understudy.engines.tinker.checkpoint import kept_state
 from understudy.errors import RecipeError, RunDirectoryError
@@ -40,7 +43,8 @@ from understudy.training.ending import ending_told, tell_ending
 from understudy.training.loop import LoopSettings, Outcome, Report
 from understudy.training.loop import run as run_loop
 from understudy.training.magnifying import Magnifier
-from understudy.training.progress import Display, display_on
+from understudy.training.progress import Display, Silent, display_on
+from understudy.training.ranks import Ranks, agreed, by_first
 from understudy.training.run_directory import RunDirectory, open_run
 from understudy.training.surroundings import describe
 
@@ -51,13 +55,14 @@ class Run:
 
     Args:
         path: its folder. recipe: resolved. outcome: how it ended. summary: content of ``summary.json``; None when
-            the run was stopped before its end.
+            the run was stopped before its end. is_first: this is the process, of all ranks, that wrote the folder.
     """
 
     path: Path
     recipe: Recipe
     outcome: Outcome
     summary: Mapping[str, object] | None
+    is_first: bool = True
 
     @property
     def model(self) -> Path | None:
@@ -101,19 +106,22 @@ def train(
     disable_progress_bar()  # transformers draws a bar at each save and load, across ours
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
     check_installed(recipe.report_to)
-    display = display or display_on(sys.stderr)
-    with _opened(recipe, resume=resume) as directory:
-        own = Own(objective=objective, environment=environment, teacher=teacher)
-        assembly = _assembled(recipe, own, directory, display)
-        data_record.keep(directory.path, assembly.lessons.record)
+    own = Own(objective=objective, environment=environment, teacher=teacher)
+    with gathering_of(recipe.engine, device_of(recipe.engine)) as gathering:
+        display = (display or display_on(sys.stderr)) if gathering.is_first else Silent()
+        return _trained(recipe, own, gathering, resume=resume, display=display)
+
+
+def _trained(recipe: Recipe, own: Own, gathering: Gathering, *, resume: bool, display: Display) -> Run:
+    """The run on this rank; the first one writes its folder, the others have a part in the work alone."""
+    ranks, is_first = gathering.ranks, gathering.is_first
+    with _opened(recipe, ranks, resume=resume) as directory:
+        assembly = _assembled(recipe, own, directory, display, gathering)
+        by_first(ranks, lambda: data_record.keep(directory.path, assembly.lessons.record))
         for notice in assembly.notices:
             display.notice(notice)
-        examine_teacher(assembly, recipe, directory.path, display)
-        with (
-            ending_told(directory.path),
-            _page_on_failure(directory, display),
-            _trackers(recipe, directory, display) as reports,
-        ):
+        by_first(ranks, lambda: examine_teacher(assembly, recipe, directory.path, display))
+        with _accounted(recipe, directory, display, gathering) as reports:
             outcome = run_loop(
                 assembly.parts,
                 loop_settings(recipe, assembly.exams),
@@ -124,15 +132,39 @@ def train(
                 describe=partial(_describe, own, directory, display),
                 display=display,
             )
-        content = None
-        if outcome.signal is None:
-            seconds = _seconds(directory, outcome)
-            content = summarise(recipe, assembly.exams, directory.path, steps=outcome.step, seconds=seconds)
-            write_summary(content, directory.path / "summary.json")
-        else:
-            tell_ending(directory.path, state="stopped", why=f"asked to at step {outcome.step}")
-        report_or_tell(directory.path, display)
-    return Run(directory.path, recipe, outcome, content)
+        content = by_first(ranks, lambda: _ended(recipe, assembly, directory, outcome, display))
+    return Run(directory.path, recipe, outcome, content, is_first)
+
+
+@contextmanager
+def _accounted(
+    recipe: Recipe, directory: RunDirectory, display: Display, gathering: Gathering
+) -> Iterator[Sequence[Report]]:
+    """Trackers, and what is told of an error, by the first rank; the others tell nobody."""
+    if not gathering.is_first:
+        yield []
+        return
+    with (
+        ending_told(directory.path),
+        _page_on_failure(directory, display),
+        _trackers(recipe, directory, display) as reports,
+    ):
+        yield reports
+
+
+def _ended(
+    recipe: Recipe, assembly: Assembly, directory: RunDirectory, outcome: Outcome, display: Display
+) -> dict[str, object] | None:
+    """Write summary and report; the content of the first, None where the run was stopped."""
+    content = None
+    if outcome.signal is None:
+        seconds = _seconds(directory, outcome)
+        content = summarise(recipe, assembly.exams, directory.path, steps=outcome.step, seconds=seconds)
+        write_summary(content, directory.path / "summary.json")
+    else:
+        tell_ending(directory.path, state="stopped", why=f"asked to at step {outcome.step}")
+    report_or_tell(directory.path, display)
+    return content
 
 
 def report(run: str | Path, *, out: str | Path | None = None) -> Path:
@@ -203,7 +235,19 @@ def _describe(own: Own, directory: RunDirectory, display: Display, checkpoint: P
         display.notice(f"The weights of step {step} have no card: {error or type(error).__name__}")
 
 
-def _opened(recipe: Recipe, *, resume: bool) -> RunDirectory:
+def _opened(recipe: Recipe, ranks: Ranks, *, resume: bool) -> RunDirectory:
+    """The run's folder, opened by the first rank; the others only know where it is."""
+    mine: list[RunDirectory] = []
+
+    def first() -> bool:
+        mine.append(_opened_here(recipe, resume=resume))
+        return mine[0].resumed
+
+    resumed = by_first(ranks, first)
+    return mine[0] if mine else RunDirectory(recipe.run_directory, resumed)
+
+
+def _opened_here(recipe: Recipe, *, resume: bool) -> RunDirectory:
     return open_run(
         recipe.run_directory,
         recipe=to_yaml(recipe),
@@ -221,17 +265,28 @@ def _recipe_in(text: str, recipe: Recipe) -> Recipe:
     return recipe_from(content, source=source)
 
 
-def _assembled(recipe: Recipe, own: Own, directory: RunDirectory, display: Display) -> Assembly:
+def _assembled(recipe: Recipe, own: Own, directory: RunDirectory, display: Display, gathering: Gathering) -> Assembly:
     """The run's objects; a folder made for a recipe that cannot run is taken away again."""
+    ranks, building = gathering.ranks, building_shown(display)
     try:
-        assembly = assemble(recipe, own, building=building_shown(display), keeping=Keeping(directory.path, display))
-        if own == Own():
-            _heed_the_doctor(recipe, assembly, display)
-        return assembly
+        by_first(ranks, lambda: make_testbed(recipe, building) if ranks.size > 1 else None)
+        return agreed(ranks, lambda: _assembled_here(recipe, own, directory, display, gathering))
     except BaseException:
-        if not directory.resumed:
+        if not directory.resumed and gathering.is_first:
             directory.discard()
         raise
+
+
+def _assembled_here(
+    recipe: Recipe, own: Own, directory: RunDirectory, display: Display, gathering: Gathering
+) -> Assembly:
+    folder = directory.path if gathering.is_first else Path(mkdtemp(prefix="understudy-rank-"))
+    assembly = assemble(
+        recipe, own, building=building_shown(display), keeping=Keeping(folder, display), gathering=gathering
+    )
+    if own == Own():
+        _heed_the_doctor(recipe, assembly, display)
+    return assembly
 
 
 def _heed_the_doctor(recipe: Recipe, assembly: Assembly, display: Display) -> None:

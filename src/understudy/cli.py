@@ -86,6 +86,8 @@ def train(
     from understudy import api
 
     run = api.train(resolved, resume=resume)
+    if not run.is_first:  # another rank tells
+        raise typer.Exit(run.outcome.exit_status)
     if run.summary is None:
         where = f"step {run.outcome.step} of {resolved.steps}"
         _print(f"Stopped at {where}; {run.path} is kept. Go on with --resume.", error=True)
@@ -176,7 +178,8 @@ def main() -> None:
     except UnderstudyError as error:
         if show_traceback:
             traceback.print_exc()
-        _print(f"understudy: {error}", error=True)
+        if not getattr(error, "is_told", False):  # by another rank
+            _print(f"understudy: {error}", error=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         _print("understudy: interrupted", error=True)

@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from understudy.build.aligned import in_its_own_tokens
+from understudy.build.cluster import Gathering, check_on_ranks
 from understudy.build.company import Company, company_of
 from understudy.build.curriculum import Curriculum, Own, curriculum_of
 from understudy.build.lessons import Lessons
 from understudy.build.models import (
     Building,
     examinee_of,
+    local_scorer,
     policy_of,
     reference_scorer,
     sampler_of,
@@ -56,36 +58,46 @@ class Assembly:
 
 
 def assemble(
-    recipe: Recipe, own: Own | None = None, *, building: Building | None = None, keeping: Keeping | None = None
+    recipe: Recipe,
+    own: Own | None = None,
+    *,
+    building: Building | None = None,
+    keeping: Keeping | None = None,
+    gathering: Gathering | None = None,
 ) -> Assembly:
     """Load the data and models that the recipe names, check that they fit, and wire the run.
 
     Args:
         own: what the caller brings instead. building: told of testbed models that are made now.
         keeping: where completions that are made once are kept; None keeps them in memory.
+        gathering: the ranks of a cluster; None: this process alone.
     Raises:
         UserMistakeError: anything named is missing, broken, or does not fit the rest.
     """
-    own = own or Own()
+    own, gathering = own or Own(), gathering or Gathering()
     set_process(recipe.engine)
     about = curriculum_of(recipe, own)
     company = company_of(recipe, own, about, building=building)
     recipe, objective = company.recipe, company.objective
     notice = keeping.display.notice if keeping else None
-    policy = policy_of(recipe, company.student, objective, notice=notice)
+    if gathering.group is not None:
+        check_on_ranks(recipe, objective)
+    policy = policy_of(recipe, company.student, objective, notice=notice, group=gathering.group)
     check_overlap(recipe, objective.writing)
-    sampling = sampling_of(recipe, policy, run=keeping.run if keeping else None)
+    sampling = sampling_of(recipe, policy, run=keeping.run if keeping else None, ranks=gathering.ranks)
     teaching = _teaching(own, about, company, policy, notice=notice)
     reference = company.served.reference or reference_scorer(recipe, policy, building, notice=notice)
     named = {"teacher": teaching.scorer, "reference": reference}
     scorers = {name: scorer for name, scorer in named.items() if scorer is not None}
-    student = examinee_of(company.student, sampling.exams, recipe.student.chat_template_kwargs, scorer=policy)
+    # The first rank examines alone, so nothing there may wait for the others.
+    scorer = policy if gathering.group is None else local_scorer(_sampling(policy, company.student), recipe.engine)
+    student = examinee_of(company.student, sampling.exams, recipe.student.chat_template_kwargs, scorer=scorer)
     teacher = _teacher_examinee(recipe, company.taught, scorers)
     exams = [with_teacher(exam, teaching) for exam in about.exams]
     check_needs(objective, policy=policy, scorers=scorers)
     take_rollouts(recipe, keeping)
     cast = _cast(about, company, policy, student=replace(student, sampler=sampling.rollouts), teacher=teacher)
-    intake = intake_of(recipe, _collector(recipe, about, company, cast, keeping), sampling)
+    intake = intake_of(recipe, _collector(recipe, about, company, cast, keeping, gathering), sampling)
     parts = Parts(
         collect=intake.collect,
         policy=policy,
@@ -96,7 +108,7 @@ def assemble(
         announce=intake.announce,
         # A sampler on a thread of its own works beside the step: how long it rests in one says nothing.
         busy=cast.busy if intake.ahead is None else Busy(),
-        settings=_step_settings(recipe, about.lessons),
+        settings=_step_settings(recipe, about.lessons, gathering),
         kept=intake.kept,
         close=intake.close,
     )
@@ -151,7 +163,18 @@ def _teacher_examinee(
     return examinee_of(model, sampler, recipe.student.chat_template_kwargs, scorer=scorer)
 
 
-def _collector(recipe: Recipe, about: Curriculum, company: Company, cast: Cast, keeping: Keeping | None) -> Collector:
+def _sampling(policy: LocalPolicy, student: LoadedModel) -> LoadedModel:
+    return replace(student, model=policy.sampling_model)  # type: ignore[arg-type]
+
+
+def _collector(
+    recipe: Recipe,
+    about: Curriculum,
+    company: Company,
+    cast: Cast,
+    keeping: Keeping | None,
+    gathering: Gathering,
+) -> Collector:
     objective, lessons = company.objective, about.lessons
     return Collector(
         tasks=lessons.tasks,
@@ -162,16 +185,20 @@ def _collector(recipe: Recipe, about: Curriculum, company: Company, cast: Cast, 
         mix=objective.mix,
         order=lessons.order,
         from_data=frozenset({"data", "teacher"} if recipe.data.has_teacher_text else {"data"}),
+        rank=gathering.ranks.rank,
+        num_ranks=gathering.ranks.size,
     )
 
 
-def _step_settings(recipe: Recipe, lessons: Lessons) -> StepSettings:
+def _step_settings(recipe: Recipe, lessons: Lessons, gathering: Gathering) -> StepSettings:
     rollout = recipe.rollout
     return StepSettings(
         seed=recipe.seed,
         total_steps=recipe.steps,
         temperature=rollout.temperature,
         trust=Trust(exact=rollout.top_p == 1 and rollout.top_k == 0, bound=DRIFT_BOUNDS[recipe.student.dtype]),
+        world=gathering.world,
+        ranks=gathering.ranks,
         domains=sorted({task.domain for task in lessons.tasks}),
         staleness=staleness_of(recipe),
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import cast
+from typing import Any, cast
 
 import torch
 
 from understudy.build.aligned import is_aligned
+from understudy.build.cluster import sharded_policy
 from understudy.build.tinker import is_there, papers_of, tinker_policy, tinker_sampler, tinker_scorer, voice_of
+from understudy.engines.cluster import Group
 from understudy.engines.local import (
     LocalPolicy,
     LocalScorer,
@@ -26,7 +28,7 @@ from understudy.models.sampling import LocalSampler
 from understudy.models.tokenizers import share_vocabulary
 from understudy.objectives.objective import Objective
 from understudy.protocols import Sampler, Scorer
-from understudy.recipe import Engine, Recipe, ServedModel, TinkerEngine
+from understudy.recipe import ClusterEngine, Engine, Recipe, ServedModel, TinkerEngine
 from understudy.testbed import is_testbed, resolve_model, resolve_models
 
 Building = Callable[[str, int, int], None]
@@ -141,6 +143,12 @@ def load_models(
     return student, {name: apart.get(name) or alike[name] for name in models}
 
 
+def make_testbed(recipe: Recipe, building: Building | None) -> None:
+    """Make the testbed models that the recipe names, where they are missing."""
+    models = [recipe.student.model, *(one.model for one in recipe.teachers.values() if not one.is_self)]
+    resolve_models([name for name in dict.fromkeys(models) if is_testbed(name)], building)
+
+
 def sharing_vocabulary(
     student: LoadedModel, teachers: Mapping[str, LoadedModel]
 ) -> tuple[LoadedModel, dict[str, LoadedModel]]:
@@ -170,12 +178,17 @@ def optimizer_of(recipe: Recipe, num_updates: int) -> OptimizerConfig:
 
 
 def policy_of(
-    recipe: Recipe, loaded: LoadedModel, objective: Objective, *, notice: Callable[[str], None] | None = None
+    recipe: Recipe,
+    loaded: LoadedModel,
+    objective: Objective,
+    *,
+    notice: Callable[[str], None] | None = None,
+    group: Group | None = None,
 ) -> LocalPolicy:
     """The student that learns, all of it or its adapters; schedules count optimiser updates.
 
     Args:
-        notice: told when memory ran out in the middle of a step and what helped.
+        notice: told when memory ran out in the middle of a step and what helped. group: the ranks of a cluster.
     """
     if isinstance(recipe.engine, TinkerEngine):
         remote = tinker_policy(recipe, loaded, objective, optimizer_of(recipe, objective.num_updates))
@@ -190,20 +203,22 @@ def policy_of(
             dropout=section.dropout,
             target_modules=targets if isinstance(targets, str) else list(targets),
         )
-    return LocalPolicy(
-        loaded,
-        optimizer=optimizer_of(recipe, objective.num_updates),
-        total_updates=recipe.steps * objective.num_updates,
-        lora=lora,
-        precision=recipe.student.dtype,
-        token_budget=recipe.engine.micro_batch_tokens,
-        chunk_rows=recipe.engine.head_chunk_rows,
-        activation_checkpointing=recipe.engine.activation_checkpointing,
-        ema_decay=recipe.student.ema_decay,
-        keep_initial=recipe.keeps_initial or objective.writing.weights == "initial",
-        seed=recipe.seed,
-        notice=notice,
-    )
+    options: dict[str, Any] = {
+        "optimizer": optimizer_of(recipe, objective.num_updates),
+        "total_updates": recipe.steps * objective.num_updates,
+        "lora": lora,
+        "precision": recipe.student.dtype,
+        "token_budget": recipe.engine.micro_batch_tokens,
+        "chunk_rows": recipe.engine.head_chunk_rows,
+        "activation_checkpointing": recipe.engine.activation_checkpointing,
+        "ema_decay": recipe.student.ema_decay,
+        "keep_initial": recipe.keeps_initial or objective.writing.weights == "initial",
+        "seed": recipe.seed,
+        "notice": notice,
+    }
+    if group is not None and isinstance(recipe.engine, ClusterEngine):
+        return sharded_policy(recipe.engine, loaded, group, options)
+    return LocalPolicy(loaded, **options)
 
 
 def reference_scorer(

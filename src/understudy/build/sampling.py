@@ -21,6 +21,7 @@ from understudy.recipe import Recipe, SamplingServer
 from understudy.training.ahead import Ahead
 from understudy.training.carrying import Carrying
 from understudy.training.collecting import Collector
+from understudy.training.ranks import OneRank, Ranks, gathered
 from understudy.training.segments import SegmentSampler
 from understudy.training.staleness import Staleness
 from understudy.training.step import Collect, Kept
@@ -59,20 +60,21 @@ class Intake:
     ahead: Ahead | None = None
 
 
-def sampling_of(recipe: Recipe, policy: LocalPolicy, *, run: Path | None) -> Sampling:
+def sampling_of(recipe: Recipe, policy: LocalPolicy, *, run: Path | None, ranks: Ranks | None = None) -> Sampling:
     """The student's samplers as the recipe wants them.
 
     Args:
-        run: folder of the run, seen by the servers; None takes a temporary one.
+        run: folder of the run, seen by the servers; None takes a temporary one. ranks: the first has the servers take
+            new weights, from its folder.
     Raises:
         UnderstudyError: a server is down, or has another model than the student.
     """
     rollout, loaded = recipe.rollout, policy.loaded
-    local = sampler_of(policy.model, loaded, recipe.engine, recipe.student.dtype)
+    local = sampler_of(policy.sampling_model, loaded, recipe.engine, recipe.student.dtype)
     if rollout.server is not None:
         served = served_sampler(rollout.server, loaded)
         folder = Path(tempfile.mkdtemp(prefix="understudy-")) if run is None else run / WEIGHTS
-        supply: Supply = FolderWeights(policy.save_model, served, folder)
+        supply: Supply = _through_folder(policy, served, folder, ranks or OneRank())
         return _in_segments(recipe, served, local if rollout.overlap.max_staleness else served, supply)
     if rollout.overlap.ahead == 0:
         return _in_segments(recipe, local, local, SharedWeights(local))
@@ -80,6 +82,13 @@ def sampling_of(recipe: Recipe, policy: LocalPolicy, *, run: Path | None) -> Sam
     held = HeldWeights(policy.model, learning)
     held.sampler = sampler_of(held.module, loaded, recipe.engine, recipe.student.dtype)
     return _in_segments(recipe, held.sampler, local, held)
+
+
+def _through_folder(policy: LocalPolicy, served: ServedSampler, folder: Path, ranks: Ranks) -> FolderWeights:
+    shared = Path(gathered(ranks, str(folder))[0])
+    return FolderWeights(
+        policy.save_model, served, shared, is_lead=ranks.rank == 0, meet=lambda: None if gathered(ranks, 0) else None
+    )
 
 
 def _in_segments(recipe: Recipe, rollouts: Sampler, exams: Sampler, supply: Supply) -> Sampling:

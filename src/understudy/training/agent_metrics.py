@@ -9,6 +9,7 @@ import torch
 from understudy.environments.agents import TALLY
 from understudy.rollouts import Origin, Rollout
 from understudy.tokens import TokenTable
+from understudy.training.pooling import Figure, mean, share
 from understudy.world import World
 
 
@@ -24,12 +25,12 @@ def action_figures(rollouts: Sequence[Rollout]) -> dict[str, float]:
         return {}
     malformed, inadmissible = _total(tallies, "malformed") / steps, _total(tallies, "inadmissible") / steps
     return {
-        "actions/malformed_rate": malformed,
-        "actions/inadmissible_rate": inadmissible,
-        "actions/invalid_rate": malformed + inadmissible,
-        "actions/repeated_rate": _total(tallies, "repeated") / steps,
-        "actions/mean_penalty": _total(tallies, "penalties") / len(tallies),
-        "actions/mean_cut_observations": _total(tallies, "cut") / len(tallies),
+        "actions/malformed_rate": Figure(malformed, "mean", steps),
+        "actions/inadmissible_rate": Figure(inadmissible, "mean", steps),
+        "actions/invalid_rate": Figure(malformed + inadmissible, "mean", steps),
+        "actions/repeated_rate": share(_total(tallies, "repeated"), steps),
+        "actions/mean_penalty": share(_total(tallies, "penalties"), len(tallies)),
+        "actions/mean_cut_observations": share(_total(tallies, "cut"), len(tallies)),
     }
 
 
@@ -66,7 +67,7 @@ def gap_figures(table: TokenTable) -> dict[str, float]:
         return {}
     student = table.tokens.get("student_logprob", table["behaviour_logprob"])
     gap = (table["teacher_logprob"] - student)[table["origin"] == Origin.STUDENT].double().abs()
-    return {"gap/teacher_student": float(gap.mean())} if gap.numel() else {}
+    return {"gap/teacher_student": mean(gap)} if gap.numel() else {}
 
 
 def _wholly_others(table: TokenTable) -> torch.Tensor:

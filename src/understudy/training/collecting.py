@@ -46,6 +46,7 @@ class Collector:
         write: a function for each writer in use. mix: their shares. shuffle: a new order each epoch.
         order: of each epoch, for a mixture; None takes every task once an epoch.
         from_data: the writers whose completions stand in the data.
+        rank, num_ranks: of so many processes this one makes the groups whose number is ``rank`` modulo ``num_ranks``.
     """
 
     tasks: Sequence[Task]
@@ -57,6 +58,8 @@ class Collector:
     shuffle: bool = True
     order: Order | None = None
     from_data: frozenset[Writer] = frozenset({"data"})
+    rank: int = 0
+    num_ranks: int = 1
 
     def __post_init__(self) -> None:
         if self.order is None:
@@ -66,9 +69,11 @@ class Collector:
     def __call__(
         self, step: int, progress: Callable[[int], None] | None = None, *, ended: Ended | None = None
     ) -> list[Rollout]:
-        """The rollouts of ``step``, by group; see ``Write`` for who is told what."""
+        """This rank's rollouts of ``step``, by group; see ``Write`` for who is told what."""
         by_writer: dict[Writer, list[Episode]] = {}
         for group, task in enumerate(self.tasks_of(step)):
+            if group % self.num_ranks != self.rank:
+                continue
             writer = self.writer_of(step, group)
             attempts = 1 if writer in self.from_data else self.num_generations
             first = group * self.num_generations

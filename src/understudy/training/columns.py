@@ -15,6 +15,7 @@ from understudy.protocols import Policy, Scorer, ScoreRequest, Scores
 from understudy.rollouts import Origin
 from understudy.tokens import Hidden, TokenTable, Wide
 from understudy.training.views import Reading
+from understudy.world import SingleProcess, World
 
 DRIFT_BOUNDS: Mapping[str, float] = {"float32": 1e-3, "bfloat16": 1e-2}
 """Largest mean |trainer - sampler| that is trusted, nats a token, by the precision of the student's products.
@@ -63,13 +64,14 @@ class Scoring:
 
     Args:
         needs: of the objective. readings: what each scorer reads, by name. temperature: of every softmax.
-        trust: when the sampler's log-probs stand for the student's.
+        trust: when the sampler's log-probs stand for the student's. world: all ranks score alike, or none does.
     """
 
     needs: Needs
     readings: Mapping[str, Reading]
     temperature: float = 1.0
     trust: Trust = field(default_factory=Trust)
+    world: World = field(default_factory=SingleProcess)
 
     def at_ids_of(self, name: str) -> list[str]:
         """Wide columns at whose ids that scorer must give log-probs."""
@@ -91,14 +93,14 @@ def with_student(table: TokenTable, policy: Policy, scoring: Scoring) -> tuple[T
     if "student" not in scoring.needs.scorers():
         return table, None
     comparable = _comparable(table, policy.version) & scoring.trust.exact
-    sampled = table["behaviour_logprob"]
-    if comparable.all() and scoring.only_logprob_of("student"):
+    sampled, world = table["behaviour_logprob"], scoring.world
+    if scoring.only_logprob_of("student") and bool(world.min(comparable.all())):
         rows = torch.isin(table["rollout"], table["rollout"].unique()[: scoring.trust.num_rollouts])
-        drift = _drift(_rescored(policy, rows, scoring), sampled[rows])
+        drift = _drift(_rescored(policy, rows, scoring), sampled[rows], world=world)
         if drift is None or drift <= scoring.trust.bound:
             return table.with_tokens(student_logprob=sampled), drift
     table = with_scorer(table, "student", policy, scoring)
-    return table, _drift(table["student_logprob"][comparable], sampled[comparable])
+    return table, _drift(table["student_logprob"][comparable], sampled[comparable], world=world)
 
 
 def with_scorer(table: TokenTable, name: str, scorer: Scorer, scoring: Scoring) -> TokenTable:
@@ -161,8 +163,12 @@ def _rescored(policy: Policy, rows: Tensor, scoring: Scoring) -> Tensor:
     ).sampled
 
 
-def _drift(fresh: Tensor, sampled: Tensor) -> float | None:
-    return float((fresh - sampled).detach().abs().mean()) if fresh.numel() else None
+def _drift(fresh: Tensor, sampled: Tensor, *, world: World) -> float | None:
+    apart = (fresh - sampled).detach().abs()
+    if world.size == 1:
+        return float(apart.mean()) if apart.numel() else None
+    total, count = world.sum(torch.stack([apart.double().sum(), torch.tensor(float(apart.numel())).double()])).tolist()
+    return total / count if count else None
 
 
 def _joined_ids(table: TokenTable, columns: Sequence[str]) -> Tensor | None:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from understudy.rollouts import Origin
 from understudy.tokens import TokenTable
+from understudy.training.pooling import mean
 from understudy.world import World
 
 _LARGEST_RATIO = 20.0
@@ -23,7 +24,7 @@ def divergence_figures(table: TokenTable) -> dict[str, float]:
     if "teacher_logprob" not in table.tokens or not bool((table["origin"] == Origin.STUDENT).any()):
         return {}
     k1, k3 = _estimates(table)
-    return {"kl/reverse_k1": float(k1.mean()), "kl/k3": float(k3.mean())}
+    return {"kl/reverse_k1": mean(k1), "kl/k3": mean(k3)}
 
 
 def domain_figures(table: TokenTable, *, world: World, domains: Sequence[str] = ()) -> dict[str, float]:

@@ -16,6 +16,7 @@ from understudy.rollouts import FinishReason, Origin, Rollout
 from understudy.tokens import TokenTable
 from understudy.training.agent_metrics import action_figures, gap_figures, success_figures
 from understudy.training.divergence_metrics import divergence_figures, domain_figures
+from understudy.training.pooling import Figure, mean, share, total
 from understudy.training.step import StepResult
 from understudy.training.world_figures import world_figures
 from understudy.world import SingleProcess, World
@@ -25,7 +26,7 @@ def figures_of(result: StepResult, *, world: World | None = None, domains: Seque
     """All figures of one step; a figure that nothing tells is absent.
 
     Args:
-        world, domains: see ``domain_figures``; the other figures are of this rank's rollouts.
+        world, domains: see ``domain_figures``; the other figures are of this rank's rollouts, see ``pooling``.
     """
     table = result.batch.table
     return {
@@ -78,17 +79,17 @@ def rollout_figures(table: TokenTable, rollouts: Sequence[Rollout]) -> dict[str,
     Empty and failed rollouts count as the student's, with length 0; so does a rollout that a teacher only began.
     """
     if not rollouts:
-        return {"rollouts/failed": 0.0}
+        return {"rollouts/failed": total(0.0)}
     lengths = table.rollouts["num_tokens"].double()
     by_teacher = _wrote(table, Origin.TEACHER) & ~_wrote(table, Origin.STUDENT)
     by_data = _wrote(table, Origin.DATA) & ~_wrote(table, Origin.STUDENT) & ~by_teacher
     return {
-        "completions/mean_length": float(lengths.mean()),
-        "completions/min_length": float(lengths.min()),
-        "completions/max_length": float(lengths.max()),
-        "completions/clipped_ratio": float(table.rollouts["truncated"].double().mean()),
-        "rollouts/mean_turns": fmean(len(rollout.turns) for rollout in rollouts),
-        "rollouts/failed": float(sum(rollout.finish_reason is FinishReason.FAILED for rollout in rollouts)),
+        "completions/mean_length": mean(lengths),
+        "completions/min_length": Figure(float(lengths.min()), "min"),
+        "completions/max_length": Figure(float(lengths.max()), "max"),
+        "completions/clipped_ratio": mean(table.rollouts["truncated"]),
+        "rollouts/mean_turns": mean([len(rollout.turns) for rollout in rollouts]),
+        "rollouts/failed": total(sum(rollout.finish_reason is FinishReason.FAILED for rollout in rollouts)),
         **_unread(rollouts, ~by_teacher & ~by_data),
         **_grades(table, ~by_teacher & ~by_data, prefix=""),
         **_grades(table, by_teacher, prefix="teacher/"),
@@ -101,13 +102,13 @@ def prefix_figures(rollouts: Sequence[Rollout]) -> dict[str, float]:
     ``prefix/share`` of their tokens, ``prefix/mean_length`` in tokens, and how many have nothing else: ``prefix/only``.
     """
     begun = [(one.num_given, sum(turn.completion_ids.numel() for turn in one.turns)) for one in rollouts]
-    pairs = [(given, total) for given, total in begun if given is not None]
+    pairs = [(given, length) for given, length in begun if given is not None]
     if not pairs:
         return {}
     return {
-        "prefix/share": sum(given for given, _ in pairs) / max(1, sum(total for _, total in pairs)),
-        "prefix/mean_length": fmean(given for given, _ in pairs),
-        "prefix/only": float(sum(0 < given == total for given, total in pairs)),
+        "prefix/share": share(sum(given for given, _ in pairs), max(1, sum(length for _, length in pairs))),
+        "prefix/mean_length": mean([given for given, _ in pairs]),
+        "prefix/only": total(sum(0 < given == length for given, length in pairs)),
     }
 
 
@@ -149,9 +150,9 @@ def _unaligned(result: StepResult) -> dict[str, float]:
     left = torch.bincount(table["rollout"], minlength=table.num_rollouts)
     lost = (left == 0) & (table.rollouts["num_tokens"] > 0)
     return {
-        "rollouts/unaligned_tokens": float(missing),
-        "rollouts/unaligned_share": missing / scored,
-        "rollouts/unaligned": float(lost.sum()),
+        "rollouts/unaligned_tokens": total(missing),
+        "rollouts/unaligned_share": share(missing, scored),
+        "rollouts/unaligned": total(float(lost.sum())),
     }
 
 
@@ -172,11 +173,11 @@ def _grades(table: TokenTable, rollouts: Tensor, *, prefix: str) -> dict[str, fl
 def _unread(rollouts: Sequence[Rollout], own: Tensor) -> dict[str, float]:
     """The share of the student's answers that no verifier could read, where one looked."""
     parsed = [one.parsed for one, mine in zip(rollouts, own.tolist(), strict=True) if mine and one.parsed is not None]
-    return {"parse_failure_rate": 1 - fmean(parsed)} if parsed else {}
+    return {"parse_failure_rate": mean([not one for one in parsed])} if parsed else {}
 
 
 def _mean_of(name: str, values: Tensor) -> dict[str, float]:
-    return {name: float(values.double().mean())} if values.numel() else {}
+    return {name: mean(values)} if values.numel() else {}
 
 
 def _means(records: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -8,13 +8,22 @@ from pathlib import Path
 
 from understudy.training import checkpoint, metric_lines
 from understudy.training.durable import refused_by_disk
+from understudy.training.ranks import OneRank, Ranks, by_first, led
 from understudy.training.run_directory import RunDirectory
 
 _NUMBERED = re.compile(r"step-(\d+)")
 
 
-def restore(directory: RunDirectory, load: Callable[[Path], None], *, notice: Callable[[str], None]) -> int:
+def restore(
+    directory: RunDirectory,
+    load: Callable[[Path], None],
+    *,
+    notice: Callable[[str], None],
+    ranks: Ranks | None = None,
+) -> int:
     """Load the last whole checkpoint and cut the run's files back to it; returns the number of steps done.
+
+    Of several ranks the first one finds and cuts, and all load.
 
     Lines and rollouts of later steps go, evaluations of later weights too; those of the checkpoint's own weights
     stay, for they would come out the same.
@@ -22,7 +31,12 @@ def restore(directory: RunDirectory, load: Callable[[Path], None], *, notice: Ca
     Raises:
         CheckpointError: there are checkpoints and none can be read.
     """
-    found = checkpoint.load_last(directory.checkpoints, load)
+    ranks = ranks or OneRank()
+    found = led(ranks, lambda each: checkpoint.load_last(directory.checkpoints, each), load)
+    return by_first(ranks, lambda: _cut_back(directory, found, notice=notice))
+
+
+def _cut_back(directory: RunDirectory, found: checkpoint.Found | None, *, notice: Callable[[str], None]) -> int:
     step = 0 if found is None else found.step
     for sentence in () if found is None else found.spoilt:
         notice(sentence)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.parquet as pq
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from understudy.rollouts import FinishReason, Rollout, Turn
 from understudy.tokens import TokenTable
 from understudy.training.durable import write_file
 from understudy.training.magnifying import Magnified
+from understudy.training.ranks import Ranks
 from understudy.training.step import StepResult
 
 Decode = Callable[[Tensor], str]
@@ -66,7 +68,7 @@ def file_of(folder: Path, step: int) -> Path:
     return folder / f"step-{step:06d}.parquet"
 
 
-def write(path: Path, result: StepResult, *, decode: Decode | None = None) -> None:
+def write(path: Path, result: StepResult, *, decode: Decode | None = None, ranks: Ranks | None = None) -> None:
     """Write a step's rollouts atomically, with log-probs, entropies, weights and advantages beside their tokens.
 
     Columns beyond those of a rollout are lists as long as ``completion_ids``: NaN where a token was not scored. Of the
@@ -75,7 +77,36 @@ def write(path: Path, result: StepResult, *, decode: Decode | None = None) -> No
 
     Args:
         decode: [C] ids to text, for the columns ``prompt`` and ``completion``.
+        ranks: the first one writes the rollouts of all, by their keys.
     """
+    content = _content(result, decode)
+    if ranks is not None and ranks.size > 1:
+        parts = ranks.gather(_packed(content))
+        if ranks.rank != 0:
+            return
+        content = _merged([pa.ipc.open_stream(part).read_all() for part in parts])
+    write_file(path, lambda beside: pq.write_table(content, beside, compression="zstd"))
+
+
+def _packed(content: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, content.schema) as stream:
+        stream.write_table(content)
+    return sink.getvalue().to_pybytes()
+
+
+def _merged(parts: Sequence[pa.Table]) -> pa.Table:
+    """All ranks' rows in the order of their keys, numbered anew."""
+    together = pa.concat_tables(parts, promote_options="default")
+    order = pa.compute.sort_indices(together, sort_keys=[("key", "ascending"), ("turn", "ascending")])
+    together = together.take(order)
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(together["key"].to_pylist()))}
+    column = pa.array([numbers[key] for key in together["key"].to_pylist()], pa.int64())
+    return together.set_column(together.schema.get_field_index("rollout"), "rollout", column)
+
+
+def _content(result: StepResult, decode: Decode | None) -> pa.Table:
+    """One row a turn of this rank's rollouts."""
     table = result.batch.table
     columns = token_columns(result)
     by_turn = {name: _by_turn(column, table, result.rollouts) for name, column in columns.items()}
@@ -97,8 +128,7 @@ def write(path: Path, result: StepResult, *, decode: Decode | None = None) -> No
             row[name] = values
     kinds = {name: _WIDE_IDS if name.endswith("_ids") else _WIDE_FIGURES for name in tops}
     schema = pa.schema({**_SCHEMA, **dict.fromkeys(columns, _FIGURES), **kinds})
-    content = pa.Table.from_pylist(rows, schema=schema)
-    write_file(path, lambda beside: pq.write_table(content, beside, compression="zstd"))
+    return pa.Table.from_pylist(rows, schema=schema)
 
 
 def write_plain(path: Path, rollouts: Sequence[Rollout], *, about: Mapping[str, str]) -> None:

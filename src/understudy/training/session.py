@@ -21,7 +21,9 @@ from understudy.training.interruption import AbandonedError, Stop
 from understudy.training.magnifying import Magnifier
 from understudy.training.memory import memory_figures
 from understudy.training.metrics import figures_of
+from understudy.training.pooling import pooled
 from understudy.training.progress import Display
+from understudy.training.ranks import Ranks, agreed, by_first, is_agreed, led
 from understudy.training.resume import restore
 from understudy.training.run_directory import RunDirectory
 from understudy.training.samples import sample_of
@@ -88,6 +90,11 @@ class Session:
     is_cut: bool = True
 
     @property
+    def ranks(self) -> Ranks:
+        """The processes that make the run; the first one writes its folder."""
+        return self.parts.settings.ranks
+
+    @property
     def total(self) -> int:
         """Steps of the whole run."""
         return self.parts.settings.total_steps
@@ -96,7 +103,7 @@ class Session:
         """The whole run, or as much of it as a signal allows."""
         for note in self.directory.notes:
             self.display.notice(note)
-        self.start = self.done = restore(self.directory, self._load, notice=self.display.notice)
+        self.start = self.done = restore(self.directory, self._load, notice=self.display.notice, ranks=self.ranks)
         self.parts.announce(self.parts.policy.version)
         self.display.begin(done=self.done, total=self.total)
         try:
@@ -107,7 +114,7 @@ class Session:
                 self.train()
                 if self.done % self.settings.checkpoint_every == 0:
                     self.save()
-                self.stop.check()
+                agreed(self.ranks, self.stop.check)
             else:
                 self.save()
                 self.examine()
@@ -119,18 +126,13 @@ class Session:
         """Evaluate the present weights if it is time and nobody did before; keep them if they are the best so far."""
         if self.evaluate is None or not self._examination_is_due():
             return
-        figures = self._known_examination()
-        if figures is None:
-            self.display.phase("evaluation", size=self.settings.attempts_per_evaluation)
-            with self._rescuing():
-                figures = self.evaluate(self.done, self._progress)
-            metric_lines.append(self.directory.evaluation_figures, self.done, figures)
-            self._describe(checkpoint.folder_of(self.directory.checkpoints, self.done))
+        with self._rescuing():
+            figures = by_first(self.ranks, lambda: self._examined(self.evaluate))
         self._report(figures)
         if self.settings.best is not None and self._best_step() == self.done:
             self.save()
             content = {"step": self.done, "metric": self.settings.best.metric}
-            write_json(self.directory.checkpoints / "best.json", content)
+            by_first(self.ranks, lambda: write_json(self.directory.checkpoints / "best.json", content))
 
     def train(self) -> None:
         """One step, with its rollouts and its line of metrics."""
@@ -146,10 +148,10 @@ class Session:
         if is_written:
             self._write_rollouts(result)
         shared = self.parts.settings
-        figures = figures_of(result, world=shared.world, domains=shared.domains)
+        figures = pooled(self.ranks, figures_of(result, world=shared.world, domains=shared.domains))
         figures |= memory_figures()
         figures["step_time"] = time.perf_counter() - started
-        metric_lines.append(self.directory.metrics, self.done, figures)
+        by_first(self.ranks, lambda: metric_lines.append(self.directory.metrics, self.done, figures))
         self._report(figures)
         self._show_sample(result)
         self.done += 1
@@ -157,17 +159,28 @@ class Session:
 
     def save(self) -> None:
         """A checkpoint of the present weights, unless there is one; then those that are no longer kept go."""
-        checkpoint.write(self.directory.checkpoints, self.done, self._fill)
+        led(self.ranks, lambda each: checkpoint.write(self.directory.checkpoints, self.done, each), self._fill)
         best = self._best_step()
-        checkpoint.prune(
-            self.directory.checkpoints, keep_last=self.settings.keep_last, protect=() if best is None else (best,)
-        )
+        keep, protect = self.settings.keep_last, () if best is None else (best,)
+        by_first(self.ranks, lambda: checkpoint.prune(self.directory.checkpoints, keep_last=keep, protect=protect))
 
     def _fill(self, folder: Path) -> None:
         self.parts.policy.save(folder)
         if self.parts.kept is not None:
             self.parts.kept.save(folder, self.done)
-        self._describe(folder)
+        if self.ranks.rank == 0:
+            self._describe(folder)
+
+    def _examined(self, evaluate: Evaluate | None) -> Mapping[str, float]:
+        """The figures of the present weights, from an earlier session or found now."""
+        assert evaluate is not None
+        figures = self._known_examination()
+        if figures is None:
+            self.display.phase("evaluation", size=self.settings.attempts_per_evaluation)
+            figures = evaluate(self.done, self._progress)
+            metric_lines.append(self.directory.evaluation_figures, self.done, figures)
+            self._describe(checkpoint.folder_of(self.directory.checkpoints, self.done))
+        return figures
 
     def _load(self, folder: Path) -> None:
         self.parts.policy.load(folder)
@@ -199,12 +212,19 @@ class Session:
 
     def _best_step(self) -> int | None:
         best = self.settings.best
-        return None if best is None else best.step(metric_lines.read(self.directory.evaluation_figures))
+        if best is None:
+            return None
+        return by_first(self.ranks, lambda: best.step(metric_lines.read(self.directory.evaluation_figures)))
 
     def _has_stalled(self) -> bool:
         """Whether the run ends here for want of a better evaluation; its weights are saved then."""
         best = self.settings.best
-        if best is None or not best.is_stalled(metric_lines.read(self.directory.evaluation_figures), at=self.done):
+        if best is None or not best.stop_after:
+            return False
+        at = self.done
+        if not by_first(
+            self.ranks, lambda: best.is_stalled(metric_lines.read(self.directory.evaluation_figures), at=at)
+        ):
             return False
         self.save()
         count = f"{best.stop_after} evaluation{'' if best.stop_after == 1 else 's'}"
@@ -225,7 +245,7 @@ class Session:
 
     def _write_rollouts(self, result: StepResult) -> Path:
         file = rollout_files.file_of(self.directory.rollouts, result.step)
-        rollout_files.write(file, result, decode=self.decode)
+        rollout_files.write(file, result, decode=self.decode, ranks=self.ranks)
         return file
 
     def _explained(self, error: NonFiniteStepError) -> NonFiniteError:
@@ -241,7 +261,8 @@ class Session:
         except Exception as error:
             updating = clock is not None and clock.phase in ("update", "publish")
             untouched = isinstance(error, NonFiniteStepError) and not error.result.updates
-            if self.done > self.start and (untouched or not updating):
+            together = self.ranks.size == 1 or is_agreed(error)
+            if self.done > self.start and together and (untouched or not updating):
                 with suppress(UnderstudyError):
                     self.save()
             raise

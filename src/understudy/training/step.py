@@ -26,6 +26,7 @@ from understudy.training.collecting import Ended
 from understudy.training.columns import Scoring, Trust, request_of, with_late_ids, with_scorer, with_student
 from understudy.training.early import early_scorers
 from understudy.training.magnifying import Magnified, Magnifier, magnified
+from understudy.training.ranks import OneRank, Ranks, agreed
 from understudy.training.staleness import Staleness
 from understudy.training.views import as_the_student, read_through, rows_seen_by_all
 from understudy.world import SingleProcess, World
@@ -66,6 +67,7 @@ class StepSettings:
     Args:
         seed: of the run. total_steps: for schedules. temperature: of the loss and of every scorer.
         trust: when the sampler's log-probs stand for the student's. world: reductions over ranks.
+        ranks: the processes that make the run, and what they must agree on.
         domains: every domain that a rollout of the run may have, on any rank; none where nobody knows.
         staleness: what is done about tokens of older weights; None where every step is drawn with the newest.
     """
@@ -75,6 +77,7 @@ class StepSettings:
     temperature: float = 1.0
     trust: Trust = field(default_factory=Trust)
     world: World = field(default_factory=SingleProcess)
+    ranks: Ranks = field(default_factory=OneRank)
     domains: Sequence[str] = ()
     staleness: Staleness | None = None
 
@@ -179,7 +182,7 @@ def _run_step(
     busy_before = parts.busy.seconds
     with clock("sample"):
         tell: dict[str, Ended] = {"ended": partial(_expect, parts, early)} if early else {}
-        rollouts = parts.collect(step, progress, **tell)
+        rollouts = agreed(parts.settings.ranks, lambda: parts.collect(step, progress, **tell))
         batch = batch_of(rollouts, contexts_of(rollouts))
     idle_share = parts.busy.idle_share(busy_before, clock.seconds["sample"])
     with clock("view"):
@@ -188,7 +191,7 @@ def _run_step(
         table, drift = with_student(table, parts.policy, scoring)
     for name, scorer in asked(parts).items():
         with clock(f"{name}_score"):
-            table = with_scorer(table, name, scorer, scoring)
+            table = agreed(parts.settings.ranks, partial(with_scorer, table, name, scorer, scoring))
     with clock("late_score"):
         table = with_late_ids(table, {"student": parts.policy, **asked(parts)}, scoring)
     with clock("plan"):
@@ -254,7 +257,7 @@ def _seen(parts: Parts, rollouts: Sequence[Rollout], batch: Batch) -> tuple[Toke
         table, readings = table.keep_rows(rows), {name: one.keep_rows(rows) for name, one in readings.items()}
     settings = parts.settings
     needs = parts.objective.needs | (Needs() if settings.staleness is None else settings.staleness.needs)
-    return table, Scoring(needs, readings, temperature=settings.temperature, trust=settings.trust)
+    return table, Scoring(needs, readings, temperature=settings.temperature, trust=settings.trust, world=settings.world)
 
 
 def _plan_context(settings: StepSettings, step: int) -> PlanContext:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from statistics import fmean
 
 from understudy.environments.agents import TALLY
 from understudy.rollouts import Rollout
+from understudy.training.pooling import mean
 
 
 def world_figures(rollouts: Sequence[Rollout]) -> dict[str, float]:
@@ -20,7 +20,7 @@ def world_figures(rollouts: Sequence[Rollout]) -> dict[str, float]:
         for name, value in _world_of(rollout).items():
             if "/" in name and isinstance(value, float | int):
                 found[name].append(float(value))
-    return {name: fmean(values) for name, values in found.items()}
+    return {name: mean(values) for name, values in found.items()}
 
 
 def _world_of(rollout: Rollout) -> Mapping[str, object]:

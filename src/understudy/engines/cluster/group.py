@@ -116,7 +116,8 @@ def join(device: str, environment: Mapping[str, str] | None = None) -> Group:
     """Meet the other ranks; where torch.distributed stands already, it is taken as it is.
 
     Args:
-        device: ``cpu`` (gloo) or ``cuda`` (NCCL, one GPU a rank). environment: torchrun's variables; None: the process's.
+        device: ``cpu`` (gloo) or ``cuda`` (NCCL, one GPU a rank).
+        environment: torchrun's variables; None: those of the process.
     Raises:
         UserMistakeError: the variables are wrong. RankLostError: the others cannot be met.
     """

@@ -79,8 +79,9 @@ def like(parameter: nn.Parameter, shard: Tensor) -> DTensor:
 
 def gathered(parameter: nn.Parameter) -> Tensor:
     """The whole weight on every rank; every rank must ask for it."""
-    assert isinstance(parameter, DTensor)
-    return parameter.detach().full_tensor()
+    whole = parameter.detach()
+    assert isinstance(whole, DTensor)
+    return whole.full_tensor()
 
 
 def copies_of(parameter: nn.Parameter) -> int:
@@ -96,3 +97,4 @@ def copies_of(parameter: nn.Parameter) -> int:
 def _summing(module: nn.Module) -> None:
     assert isinstance(module, FSDPModule)
     module.set_gradient_divide_factor(1.0)
+    module.set_force_sum_reduction_for_comms(True)  # gloo has no other sum

@@ -104,7 +104,7 @@ def _joined(parts: Path) -> NamedTensors:
     try:
         known = reader.read_metadata().state_dict_metadata.items()
         state = {key: torch.zeros(one.size, dtype=one.properties.dtype) for key, one in known}  # type: ignore[union-attr]
-        dcp.load(state, storage_reader=reader, no_dist=True)  # type: ignore[arg-type]
+        dcp.load(state, storage_reader=reader, no_dist=True)
     except dcp.CheckpointException as error:
         raise ValueError(str(error)) from error
     return state

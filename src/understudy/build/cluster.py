@@ -1,0 +1,91 @@
+"""The ranks of a run: met before anything is built where the recipe's engine is a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from understudy.engines.cluster import ClusterPolicy, Group, join
+from understudy.engines.cluster.group import leave
+from understudy.errors import CapabilityError, RecipeError
+from understudy.models.load import LoadedModel
+from understudy.objectives.objective import Objective
+from understudy.recipe import ClusterEngine, Recipe
+from understudy.recipe.engines import Engine
+from understudy.training.ranks import OneRank, Ranks
+from understudy.world import SingleProcess, World
+
+
+@dataclass(frozen=True)
+class Gathering:
+    """Who makes a run.
+
+    Args:
+        group: the ranks of a cluster; None: one process alone.
+    """
+
+    group: Group | None = None
+
+    @property
+    def ranks(self) -> Ranks:
+        """What they must agree on."""
+        return self.group or OneRank()
+
+    @property
+    def world(self) -> World:
+        """What a plan takes over all of them."""
+        return self.group or SingleProcess()
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes the run's folder."""
+        return self.ranks.rank == 0
+
+
+@contextmanager
+def gathering_of(engine: Engine, device: str) -> Iterator[Gathering]:
+    """The ranks that torchrun started, for a cluster; they part at the end of the block.
+
+    Raises:
+        RecipeError: a cluster's field asks for what cannot be had. RankLostError: the others cannot be met.
+    """
+    if not isinstance(engine, ClusterEngine):
+        yield Gathering()
+        return
+    if engine.tensor_parallel > 1:
+        raise RecipeError(
+            "engine.tensor_parallel is not there yet: weights are sharded over the ranks, products are not",
+            got=engine.tensor_parallel,
+            expected=1,
+            remedy="Leave it out; a model that does not fit is sharded over more ranks.",
+        )
+    group = join(device)
+    try:
+        yield Gathering(group)
+    finally:
+        leave()
+
+
+def check_on_ranks(recipe: Recipe, objective: Objective) -> None:
+    """Refuse what ranks cannot do together; raises CapabilityError or RecipeError."""
+    if recipe.rollout.overlap.max_staleness:
+        raise RecipeError(
+            "on a cluster every step is drawn with the newest weights",
+            got=f"rollout.overlap.max_staleness: {recipe.rollout.overlap.max_staleness}",
+            expected=0,
+        )
+    if objective.writing.weights == "initial":
+        raise CapabilityError(
+            "on a cluster nobody can write with the weights that the student began with",
+            remedy="Take engine.kind: local, or another method.",
+        )
+
+
+def sharded_policy(
+    engine: ClusterEngine, loaded: LoadedModel, group: Group, options: dict[str, object]
+) -> ClusterPolicy:
+    """The student over all ranks; each keeps a whole copy to sample from."""
+    return ClusterPolicy(
+        loaded, group=group, offload_parameters=engine.offload_parameters, samples_here=True, **options
+    )
