@@ -13,13 +13,14 @@ from torch import Tensor, nn
 
 from understudy.engines.local import checkpoint
 from understudy.engines.local.checkpointing import Choice, checkpointing_mode, learning_allowance, same_attention
+from understudy.engines.local.finite import refuse_non_finite
 from understudy.engines.local.modes import dropout_mode
 from understudy.engines.local.optimizer import OptimizerSettings, adamw, clip_by_norm, learning_rate_at
 from understudy.engines.local.out_of_memory import Allowance, Budget, Extent, Notice, memory_for
 from understudy.engines.local.policy_scorer import PolicyScorer
 from understudy.engines.local.scorer import DEFAULT_TOKEN_BUDGET, capabilities_of, score_within
 from understudy.engines.local.shares import Share, shares_of
-from understudy.engines.local.weights import NamedTensors, average_into, copy_of, swapped
+from understudy.engines.local.weights import NamedTensors, all_trainable, average_into, copy_of, swapped
 from understudy.errors import CapabilityError, NonFiniteError
 from understudy.models.adapters import LoraSettings, add_lora
 from understudy.models.architectures import why_not_packed
@@ -69,7 +70,7 @@ class LocalPolicy:
         check_head(loaded.model, vocab_size=loaded.vocab_size)
         self.why_not_packed = why_not_packed(loaded.model, autocast=precision == "bfloat16")
         self.loaded = loaded
-        self.model: nn.Module = add_lora(loaded.model, lora, seed=seed) if lora else _trainable(loaded.model)
+        self.model: nn.Module = add_lora(loaded.model, lora, seed=seed) if lora else all_trainable(loaded.model)
         self.device = loaded.device
         self.version = 0
         self.updates = 0
@@ -153,7 +154,7 @@ class LocalPolicy:
         """
         try:
             sums, num_tokens = self._accumulate(batch, plan)
-            _refuse_non_finite(sums)
+            refuse_non_finite(sums)
             norm = self._clipped_norm()
             if not bool(torch.isfinite(norm)):
                 raise NonFiniteError(f"the gradient of {', '.join(map(repr, sums))} is not finite", got=float(norm))
@@ -296,16 +297,3 @@ class LocalPolicy:
         }
         tensors.update({f"ema.{name}": value for name, value in (self._ema or {}).items()})
         return tensors
-
-
-def _trainable(model: nn.Module) -> nn.Module:
-    """All weights in float32 (the master copy) and with gradients; float64 models stay as they are."""
-    if next(model.parameters()).dtype != torch.float64:
-        model.float()
-    return model.requires_grad_(True).eval()
-
-
-def _refuse_non_finite(sums: dict[str, float]) -> None:
-    for name, value in sums.items():
-        if value != value or value in (float("inf"), float("-inf")):
-            raise NonFiniteError(f"the loss term {name!r} is not finite", got=value)

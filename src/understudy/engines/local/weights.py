@@ -35,3 +35,10 @@ def swapped(parameters: Mapping[str, nn.Parameter], weights: Mapping[str, Tensor
     finally:
         for name, p in parameters.items():
             p.data = live[name]
+
+
+def all_trainable(model: nn.Module) -> nn.Module:
+    """The model with all weights in float32 (the master copy) and with gradients; float64 ones stay as they are."""
+    if next(model.parameters()).dtype != torch.float64:
+        model.float()
+    return model.requires_grad_(True).eval()
