@@ -86,9 +86,11 @@ def sampling_of(recipe: Recipe, policy: LocalPolicy, *, run: Path | None, ranks:
 
 def _through_folder(policy: LocalPolicy, served: ServedSampler, folder: Path, ranks: Ranks) -> FolderWeights:
     shared = Path(gathered(ranks, str(folder))[0])
-    return FolderWeights(
-        policy.save_model, served, shared, is_lead=ranks.rank == 0, meet=lambda: None if gathered(ranks, 0) else None
-    )
+
+    def meet() -> None:
+        gathered(ranks, None)
+
+    return FolderWeights(policy.save_model, served, shared, is_lead=ranks.rank == 0, meet=meet)
 
 
 def _in_segments(recipe: Recipe, rollouts: Sampler, exams: Sampler, supply: Supply) -> Sampling:
