@@ -268,25 +268,21 @@ def _recipe_in(text: str, recipe: Recipe) -> Recipe:
 def _assembled(recipe: Recipe, own: Own, directory: RunDirectory, display: Display, gathering: Gathering) -> Assembly:
     """The run's objects; a folder made for a recipe that cannot run is taken away again."""
     ranks, building = gathering.ranks, building_shown(display)
+
+    def here() -> Assembly:
+        folder = directory.path if gathering.is_first else Path(mkdtemp(prefix="understudy-rank-"))
+        assembly = assemble(recipe, own, building=building, keeping=Keeping(folder, display), gathering=gathering)
+        if own == Own():
+            _heed_the_doctor(recipe, assembly, display)
+        return assembly
+
     try:
         by_first(ranks, lambda: make_testbed(recipe, building) if ranks.size > 1 else None)
-        return agreed(ranks, lambda: _assembled_here(recipe, own, directory, display, gathering))
+        return agreed(ranks, here)
     except BaseException:
         if not directory.resumed and gathering.is_first:
             directory.discard()
         raise
-
-
-def _assembled_here(
-    recipe: Recipe, own: Own, directory: RunDirectory, display: Display, gathering: Gathering
-) -> Assembly:
-    folder = directory.path if gathering.is_first else Path(mkdtemp(prefix="understudy-rank-"))
-    assembly = assemble(
-        recipe, own, building=building_shown(display), keeping=Keeping(folder, display), gathering=gathering
-    )
-    if own == Own():
-        _heed_the_doctor(recipe, assembly, display)
-    return assembly
 
 
 def _heed_the_doctor(recipe: Recipe, assembly: Assembly, display: Display) -> None:
