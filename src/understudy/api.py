@@ -144,11 +144,8 @@ def _accounted(
     if not gathering.is_first:
         yield []
         return
-    with (
-        ending_told(directory.path),
-        _page_on_failure(directory, display),
-        _trackers(recipe, directory, display) as reports,
-    ):
+    told, shown = ending_told(directory.path), _page_on_failure(directory, display)
+    with told, shown, _trackers(recipe, directory, display) as reports:
         yield reports
 
 
