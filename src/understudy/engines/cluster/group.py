@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -147,11 +148,15 @@ def noticing_loss() -> Iterator[None]:
     except RuntimeError as error:
         if not is_loss(error):
             raise
-        raise RankLostError(
+        lost = RankLostError(
             "another rank of this run has ended, and the others cannot go on without it",
-            remedy="What it said stands above, if it had the time; torchrun ... train RECIPE --resume goes on from "
-            "the last checkpoint.",
-        ) from error
+            remedy="What it said stands above, if it had the time; the same command with --resume goes on from the last "
+            "checkpoint.",
+        )
+        # Said here and now: torchrun ends this rank as well, as soon as it sees that the other is gone.
+        print(f"understudy: rank {os.environ.get('RANK', 0)}: {lost}", file=sys.stderr, flush=True)
+        lost.is_told = True  # type: ignore[attr-defined]
+        raise lost from error
 
 
 def is_loss(error: BaseException) -> bool:
