@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 
 import torch
 import torch.distributed as dist
@@ -150,13 +151,17 @@ def noticing_loss() -> Iterator[None]:
             raise
         lost = RankLostError(
             "another rank of this run has ended, and the others cannot go on without it",
-            remedy="What it said stands above, if it had the time; the same command with --resume goes on from the last "
-            "checkpoint.",
+            remedy="What it said stands above, if it had the time; --resume goes on from the last checkpoint.",
         )
         # Said here and now: torchrun ends this rank as well, as soon as it sees that the other is gone.
-        print(f"understudy: rank {os.environ.get('RANK', 0)}: {lost}", file=sys.stderr, flush=True)
+        _say_once(f"understudy: rank {os.environ.get('RANK', 0)}: {lost}")
         lost.is_told = True  # type: ignore[attr-defined]
         raise lost from error
+
+
+@cache
+def _say_once(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
 
 
 def is_loss(error: BaseException) -> bool:
