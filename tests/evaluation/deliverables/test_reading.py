@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import zipfile
 from pathlib import Path
 
@@ -224,3 +225,13 @@ def test_entities_that_multiply_or_name_files_are_refused(tmp_path, encoding):
     for name, make in (("a.docx", document), ("a.xlsx", lambda path: workbook(path, {"A": [[1]]}))):
         path = changed(make(tmp_path / name), "docProps/core.xml", (head + bomb).encode(encoding))
         assert "entities" in refused(path)
+
+
+def test_a_pdf_that_stalls_its_reader_costs_a_deadline_and_no_more(tmp_path):
+    """pypdf is at this page for many times the deadline; its worker is killed, and the next file is read."""
+    slow = pdf(tmp_path / "slow.pdf", ") Tj (x" * 400_000)
+    began = time.monotonic()
+    with pytest.raises(DeliverableError, match=r"slow\.pdf takes too long to read; got no text after 0\.5 s"):
+        read_deliverable(slow, limits=ReadingLimits(pdf_seconds=0.5))
+    assert time.monotonic() - began < 20, "with the start of the worker"
+    assert "Good" in read_deliverable(pdf(tmp_path / "good.pdf", "Good")).text

@@ -14,6 +14,7 @@ class ReadingLimits:
             more than so many times its packed size (beyond ``small_bytes``), or has more members, is refused as a zip
             bomb.
         rows, columns, sheets, pages: read of each file; the rest is left out with a note. characters: of the text.
+        pdf_seconds: a PDF file whose text is not there by then is refused.
         image_bytes, images: pictures larger or beyond are kept without their content.
     """
 
@@ -27,6 +28,7 @@ class ReadingLimits:
     sheets: int = 50
     pages: int = 300
     characters: int = 1_000_000
+    pdf_seconds: float = 60.0
     image_bytes: int = 4 << 20
     images: int = 40
 
