@@ -12,6 +12,7 @@ from types import FrameType
 import uvicorn
 
 from understudy.errors import UserMistakeError
+from understudy.listening import bounded_config
 from understudy.models.load import LoadedModel
 from understudy.recipe import Engine, LocalEngine
 from understudy.serving.app import app_of
@@ -20,6 +21,8 @@ from understudy.serving.service import start_service
 from understudy.serving.settings import Settings
 
 _BACKLOG = 2048
+_MORE_CONNECTIONS = 256
+"""Beyond those that wait for an answer: idle ones, and those that ask how the server is."""
 
 
 class ScoringServer(uvicorn.Server):
@@ -46,16 +49,8 @@ class ScoringServer(uvicorn.Server):
         self.socket = listening or bound_socket(settings)
         self.settings = settings
         self.service = start_service(resident, settings, engine)
-        config = uvicorn.Config(
-            app_of(self.service),
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            backlog=_BACKLOG,
-            lifespan="off",
-        )
-        super().__init__(config)
+        app, connections = app_of(self.service), settings.max_waiting + _MORE_CONNECTIONS
+        super().__init__(bounded_config(app, connections=connections, log_config=None, backlog=_BACKLOG))
 
     @property
     def url(self) -> str:

@@ -8,6 +8,12 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
+from understudy.listening import BoundedBody, bounded_config
+
+MAX_BODY_BYTES = 8 << 20
+MAX_CONNECTIONS = 512
+"""4,096 queries are a few hundred kilobytes, and each environment has one connection."""
+
 
 class RetrievalServer(uvicorn.Server):
     """One application on one socket; SIGTERM or SIGINT ends it once what runs is answered, a second one at once.
@@ -17,9 +23,7 @@ class RetrievalServer(uvicorn.Server):
     """
 
     def __init__(self, app: FastAPI, listening: socket.socket) -> None:
-        super().__init__(
-            uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, lifespan="off")
-        )
+        super().__init__(bounded_config(BoundedBody(app, most_bytes=MAX_BODY_BYTES), connections=MAX_CONNECTIONS))
         self._listening = listening
 
     def serve_until_stopped(self) -> None:

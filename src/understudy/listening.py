@@ -1,0 +1,137 @@
+"""How this package's HTTP servers listen: bounded headers, connections, bodies and waiting, whatever they serve."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+HEADER_BYTES = 32 << 10
+"""Longest request line and headers; ours send a few hundred bytes."""
+
+HEADER_SECONDS = 30.0
+"""A connection that has not said what it wants by then is closed."""
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+"""ASGI's own shapes."""
+
+
+class BoundedHttp(H11Protocol):
+    """A connection whose next request must have its headers sent in ``header_seconds``.
+
+    uvicorn bounds the pause between two requests, but neither the first headers nor those that come byte by byte.
+    """
+
+    header_seconds = HEADER_SECONDS
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait."""
+        super().connection_made(transport)
+        self._wait()
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; headers that are whole end the waiting, the first bytes of others begin it."""
+        super().data_received(data)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        self._forget()
+        super().connection_lost(exc)
+
+    def _wait(self) -> None:
+        if self.conn.their_state is not h11.IDLE:
+            self._forget()
+        elif self._timer is None:
+            self._timer = self.loop.call_later(self.header_seconds, self.transport.close)
+
+    def _forget(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def bounded_config(app: App, *, connections: int, **options: Any) -> uvicorn.Config:
+    """A configuration of uvicorn under these bounds.
+
+    Args:
+        connections: open at one time; requests of further ones are answered 503. options: of ``uvicorn.Config``.
+    """
+    return uvicorn.Config(
+        app,
+        http=BoundedHttp,
+        ws="none",
+        h11_max_incomplete_event_size=HEADER_BYTES,
+        limit_concurrency=connections,
+        lifespan="off",
+        access_log=False,
+        server_header=False,
+        log_level="warning",
+        **options,
+    )
+
+
+class BoundedBody:
+    """ASGI middleware: answers 413 to a body that is too long and 408 to one that does not end, and passes others on.
+
+    Args:
+        app: what it guards. most_bytes: of a body. seconds: until its last byte.
+    """
+
+    def __init__(self, app: App, *, most_bytes: int, seconds: float = 60.0) -> None:
+        self._app, self._most_bytes, self._seconds = app, most_bytes, seconds
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Read the body, then let the application have it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            async with asyncio.timeout(self._seconds):
+                body = await self._body(receive)
+        except TimeoutError:
+            await _refuse(send, 408, f"the body was not here within {self._seconds:g} s")
+            return
+        if body is None:
+            await _refuse(send, 413, f"the body is longer than {self._most_bytes} bytes")
+            return
+        is_read = False
+
+        async def again() -> Message:
+            nonlocal is_read
+            if is_read:
+                return await receive()
+            is_read = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        await self._app(scope, again, send)
+
+    async def _body(self, receive: Receive) -> bytes | None:
+        body = bytearray()
+        while True:
+            message = await receive()
+            body += message.get("body", b"")
+            if len(body) > self._most_bytes:
+                return None
+            if not message.get("more_body", False):  # also where the client has left
+                return bytes(body)
+
+
+async def _refuse(send: Send, status: int, detail: str) -> None:
+    body = json.dumps({"detail": detail}).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
