@@ -7,7 +7,6 @@ import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -49,7 +48,7 @@ class BoundedHttp(H11Protocol):
         super().connection_lost(exc)
 
     def _wait(self) -> None:
-        if self.conn.their_state is not h11.IDLE:
+        if repr(self.conn.their_state) != "IDLE":  # h11's word for a request that has not come
             self._forget()
         elif self._timer is None:
             self._timer = self.loop.call_later(self.header_seconds, self.transport.close)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from pathlib import Path
 
@@ -55,3 +56,20 @@ def test_texts_are_escaped_and_a_run_without_lines_is_at_its_start(tmp_path: Pat
     page = page_of(Snapshot(0.0, RunNow("<i>", 0, 5, None), [part]))
     assert "<b>" not in page and "<script>" not in page and "&lt;script&gt;" in page and "failed (3)" in page
     assert run_now(tmp_path, 5) == RunNow(str(tmp_path), 0, 5, None)
+
+
+def test_readers_that_say_nothing_hold_no_more_than_their_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("understudy.launching.page._Handler.timeout", 0.5)
+    page = HealthPage(lambda: snapshot([], tmp_path, 1, {}))
+    address = ("127.0.0.1", int(page.url.rpartition(":")[2]))
+    held = [socket.create_connection(address, timeout=10) for _ in range(40)]
+    try:
+        assert held[-1].recv(1) == b"", "the connection beyond the bound is closed at once"
+        assert held[0].recv(1) == b"", "and those within it once they have been silent"
+        wait_until(lambda: httpx.get(page.url).status_code == 200)
+    finally:
+        for connection in held:
+            connection.close()
+        page.close()

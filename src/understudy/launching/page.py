@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 
@@ -16,6 +17,9 @@ from understudy.launching.snapshot import Snapshot
 from understudy.training.progress import clock_of
 
 _FRESH_SECONDS = 1.0
+_AT_ONCE = 32
+_PATIENCE_SECONDS = 10.0
+"""A connection that says nothing for so long is closed."""
 _HOSTS = ("127.0.0.1", "localhost")
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -43,14 +47,13 @@ class HealthPage:
             snapshot = staticmethod(page.snapshot)
 
         try:
-            self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+            self._server = _Bounded(("127.0.0.1", port), Handler)
         except OSError as error:
             raise UserMistakeError(
                 "the health page cannot listen there",
                 got=f"port {port}: {(error.strerror or str(error)).lower()}",
                 remedy="Choose another --health-port; 0 takes a free one.",
             ) from error
-        self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True).start()
 
     @property
@@ -71,7 +74,30 @@ class HealthPage:
         self._server.server_close()
 
 
+class _Bounded(ThreadingHTTPServer):
+    """At most ``_AT_ONCE`` readers at one time; the connection of the next is closed."""
+
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self._places = threading.BoundedSemaphore(_AT_ONCE)
+        super().__init__(address, handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self._places.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
+
+
 class _Handler(BaseHTTPRequestHandler):
+    timeout = _PATIENCE_SECONDS
     snapshot: Callable[[], Snapshot]
     server_version, sys_version = "understudy", ""
 

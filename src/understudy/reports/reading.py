@@ -11,6 +11,7 @@ import yaml
 
 from understudy.errors import RunDirectoryError
 from understudy.reports.figures import as_mapping, as_number, count
+from understudy.reports.secrets import values_without_secrets, without_secrets
 
 Line = Mapping[str, float | None]
 """A step's figures; None where one was not finite."""
@@ -21,7 +22,8 @@ class RunRecord:
     """What a run left behind.
 
     Args:
-        path: its folder. recipe, environment: empty where they cannot be read. recipe_text: as it was written.
+        path: its folder. recipe, environment: empty where they cannot be read.
+        recipe_text: as it was written, without secrets.
         metrics: one line a step, ascending. evaluations: one line an evaluation, ascending.
         summary: None before the run's end. notes: what could not be read, each a sentence.
     """
@@ -75,13 +77,13 @@ def read_run(path: Path) -> RunRecord:
             expected="a folder with recipe.yaml and metrics.jsonl, as `understudy train` makes it",
         )
     notes: list[str] = []
-    recipe_text = _text(path / "recipe.yaml", notes)
+    recipe_text = without_secrets(_text(path / "recipe.yaml", notes))
     summary = _json(path / "summary.json", notes) if (path / "summary.json").exists() else None
     return RunRecord(
         path=path,
         recipe=_yaml(recipe_text, notes),
         recipe_text=recipe_text,
-        environment=_json(path / "environment.json", notes),
+        environment=as_mapping(values_without_secrets(_json(path / "environment.json", notes))),
         metrics=_lines(path / "metrics.jsonl", notes),
         evaluations=_lines(path / "evaluation" / "figures.jsonl", notes, needed=False),
         summary=summary,

@@ -10,6 +10,7 @@ import webbrowser
 import uvicorn
 
 from understudy.errors import UserMistakeError
+from understudy.listening import bounded_config
 from understudy.watching.app import app_of
 from understudy.watching.settings import Settings
 
@@ -41,13 +42,10 @@ def watch(settings: Settings, *, open_browser: bool = False) -> None:
 def server_of(settings: Settings) -> uvicorn.Server:
     """The server, not yet running."""
     return uvicorn.Server(
-        uvicorn.Config(
+        bounded_config(
             app_of(settings),
+            connections=_AT_ONCE,
             log_config=None,
-            access_log=False,
-            server_header=False,
-            lifespan="off",
-            limit_concurrency=_AT_ONCE,
             timeout_keep_alive=10,
             timeout_graceful_shutdown=1,
         )
