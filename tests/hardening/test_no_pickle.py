@@ -8,6 +8,7 @@ import io
 import json
 import pickle
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +26,10 @@ SOURCE = Path(__file__).parents[2] / "src" / "understudy"
 LOADERS = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
 
 
-def trees() -> Iterator[tuple[str, ast.AST]]:
-    for file in sorted(SOURCE.rglob("*.py")):
-        yield str(file.relative_to(SOURCE)), ast.parse(file.read_text(encoding="utf-8"))
+@cache
+def trees() -> tuple[tuple[str, ast.AST], ...]:
+    files = sorted(SOURCE.rglob("*.py"))
+    return tuple((str(file.relative_to(SOURCE)), ast.parse(file.read_text(encoding="utf-8"))) for file in files)
 
 
 def calls(name: str) -> Iterator[tuple[str, ast.Call]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ from pydantic_core import ErrorDetails
 from understudy.errors import RecipeError
 from understudy.objectives.fields import bounds_in_words
 from understudy.recipe.outline import child, dotted, field_at, has_child, keys_at, nearest, tags_in
+
+_LOGIN = re.compile(r"(?<=://)[^\s/@]+(?=@)|(?<=[?&])[^\s'\"]+")
+"""Where keys stand in an address: a message that repeats a mistake leaves them out."""
 
 _KINDS = {
     "string_type": "a string",
@@ -145,4 +149,12 @@ def _short(value: object) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     shortener = reprlib.Repr()
     shortener.maxstring = shortener.maxother = 80
-    return shortener.repr(value)
+    return shortener.repr(_without_logins(value))
+
+
+def _without_logins(value: object) -> object:
+    if isinstance(value, str):
+        return _LOGIN.sub("(removed)", value)
+    if isinstance(value, dict):
+        return {key: _without_logins(each) for key, each in value.items()}
+    return [_without_logins(each) for each in value] if isinstance(value, list) else value
