@@ -1,0 +1,111 @@
+"""Canaries: keys in the environment, a run with a served teacher that wants one, and a search of all that is left."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import understudy as us
+from tests.serving.served import served_model
+from tests.tiny_files import Workplace, make_workplace
+from understudy.errors import UnderstudyError
+from understudy.recipe import load_recipe
+from understudy.training.progress import Silent
+
+KEY = "canary-9f3b1c7e5a2d4860"
+OTHERS = {"HF_TOKEN": "hf_canary" + "b" * 24, "WANDB_API_KEY": "canary-wandb-0a1b2c3d", "MY_PASSWORD": "canary-pass-77"}
+CANARIES = (KEY, *OTHERS.values())
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    return make_workplace(tmp_path_factory.mktemp("secrets"))
+
+
+@pytest.fixture
+def keys(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name, value in {"TEACHER_KEY": KEY, **OTHERS}.items():
+        monkeypatch.setenv(name, value)
+    yield
+
+
+class Told(Silent):
+    """A display that keeps every notice."""
+
+    def __init__(self) -> None:
+        self.text = io.StringIO()
+
+    def notice(self, sentence: str) -> None:
+        self.text.write(sentence + "\n")
+
+
+def found_in(folder: Path) -> list[str]:
+    """Files below the folder that hold a canary."""
+    words = [canary.encode() for canary in CANARIES]
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    assert files
+    return [str(file) for file in files if any(word in file.read_bytes() for word in words)]
+
+
+def test_no_key_is_in_anything_a_run_leaves_or_says(
+    place: Workplace, keys: None, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    told = Told()
+    with served_model(place.path / "teacher", api_key=KEY) as url:
+        recipe = place.write_recipe("served.yaml", teacher={"server": url, "api_key_env": "TEACHER_KEY"})
+        run = us.train(recipe, ["name=served", "steps=2", "evaluation.teacher=false"], display=told)
+    card = list(run.path.rglob("README.md"))
+    assert card and (run.path / "report.html").exists()
+    assert "TEACHER_KEY" in (run.path / "recipe.yaml").read_text(), "its name is no secret"
+    assert found_in(place.path) == []
+    said = "".join(capfd.readouterr()) + caplog.text + told.text.getvalue()
+    assert [canary for canary in CANARIES if canary in said] == []
+
+
+def test_no_key_is_in_a_refusal(place: Workplace, keys: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the right key nor a wrong one, whatever the server says of it."""
+    with served_model(place.path / "teacher", api_key="another-key-of-the-server") as url:
+        recipe = place.write_recipe("refused.yaml", teacher={"server": url, "api_key_env": "TEACHER_KEY"})
+        with pytest.raises(UnderstudyError) as refused:
+            us.train(recipe, ["name=refused"], display=Silent())
+    with pytest.raises(UnderstudyError) as gone:
+        us.train(recipe, ["name=gone", "teacher.deadline_seconds=0.5"], display=Silent())
+    for error in (refused.value, gone.value):
+        assert not [canary for canary in (*CANARIES, "another-key") if canary in str(error)]
+    assert found_in(place.path / "runs") == [] if (place.path / "runs").exists() else True
+
+
+def test_a_login_in_an_address_is_refused_and_not_repeated(place: Workplace) -> None:
+    sections: tuple[dict[str, object], ...] = (
+        {"server": f"http://me:{KEY}@host:1"},
+        {"server": [f"http://host:1/?key={KEY}"]},
+        {"server": {"urls": [f"http://me:{KEY}@host:1"]}},
+        {"server": [f"http://host:1/?key={KEY}"], "misspelt": 1},
+    )
+    for section in sections:
+        recipe = place.write_recipe("login.yaml", teacher=section)
+        with pytest.raises(UnderstudyError) as refused:
+            load_recipe(recipe)
+        assert KEY not in str(refused.value)
+
+
+def test_a_key_in_the_recipe_does_not_reach_the_page_or_the_card(place: Workplace, keys: None) -> None:
+    """Somebody writes a token where free text may stand: the run keeps its recipe, what is shown does not."""
+    kwargs = {"note": OTHERS["HF_TOKEN"]}
+    student = {"model": str(place.path / "student"), "chat_template_kwargs": kwargs}
+    recipe = place.write_recipe("token.yaml", student=student)
+    run = us.train(recipe, ["name=token", "steps=1", "evaluation.suites=[]"], display=Silent())
+    assert OTHERS["HF_TOKEN"] in (run.path / "recipe.yaml").read_text(), "it is replayable"
+    pages = [run.path / "report.html", *run.path.rglob("README.md")]
+    assert len(pages) > 1
+    assert [str(page) for page in pages if OTHERS["HF_TOKEN"] in page.read_text(encoding="utf-8")] == []
+
+
+def test_the_search_can_find_something(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text(f"x{KEY}y")
+    assert len(found_in(tmp_path)) == 1
