@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.hardening.kinds import answers, data_files, recipes, run_folders, words
+from tests.hardening.kinds import answers, data_files, pages, recipes, requests, run_folders, templates, words
 from tests.hardening.target import Opened
 
 
@@ -35,4 +35,7 @@ KINDS: dict[str, Kind] = {
     "tool-calls": Kind(words.tool_calls, 80),
     "verdicts": Kind(words.verdicts, 90),
     "rubrics": Kind(words.rubrics, 90),
+    "request": Kind(requests.requests, 60),
+    "chat-template": Kind(templates.chat_templates, 40),
+    "hostile-report": Kind(pages.reports, 2),
 }

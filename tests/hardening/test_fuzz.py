@@ -11,7 +11,14 @@ from tests.hardening.all_kinds import KINDS
 from tests.hardening.target import Target, judge
 from understudy.errors import DataError
 
-INPUTS = {"resumed-run": 2, "reported-run": 2, "model-folder": 4, "policy-checkpoint": 8, "checkpoint-files": 15}
+INPUTS = {
+    "resumed-run": 2,
+    "reported-run": 2,
+    "hostile-report": 2,
+    "model-folder": 4,
+    "policy-checkpoint": 8,
+    "checkpoint-files": 15,
+}
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -25,7 +25,7 @@ from understudy.evaluation.endpoint import _completion, _message
 from understudy.evaluation.grading.answers import reply_of, votes_in
 from understudy.protocols import SamplingParams
 from understudy.servers.completions import CompletionsForm
-from understudy.servers.drawing import Draw, sglang_call, vllm_call
+from understudy.servers.drawing import Draw, Key, sglang_call, vllm_call
 from understudy.servers.http import Call, UnavailableError, ask
 from understudy.servers.identity import identify
 from understudy.servers.rows import Ask
@@ -38,7 +38,7 @@ TOKENS = np.arange(6, dtype=np.int64)
 NARROW = Ask(TOKENS, 1)
 WIDE = Ask(TOKENS, 1, ids=np.arange(8, dtype=np.int64).reshape(4, 2), top_k=2, entropy=True, hidden=True)
 TOP = Ask(TOKENS, 1, top_k=2)
-DRAW = Draw([1, 2, 3], max_tokens=4, seed=0)
+DRAW = Draw([1, 2, 3], max_tokens=4, key=Key(seed=0, step=0, rollout=0, index=0))
 PARAMS = SamplingParams(max_completion_length=4, stop_ids=frozenset({1}))
 _MAX_BYTES = 1 << 20
 
