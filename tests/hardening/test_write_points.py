@@ -10,7 +10,7 @@ from benchmarks.faults import Scenario, forked, kind_of, points_of, strike, trai
 
 from tests.hardening.write_points import FAULTS, Point, Watch, watched
 
-STRUCK = 4
+STRUCK = 3
 
 
 @pytest.fixture(scope="module")
