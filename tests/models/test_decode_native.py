@@ -105,7 +105,7 @@ def test_what_stands_beside_a_row_changes_none_of_its_bits(monkeypatch: pytest.M
         return forward(ids, mask=torch.ones(count, 5, dtype=torch.bool), position=ids * 0 + 4, cache=cache)
 
     alone, all_rows = hidden(1), hidden(21)
-    monkeypatch.setattr(decode_native, "_shares", lambda rows: [range(9), range(9, rows)])
+    monkeypatch.setattr(decode_native, "shares_of", lambda rows, fewest: [range(9), range(9, rows)])
     assert torch.equal(all_rows[:1], alone)
     assert torch.equal(hidden(21), all_rows)
 

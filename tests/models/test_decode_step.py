@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from tests.models.families import VOCAB, tiny
 from understudy.models import decode_step, decode_weights
+from understudy.models.architectures import why_not_packed
 from understudy.models.decode_step import DecodeStep, Verified, step_of
 from understudy.models.decode_weights import reason_against
 from understudy.models.sampling import LocalSampler
@@ -190,6 +191,13 @@ def test_a_step_that_differs_is_not_taken(caplog: pytest.LogCaptureFixture) -> N
     for one, other in zip(got, steps_from(model, own, 4), strict=True):
         torch.testing.assert_close(one, other)
     assert caplog.text.count("its model's own") + caplog.text.count("takes the model's own") == 1
+
+
+def test_a_model_that_reads_packed_contexts_decodes_fast_too() -> None:
+    """What a run's student is: our attention, fused layers, and a sampler on the same module."""
+    model = model_of("qwen3")
+    assert why_not_packed(model) is None
+    assert isinstance(step_of(model, num_steps=16, length=20), Verified)
 
 
 def test_short_completions_keep_the_models_own_step() -> None:

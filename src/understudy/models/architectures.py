@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import torch
@@ -10,8 +11,10 @@ from torch.nn.utils.rnn import pad_sequence
 
 from understudy.models.forward import MicroBatch, backbone, causal_lm, hidden_rows
 from understudy.models.packed_attention import NAME
+from understudy.models.quick_layers import quicken
 from understudy.models.varlen import installed
 
+_log = logging.getLogger(__name__)
 _LENGTHS = (7, 12, 12, 4, 1)
 _TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-4}
 _HALF_TOLERANCE = 3e-2
@@ -21,7 +24,8 @@ def why_not_packed(model: nn.Module, *, autocast: bool = False) -> str | None:
     """None where the model's answers are the same packed and alone; its attention is ours from then on. Else why not.
 
     Five short random contexts go through the model alone, padded and packed. A model found unfit is left as it was:
-    its contexts are padded. Call it when a model is loaded, outside of any sharding.
+    its contexts are padded. The layers of one found fit run fused where they are known and give the same too. Call it
+    when a model is loaded, outside of any sharding.
 
     Args:
         autocast: the model's products will run in bfloat16.
@@ -38,10 +42,30 @@ def why_not_packed(model: nn.Module, *, autocast: bool = False) -> str | None:
     model.eval()
     try:
         reason = _difference(model, ids, text, autocast=autocast)
+        text._attn_implementation = NAME if reason is None else before
+        if reason is None:
+            _quicken(model, ids, autocast=autocast)
     finally:
         model.train(was_training)
-        text._attn_implementation = NAME if reason is None else before
     return reason
+
+
+@torch.no_grad()
+def _quicken(model: nn.Module, ids: list[Tensor], *, autocast: bool) -> None:
+    """Fuse what is known of the layers, and take that back where the answers are then others."""
+    batch, tolerance = _packed(ids), _tolerance(model, autocast=autocast)
+    with torch.autocast(ids[0].device.type, dtype=torch.bfloat16, enabled=autocast):
+        plain = hidden_rows(model, batch, autocast=autocast)
+        changes = quicken(model)
+        gap = _relative(hidden_rows(model, batch, autocast=autocast), plain) if changes else 0.0
+    if not gap <= tolerance and bool(plain.isfinite().all()):
+        for change in changes:
+            change.undo()
+        _log.warning("fused layers are off by %.1e for this model; it takes transformers' own.", gap)
+
+
+def _tolerance(model: nn.Module, *, autocast: bool) -> float:
+    return _HALF_TOLERANCE if autocast else _TOLERANCE.get(next(model.parameters()).dtype, _HALF_TOLERANCE)
 
 
 def _known_reason(model: nn.Module, implementation: str | None, *, autocast: bool) -> str | None:
@@ -57,7 +81,7 @@ def _known_reason(model: nn.Module, implementation: str | None, *, autocast: boo
 
 
 def _difference(model: nn.Module, contexts: list[Tensor], text: Any, *, autocast: bool) -> str | None:
-    tolerance = _HALF_TOLERANCE if autocast else _TOLERANCE.get(next(model.parameters()).dtype, _HALF_TOLERANCE)
+    tolerance = _tolerance(model, autocast=autocast)
     try:
         with torch.no_grad(), torch.autocast(contexts[0].device.type, dtype=torch.bfloat16, enabled=autocast):
             alone = [backbone(model)(input_ids=ids[None], use_cache=False).last_hidden_state[0] for ids in contexts]

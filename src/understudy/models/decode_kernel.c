@@ -3,25 +3,17 @@
    decode_native.py compiles this once on a machine and says what the arguments are. Each number of a row is summed in
    an order that depends on the model alone: what stands beside a row in a batch does not change it. */
 
-#include <math.h>
-#include <stdint.h>
+#include "lanes.h"
 
-/* As wide as the machine's registers; a tile of ROWS x 2 sums, two weights and one input fill them. */
-#if defined(__AVX512F__)
-#define LANES 16
+/* A tile of ROWS x 2 sums, two weights and one input fill the registers. */
+#if LANES == 16
 #define ROWS 12
-#elif defined(__AVX__)
-#define LANES 8
+#elif LANES == 8
 #define ROWS 6
 #else
-#define LANES 4
 #define ROWS 8
 #endif
 #define PANEL (2 * LANES)
-#define INLINE static inline __attribute__((always_inline))
-
-typedef float lanes __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-typedef int32_t whole __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
 /* [depth, width] weights as panels [width / PANEL][depth][PANEL], zeros past the end; bias is padded too, or NULL. */
 typedef struct {
@@ -45,40 +37,6 @@ typedef struct {
 } model;
 
 int64_t panel_width(void) { return PANEL; }
-
-INLINE lanes splat(float x) { return x - (lanes){0}; }
-INLINE lanes load(const float *x) { return *(const lanes *)x; }
-INLINE void store(float *x, lanes y) { *(lanes *)x = y; }
-
-INLINE float total(lanes x) {
-    float sum = 0;
-    for (int i = 0; i < LANES; i++) sum += x[i];
-    return sum;
-}
-
-INLINE lanes larger(lanes x, lanes y) {
-    whole more = x > y;
-    return (lanes)(((whole)x & more) | ((whole)y & ~more));
-}
-
-/* e^x within 2 units in the last place; below -87 it is e^-87. */
-INLINE lanes exponential(lanes x) {
-    const float round_to_whole = 12582912.0f; /* 1.5 x 2^23: adding it leaves the nearest whole number in the mantissa */
-    x = larger(x, splat(-87.0f));
-    x = -larger(-x, splat(-88.0f));
-    lanes shifted = x * splat(1.44269504f) + splat(round_to_whole);
-    whole power = (whole)shifted - (whole)splat(round_to_whole);
-    lanes number = shifted - splat(round_to_whole);
-    lanes rest = x - number * splat(0.693359375f) + number * splat(2.12194440e-4f);
-    lanes p = splat(1.9875691500e-4f);
-    p = p * rest + splat(1.3981999507e-3f);
-    p = p * rest + splat(8.3334519073e-3f);
-    p = p * rest + splat(4.1665795894e-2f);
-    p = p * rest + splat(1.6666665459e-1f);
-    p = p * rest + splat(5.0000001201e-1f);
-    p = p * rest * rest + rest + splat(1.0f);
-    return (lanes)((whole)p + (power << 23));
-}
 
 /* R rows of x times one panel, added to y where `add`. R is a constant wherever this is inlined. */
 INLINE void tile(const int R, const float *x, int64_t x_row, const product *w, const float *panel, const float *bias,

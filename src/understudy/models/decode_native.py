@@ -3,10 +3,8 @@ their products."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from ctypes import POINTER, Structure, byref, c_float, c_int64, c_void_p
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from understudy.models.decode_weights import LayerWeights, Product, StepWeights
-from understudy.models.native import library
+from understudy.models.native import library, shares_of, threads
 from understudy.models.sampling_cache import ReservedLayer, in_float32
 
 _SOURCE = Path(__file__).with_name("decode_kernel.c")
@@ -124,8 +122,8 @@ class NativeStep:
                 *(mask.data_ptr(), at, reserve, columns, scratch[rows.start :].data_ptr()),
             )
 
-        shares = _shares(x.shape[0])
-        list(_threads().map(read, shares)) if len(shares) > 1 else read(shares[0])
+        shares = shares_of(x.shape[0], fewest=_FEWEST_ROWS)
+        list(threads().map(read, shares)) if len(shares) > 1 else read(shares[0])
 
     def _layer(self, layer: LayerWeights) -> _Layer:
         return _Layer(
@@ -174,15 +172,3 @@ class _Storage:
 
 def _filled(weight: Tensor, panel: int) -> Tensor:
     return functional.pad(weight, (0, -weight.shape[-1] % panel))
-
-
-def _shares(num_rows: int) -> list[range]:
-    """The rows in as many parts as there are threads to read them."""
-    count = max(1, min(torch.get_num_threads(), num_rows // _FEWEST_ROWS))
-    edges = [num_rows * part // count for part in range(count + 1)]
-    return [range(first, last) for first, last in pairwise(edges)]
-
-
-@cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(torch.get_num_threads(), thread_name_prefix="decode")

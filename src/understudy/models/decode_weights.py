@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from transformers import LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM
 
 from understudy.models.forward import causal_lm
+from understudy.models.packed_attention import NAME
 
 _KNOWN = (LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM)
 # Rotary embeddings that depend on a position alone; others change with the length of the text.
@@ -125,7 +126,7 @@ def reason_against(model: nn.Module) -> str | None:
         "not on a CPU": any(weight.device.type != "cpu" for weight in weights),
         "not float32": any(weight.dtype != torch.float32 for weight in weights),
         "too large to copy": sum(weight.numel() * weight.element_size() for weight in weights) > _MOST_BYTES,
-        "another attention than sdpa or eager": config._attn_implementation not in ("sdpa", "eager"),
+        "another attention than plain softmax": config._attn_implementation not in ("sdpa", "eager", NAME),
         "sliding windows": window or any(kind != "full_attention" for kind in kinds),
         "rotary embeddings that change with the length": config.rope_parameters["rope_type"] not in _FIXED_ROPES,
         "another activation than silu": config.hidden_act != "silu",

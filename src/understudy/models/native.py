@@ -11,7 +11,11 @@ import platform
 import shutil
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
+
+import torch
 
 from understudy.home import home
 
@@ -26,7 +30,8 @@ SWITCH = "UNDERSTUDY_NATIVE"
 def library(source: Path) -> ctypes.CDLL | None:
     """The compiled file, or None where it is switched off or cannot be had; why not is logged, once.
 
-    It is kept under ``UNDERSTUDY_HOME``, named by its source, the compiler and the processor.
+    It is kept under ``UNDERSTUDY_HOME``, named by its source with the headers beside it, the compiler and
+    the processor.
     """
     if os.environ.get(SWITCH) == "0":
         return None
@@ -49,7 +54,8 @@ def _built(source: Path) -> Path:
 
 def _digest(source: Path, compiler: str) -> str:
     said = subprocess.run([compiler, "--version"], capture_output=True, timeout=_COMPILE_SECONDS, check=True).stdout
-    parts = (source.read_bytes(), said, _processor(), " ".join(_FLAGS).encode())
+    headers = (header.read_bytes() for header in sorted(source.parent.glob("*.h")))
+    parts = (source.read_bytes(), *headers, said, _processor(), " ".join(_FLAGS).encode())
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
 
@@ -73,3 +79,23 @@ def _compile(source: Path, compiler: str, target: Path) -> None:
         if done.returncode:
             raise OSError(f"{compiler} ended with {done.returncode}: {done.stderr.strip()[-500:]}")
         made.replace(target)
+
+
+def shares_of(num_rows: int, *, fewest: int) -> list[range]:
+    """The rows in as many parts as torch has threads, each of at least ``fewest`` where there are two.
+
+    >>> shares_of(5, fewest=8)
+    [range(0, 5)]
+    """
+    count = max(1, min(torch.get_num_threads(), num_rows // fewest))
+    edges = [num_rows * part // count for part in range(count + 1)]
+    return [range(first, last) for first, last in pairwise(edges)]
+
+
+@functools.cache
+def threads() -> ThreadPoolExecutor:
+    """What the shares of C's work run on; C gives Python's lock back."""
+    return ThreadPoolExecutor(torch.get_num_threads(), thread_name_prefix="native")
+
+
+os.register_at_fork(after_in_child=threads.cache_clear)  # a child of a fork has none of the parent's threads
