@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -9,8 +10,12 @@ from understudy.bench.speed.phases import Phases
 from understudy.bench.speed.settings import METHODS
 from understudy.bench.speed.workload import LEARNING_RATE, Size
 from understudy.build import assemble
+from understudy.engines.local import LocalPolicy
 from understudy.models.forward import backbone
+from understudy.plans import LossPlan
+from understudy.protocols import UpdateResult
 from understudy.recipe import Recipe
+from understudy.tokens import Batch
 from understudy.training.clock import Clock
 from understudy.training.step import run_step
 
@@ -29,7 +34,7 @@ def time_recipe(recipe: Recipe, phases: Phases) -> list[int]:
     policy.score = phases.timed("student_score", policy.score)  # type: ignore[method-assign]
     object.__setattr__(parts, "collect", phases.timed("sample", parts.collect))
     phases.watch_module("loss", policy._loss_module)
-    phases.watch_module("forward", backbone(policy.model), only_training=True)
+    policy.update = _watched(policy, phases)  # type: ignore[method-assign, assignment]
     phases.watch_learning()
     step_once = partial(run_step, parts, clock=Clock(), progress=lambda _: None)
     tokens = []
@@ -38,6 +43,21 @@ def time_recipe(recipe: Recipe, phases: Phases) -> list[int]:
             result = step_once(step)
         tokens.append(result.batch.table.num_tokens)
     return tokens
+
+
+def _watched(policy: LocalPolicy, phases: Phases) -> Callable[[Batch, LossPlan], UpdateResult]:
+    """The policy's update, the model watched while it lasts: a watched model would not take the fast decoding step."""
+    update = policy.update
+
+    def watched(batch: Batch, plan: LossPlan) -> UpdateResult:
+        handles = phases.watch_module("forward", backbone(policy.model), only_training=True)
+        try:
+            return update(batch, plan)
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    return watched
 
 
 def recipe_of(folder: Path, size: Size, setting: str, *, steps: int, threads: int) -> Recipe:

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.profiler import record_function
+from torch.utils.hooks import RemovableHandle
 
 PHASES = ("sample", "teacher", "student_score", "forward", "loss", "backward", "optimizer", "rest")
 Clock = Literal["wall", "cpu"]
@@ -95,14 +96,17 @@ class Phases:
 
         return wrapped
 
-    def watch_module(self, phase: str, module: nn.Module, *, only_training: bool = False) -> None:
-        """Book a module's forward; ``only_training``: only where a gradient is recorded, as sampling does not."""
+    def watch_module(self, phase: str, module: nn.Module, *, only_training: bool = False) -> list[RemovableHandle]:
+        """Book a module's forward; ``only_training``: only where a gradient is recorded, as sampling does not.
+
+        The fast decoding step is not for watched modules: remove the handles before a model samples.
+        """
 
         def counts() -> bool:
             return torch.is_grad_enabled() or not only_training
 
-        module.register_forward_pre_hook(lambda *_: self.enter(phase) if counts() else None)
-        module.register_forward_hook(lambda *_: self.leave() if counts() else None)
+        before = module.register_forward_pre_hook(lambda *_: self.enter(phase) if counts() else None)
+        return [before, module.register_forward_hook(lambda *_: self.leave() if counts() else None)]
 
     def watch_learning(self) -> None:
         """Book every ``backward`` and every optimiser step of this process."""
