@@ -15,7 +15,7 @@ BENCHED := $(BENCH)/installed-$(firstword $(shell { pwd; cat constraints.txt ben
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo office-study test check bench bench-agents docs wheel clean
+.PHONY: help setup demo office-study test check bench bench-agents docs docs-site test-docs wheel clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | awk -F': ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -48,11 +48,20 @@ docs: $(INSTALLED)  ## write docs/methods/reference and the table of TRL's argum
 	$(RUN)understudy methods --markdown docs/methods/reference
 	$(RUN)python -m benchmarks.trl_table docs/from-trl.md
 
+docs-site: $(INSTALLED)  ## build the documentation's site into site/, strictly: a link that leads nowhere is an error
+	$(RUN)python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	$(RUN)python -m docs_site.gather build/site-source
+	NO_MKDOCS_2_WARNING=1 $(RUN)mkdocs build --strict --quiet -f build/site-source/mkdocs.yml
+	@echo "site/index.html"
+
+test-docs: docs-site  ## build the site and look at its pages: dead links, requests to other hosts
+	$(RUN)python -m docs_site.check site
+
 wheel: $(INSTALLED)  ## build dist/understudy-*.whl and try it in a fresh environment; ARGS=demo runs the demo from it
 	.ci/wheel $(ARGS)
 
 clean:  ## remove .venv, .venv-bench, caches and build products; runs/ stays
-	rm -rf $(VENV) $(BENCH) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache src/*.egg-info
+	rm -rf $(VENV) $(BENCH) build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache src/*.egg-info
 
 # A .venv made here is brought up to date in place; one that is broken or was moved here is made again.
 $(INSTALLED):

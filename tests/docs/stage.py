@@ -47,7 +47,12 @@ def write_small(name: str, code: str) -> None:
 
 
 def _small(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Fewer and shorter rollouts; the testbed's models, which take a minute to make, and their data are exchanged."""
     if "student" not in content:
         return dict(content)
-    rollout = {"prompts_per_step": 2, "num_generations": 2, "max_completion_length": 8}
-    return {**content, "rollout": {**content.get("rollout", {}), **rollout}, "steps": 2, "engine": {"threads": 1}}
+    small = {"prompts_per_step": 2, "num_generations": 2, "max_completion_length": 8}
+    changed: dict[str, Any] = {"rollout": {**content.get("rollout", {}), **small}, "engine": {"threads": 1}, "steps": 2}
+    for role in ("student", "teacher"):
+        if str(content.get(role, {}).get("model")).startswith("testbed/"):
+            changed |= {role: {"model": role}, "data": {"dataset": "problems.jsonl", "prompt": "{question}"}}
+    return {**content, **changed}

@@ -1,0 +1,192 @@
+"""Gathers the documentation's site: the pages as they are, recipes and examples shown, the API, and a navigation.
+
+python -m docs_site.gather build/site-source        # then: mkdocs build --strict -f build/site-source/mkdocs.yml
+
+The navigation is docs/README.md, its headings and links in their order; what is not linked there stands under "More".
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+HERE = Path(__file__).parent
+_LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()\s]+)\)")
+_FENCED = re.compile(r"^( *)```.*?^\1```$", re.DOTALL | re.MULTILINE)
+_API = {
+    "Train, evaluate, compare": "understudy.api understudy.evaluating understudy.comparing understudy.publishing",
+    "The recipe": "understudy.recipe",
+    "The seams": "understudy.protocols understudy.rollouts understudy.tokens understudy.plans",
+    "Pieces of a method": "understudy.objectives.objective understudy.objectives.terms understudy.objectives.signals "
+    "understudy.objectives.gates understudy.objectives.shapes understudy.objectives.turns "
+    "understudy.objectives.rewards understudy.objectives.schedules understudy.objectives.reductions "
+    "understudy.objectives.needs",
+    "TRL's trainers": "understudy.trl understudy.trl.config understudy.trl.trainer",
+    "Environments with tools": "understudy.environments.tools",
+    "Sandbox": "understudy.sandbox",
+    "Statistics": "understudy.evaluation.statistics",
+    "Errors": "understudy.errors",
+}
+"""Titles of the API's pages and the modules on each."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of the site.
+
+    Args:
+        source: the file it is made of, relative to the repository. target: its path in the site. text: Markdown.
+    """
+
+    source: str
+    target: str
+    text: str
+
+
+def gather(out: Path) -> None:
+    """Write the site's source and its ``mkdocs.yml`` into ``out``, anew.
+
+    Raises:
+        SystemExit: a link leads nowhere.
+    """
+    pages = [*_written(), *_shown("recipes", "yaml"), *_shown("examples", "python"), *_api()]
+    places = {page.source: page.target for page in pages}
+    shutil.rmtree(out, ignore_errors=True)
+    for page in pages:
+        file = out / "pages" / page.target
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(_for_the_site(page, places), encoding="utf-8")
+    shutil.copytree(HERE / "assets", out / "pages" / "assets")
+    for picture in (ROOT / "docs").rglob("*.png"):
+        target = out / "pages" / picture.relative_to(ROOT / "docs")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(picture, target)
+    settings: dict[str, Any] = yaml.safe_load((HERE / "mkdocs.yml").read_text(encoding="utf-8"))
+    settings |= {"nav": navigation(places), "docs_dir": "pages", "site_dir": os.path.relpath(ROOT / "site", out)}
+    (out / "mkdocs.yml").write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
+
+
+def navigation(places: Mapping[str, str]) -> list[Any]:
+    """The map's sections with their pages, then what is generated, then what the map leaves out."""
+    sections: list[Any] = [{"Understudy": "index.md"}]
+    seen = {"docs/README.md"}
+    for heading, links in _sections((ROOT / "docs" / "README.md").read_text(encoding="utf-8")):
+        sources = [posixpath.normpath(posixpath.join("docs", link)) for link in links]
+        inside = [source for source in dict.fromkeys(sources) if source in places]
+        seen |= set(inside)
+        entries: list[Any] = [places[source] for source in inside]
+        if heading == "Methods":
+            entries.append({"Reference": _below(places, "docs/methods/reference/")})
+            seen |= {source for source in places if source.startswith("docs/methods/")}
+        if heading == "Running":
+            entries.append({"Recipes": _below(places, "recipes/")})
+        sections.append({heading: entries})
+    sections.append({"Examples": _below(places, "examples/")})
+    sections.append({"API": [{title: f"api/{_slug(title)}.md"} for title in _API]})
+    missing = sorted(source for source in places if source.startswith("docs/") and source not in seen)
+    return [*sections, {"More": [places[source] for source in missing]}] if missing else sections
+
+
+def _below(places: Mapping[str, str], folder: str) -> list[str]:
+    return [target for source, target in sorted(places.items()) if source.startswith(folder)]
+
+
+def _sections(text: str) -> list[tuple[str, list[str]]]:
+    """Headings of the map, and the links that stand first in the rows below each."""
+    found = []
+    for part in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
+        heading, _, body = part.partition("\n")
+        found.append((heading.strip(), re.findall(r"^\| \[[^\]]+\]\(([^)]+)\)", body, flags=re.MULTILINE)))
+    return found
+
+
+def _written() -> list[Page]:
+    """README and its like at the root, and everything below docs/."""
+    names = {"README.md": "index.md", "docs/README.md": "map.md"}
+    files = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    pages = []
+    for source in sorted(file.relative_to(ROOT).as_posix() for file in files):
+        target = names.get(source, source.removeprefix("docs/") if "/" in source else source.lower())
+        pages.append(Page(source, target, (ROOT / source).read_text(encoding="utf-8")))
+    return pages
+
+
+def _shown(folder: str, language: str) -> list[Page]:
+    """One page for each file, which holds its text."""
+    pages = []
+    for file in sorted((ROOT / folder).glob("*.yaml" if language == "yaml" else "*.py")):
+        text = f"# {file.name}\n\n```{language}\n{file.read_text(encoding='utf-8').rstrip()}\n```\n"
+        pages.append(Page(f"{folder}/{file.name}", f"files/{folder}/{file.stem}.md", text))
+    return pages
+
+
+def _api() -> list[Page]:
+    pages = []
+    for title, modules in _API.items():
+        parts = [f"::: {module}\n" for module in modules.split()]
+        pages.append(Page(f"api/{_slug(title)}.md", f"api/{_slug(title)}.md", f"# {title}\n\n" + "\n".join(parts)))
+    return pages
+
+
+def _slug(title: str) -> str:
+    return re.sub(r"[^a-z]+", "-", title.lower()).strip("-")
+
+
+def _for_the_site(page: Page, places: Mapping[str, str]) -> str:
+    """The page with its links led to the site's pages and its lists indented as Python-Markdown reads them."""
+    pieces, last = [], 0
+    for fence in _FENCED.finditer(page.text):
+        pieces += [_prose(page, page.text[last : fence.start()], places), _block(fence)]
+        last = fence.end()
+    return "".join([*pieces, _prose(page, page.text[last:], places)])
+
+
+def _prose(page: Page, text: str, places: Mapping[str, str]) -> str:
+    text = _LINK.sub(lambda link: _led(page, link, places), text)
+    text = re.sub(r"^(?![*|>\-\s\d<#])(.*\S)\n(?=[*-] )", r"\1\n\n", text, flags=re.MULTILINE)
+    return _indented(text)
+
+
+def _indented(text: str) -> str:
+    """Two or three spaces make an item's second line in CommonMark, four in Python-Markdown."""
+    return re.sub(r"^( {2,3})(?=\S)", "    ", text, flags=re.MULTILINE)
+
+
+def _block(fence: re.Match[str]) -> str:
+    """A block of code as it is; one that belongs to a list's item moves with the item."""
+    shift = " " * (4 - len(fence[1])) if 2 <= len(fence[1]) < 4 else ""
+    return re.sub("^(?=.)", shift, fence[0], flags=re.MULTILINE)
+
+
+def _led(page: Page, link: re.Match[str], places: Mapping[str, str]) -> str:
+    """The link to where its target is on the site; of a file that the site does not show, its words alone."""
+    mark, words, target = link.groups()
+    path, _, anchor = target.partition("#")
+    if "://" in target or not path:
+        return link[0]
+    source = posixpath.normpath(posixpath.join(posixpath.dirname(page.source), path))
+    source = f"{source}/README.md" if f"{source}/README.md" in places else source
+    if source.endswith(".png"):
+        place = source.removeprefix("docs/")
+    elif source in places:
+        place = places[source]
+    elif (ROOT / source).exists():
+        return words
+    else:
+        sys.exit(f"{page.source}: the link to {target} leads nowhere")
+    where = posixpath.relpath(place, posixpath.dirname(page.target) or ".")
+    return f"{mark}[{words}]({where}{'#' + anchor if anchor else ''})"
+
+
+if __name__ == "__main__":
+    gather(Path(sys.argv[1]))

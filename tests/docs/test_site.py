@@ -1,0 +1,67 @@
+"""The site's source: every page is on the map, every link leads somewhere, and Markdown is as its reader expects it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from docs_site.check import faults_of
+from docs_site.gather import gather, navigation
+
+from tests.docs.pages import ROOT
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("site")
+    gather(out)
+    return out
+
+
+def test_every_page_is_in_the_navigation(source: Path) -> None:
+    listed = re.findall(r"[\w/.-]+\.md", (source / "mkdocs.yml").read_text())
+    pages = {file.relative_to(source / "pages").as_posix() for file in (source / "pages").rglob("*.md")}
+    hidden = {"map.md", "changelog.md"} | {page for page in pages if page.startswith("methods/")}
+    assert pages - set(listed) <= hidden | {"security.md"}
+    assert {"start.md", "methods/choosing.md", "files/recipes/gsm8k.md", "api/the-recipe.md"} <= set(listed)
+
+
+def test_a_page_that_the_map_forgot_is_found_all_the_same() -> None:
+    assert navigation({"docs/forgotten.md": "forgotten.md"})[-1] == {"More": ["forgotten.md"]}
+
+
+def test_no_page_links_to_what_the_site_does_not_have(source: Path) -> None:
+    pages = source / "pages"
+    for page in pages.rglob("*.md"):
+        prose = re.sub(r"^( *)```.*?^\1```$|`[^`\n]*`", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+        for target in re.findall(r"\]\(([^()\s#]+)", prose):
+            assert "://" in target or (page.parent / target).exists(), f"{page.relative_to(pages)} leads to {target}"
+
+
+def test_code_is_left_as_it_is(source: Path) -> None:
+    assert "\n  gain over before  " in (source / "pages" / "index.md").read_text()
+    shown = (source / "pages" / "files" / "recipes" / "gsm8k.md").read_text()
+    assert (ROOT / "recipes" / "gsm8k.yaml").read_text().rstrip() in shown
+
+
+def test_the_settings_ask_no_other_host(source: Path) -> None:
+    theme = yaml.safe_load((source / "mkdocs.yml").read_text())["theme"]
+    assert theme["font"] is False
+
+
+@pytest.mark.parametrize(
+    ("html", "fault"),
+    [
+        ('<a href="nowhere.html">', "no such file"),
+        ('<a href="b.html#nowhere">', "no such anchor"),
+        ('<a href="#nowhere">', "no such anchor"),
+        ('<img src="https://example.com/x.png">', "loads https"),
+        ('<script src="//example.com/x.js">', "loads //example.com"),
+    ],
+)
+def test_the_check_of_a_built_site_finds_what_is_wrong(html: str, fault: str, tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_text(html)
+    (tmp_path / "b.html").write_text('<h2 id="here"></h2><a href="a.html"><a href="#here"><a href="https://x.org">')
+    assert [fault in found for found in faults_of(tmp_path)] == [True]
