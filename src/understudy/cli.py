@@ -19,6 +19,8 @@ from rich.table import Table
 
 from understudy.bench_cli import bench
 from understudy.compare_cli import compare
+from understudy.completions import fields, recipe_files
+from understudy.completions import methods as method_names
 from understudy.doctor_cli import doctor
 from understudy.errors import UnderstudyError
 from understudy.evaluate_cli import evaluate
@@ -66,8 +68,10 @@ def _settings(
 
 @app.command()
 def train(
-    recipe: Annotated[Path, typer.Argument(help="A YAML file.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="key.sub=value, one field each.")] = None,
+    recipe: Annotated[Path, typer.Argument(help="A YAML file.", autocompletion=recipe_files)],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="key.sub=value, one field each.", autocompletion=fields)
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
     print_recipe: Annotated[bool, typer.Option("--print-recipe", help="Print every field, and stop.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and plan without training, and stop.")] = False,
@@ -147,7 +151,7 @@ def push(
 
 @app.command()
 def methods(
-    name: Annotated[str | None, typer.Argument(help="Show the page of this one.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Show the page of this one.", autocompletion=method_names)] = None,
     as_json: Json = False,
     markdown: Annotated[Path | None, typer.Option(help="Write the page of every method into this folder.")] = None,
 ) -> None:
