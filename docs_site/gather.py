@@ -2,7 +2,7 @@
 
 python -m docs_site.gather build/site-source        # then: mkdocs build --strict -f build/site-source/mkdocs.yml
 
-The navigation is docs/README.md, its headings and links in their order; what is not linked there stands under "More".
+The navigation has the order of docs/README.md; a page that no heading below knows stands under "More".
 """
 
 from __future__ import annotations
@@ -38,6 +38,20 @@ _API = {
     "Errors": "understudy.errors",
 }
 """Titles of the API's pages and the modules on each."""
+
+
+_SECTIONS = {
+    "Start": "start.md from-trl.md ../CONTRIBUTING.md",
+    "Choosing": "methods/README.md methods/choosing.md methods/support.md bench.md",
+    "Running": "recipes.md doctor.md performance.md cluster.md serving.md tinker.md",
+    "Teachers": "teachers.md teachers-other-tokenizers.md",
+    "Agents": "agents.md tools.md household.md shop.md search-qa.md sandbox.md",
+    "Office": "office.md grading.md office-study.md",
+    "Evaluating": "evaluation.md comparing.md",
+    "Looking": "reading-a-report.md metrics.md watch.md sharing.md",
+    "What was found": "results.md log.md reliability.md",
+}
+"""The navigation's headings and what stands below each, named as docs/README.md names it."""
 
 
 @dataclass(frozen=True)
@@ -77,37 +91,28 @@ def gather(out: Path) -> None:
 
 
 def navigation(places: Mapping[str, str]) -> list[Any]:
-    """The map's sections with their pages, then what is generated, then what the map leaves out."""
+    """The sections with their pages in the map's order, then what is generated; what no section knows is in "More"."""
+    listed = re.findall(r"\]\(([^)#]+)\)", (ROOT / "docs" / "README.md").read_text(encoding="utf-8"))
+    mapped = [posixpath.normpath(posixpath.join("docs", link)) for link in listed]
+    order = [source for source in dict.fromkeys([*mapped, *sorted(places)]) if source in places]
     sections: list[Any] = [{"Understudy": "index.md"}]
-    seen = {"docs/README.md"}
-    for heading, links in _sections((ROOT / "docs" / "README.md").read_text(encoding="utf-8")):
-        sources = [posixpath.normpath(posixpath.join("docs", link)) for link in links]
-        inside = [source for source in dict.fromkeys(sources) if source in places]
-        seen |= set(inside)
-        entries: list[Any] = [places[source] for source in inside]
-        if heading == "Methods":
-            entries.append({"Reference": _below(places, "docs/methods/reference/")})
-            seen |= {source for source in places if source.startswith("docs/methods/")}
-        if heading == "Running":
-            entries.append({"Recipes": _below(places, "recipes/")})
-        sections.append({heading: entries})
-    sections.append({"Examples": _below(places, "examples/")})
-    sections.append({"API": [{title: f"api/{_slug(title)}.md"} for title in _API]})
-    missing = sorted(source for source in places if source.startswith("docs/") and source not in seen)
-    return [*sections, {"More": [places[source] for source in missing]}] if missing else sections
+    for heading, names in _SECTIONS.items():
+        known = {posixpath.normpath(posixpath.join("docs", name)) for name in names.split()}
+        sections.append({heading: [places[source] for source in order if source in known]})
+    known = {name for names in _SECTIONS.values() for name in names.split()}
+    pages = [source for source in order if source.startswith("docs/") and source != "docs/README.md"]
+    design = [source for source in pages if source.startswith("docs/design/")]
+    methods = [source for source in pages if source.startswith("docs/methods/")]
+    more = [each for each in pages if each.removeprefix("docs/") not in known and each not in [*design, *methods]]
+    parts = {"More": more, "Why it is as it is": sorted(design), "Methods, one by one": methods}
+    sections += [{title: [places[source] for source in part]} for title, part in parts.items() if part]
+    for title, folder in (("Recipes", "recipes/"), ("Examples", "examples/")):
+        sections.append({title: _below(places, folder)})
+    return [*sections, {"API": [{title: f"api/{_slug(title)}.md"} for title in _API]}]
 
 
 def _below(places: Mapping[str, str], folder: str) -> list[str]:
     return [target for source, target in sorted(places.items()) if source.startswith(folder)]
-
-
-def _sections(text: str) -> list[tuple[str, list[str]]]:
-    """Headings of the map, and the links that stand first in the rows below each."""
-    found = []
-    for part in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
-        heading, _, body = part.partition("\n")
-        found.append((heading.strip(), re.findall(r"^\| \[[^\]]+\]\(([^)]+)\)", body, flags=re.MULTILINE)))
-    return found
 
 
 def _written() -> list[Page]:

@@ -23,13 +23,12 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_page_is_in_the_navigation(source: Path) -> None:
     listed = re.findall(r"[\w/.-]+\.md", (source / "mkdocs.yml").read_text())
     pages = {file.relative_to(source / "pages").as_posix() for file in (source / "pages").rglob("*.md")}
-    hidden = {"map.md", "changelog.md"} | {page for page in pages if page.startswith("methods/")}
-    assert pages - set(listed) <= hidden | {"security.md"}
+    assert pages - set(listed) <= {"map.md", "changelog.md", "security.md"}
     assert {"start.md", "methods/choosing.md", "files/recipes/gsm8k.md", "api/the-recipe.md"} <= set(listed)
 
 
-def test_a_page_that_the_map_forgot_is_found_all_the_same() -> None:
-    assert navigation({"docs/forgotten.md": "forgotten.md"})[-1] == {"More": ["forgotten.md"]}
+def test_a_page_that_no_heading_knows_is_found_all_the_same() -> None:
+    assert {"More": ["forgotten.md"]} in navigation({"docs/forgotten.md": "forgotten.md"})
 
 
 def test_no_page_links_to_what_the_site_does_not_have(source: Path) -> None:
