@@ -154,8 +154,12 @@ def methods(
     name: Annotated[str | None, typer.Argument(help="Show the page of this one.", autocompletion=method_names)] = None,
     as_json: Json = False,
     markdown: Annotated[Path | None, typer.Option(help="Write the page of every method into this folder.")] = None,
+    engine: Annotated[str | None, typer.Option(help="How each runs on this engine: tinker.")] = None,
 ) -> None:
     """List the methods, where each comes from, and what it needs; or tell all of one."""
+    if engine is not None:
+        _show_methods_on(engine, name, as_json=as_json)
+        return
     from understudy.objectives.methods import entries
     from understudy.reports.method_pages import entry_of, page_of, write_pages
 
@@ -168,6 +172,21 @@ def methods(
         _print(page_of(name).rstrip())
     else:
         _print_table([["method", "needs", "source"], *([e.name, ", ".join(e.needs), e.source] for e in listed)])
+
+
+def _show_methods_on(engine: str, name: str | None, *, as_json: bool) -> None:
+    from understudy.engines.tinker.methods import method_rows, methods_on_tinker
+    from understudy.errors import UserMistakeError
+    from understudy.reports.method_pages import entry_of
+
+    if engine != "tinker":
+        raise UserMistakeError("every method runs on this engine, or there is none", got=engine, expected="tinker")
+    wanted = None if name is None else entry_of(name).name
+    found = [one for one in methods_on_tinker() if wanted in (None, one.name)]
+    if as_json:
+        _print(json.dumps([asdict(one) for one in found]))
+    else:
+        _print_table(method_rows(found))
 
 
 def main() -> None:

@@ -12,10 +12,11 @@ from scipy import stats
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from tests.conformance.policy import MakePolicy, PolicySuite, request_of, sampled
+from tests.conformance.oracle import naive_loss
+from tests.conformance.policy import MakePolicy, PolicySuite, gradients_of, request_of, sampled
 from tests.conformance.sampler import PARAMS, SamplerSubject, SamplerSuite, reference_logprobs
 from tests.conformance.scorer import MakeScorer, ScorerSuite
-from tests.conformance.tiny import every_term, likelihood_plan, tiny_batch, tiny_model, tiny_tokenizer
+from tests.conformance.tiny import VOCAB, every_term, likelihood_plan, tiny_batch, tiny_model, tiny_tokenizer
 from tests.engines.tinker.pair import RANK, policy_on, session
 from tests.models.test_sampling import V, qwen3, sharpened
 from tests.tinker_service.running import Running
@@ -178,6 +179,15 @@ class TestPolicy(PolicySuite):
 
     def plan(self, batch: Batch, *, temperature: float = 1.0) -> LossPlan:
         return LossPlan(every_term(batch), temperature)
+
+    def test_each_kind_of_row_loss_alone(self, make_policy: MakePolicy, batch: Batch) -> None:
+        """Those that the service does itself, and a custom one: row losses are the planner's, not an engine's."""
+        policy, oracle = make_policy(tiny_model()), self.oracle(tiny_model(dtype=torch.float64))
+        for term in [one for one in every_term(batch) if one.name in ("likelihood", "importance", "ppo", "jsd-tail")]:
+            oracle.zero_grad()
+            loss, _ = naive_loss(oracle, batch, [term], vocab_size=VOCAB)
+            loss.backward()
+            self.same(self.gradients(policy, batch, LossPlan([term])), gradients_of(oracle), term.name)
 
     @pytest.mark.parametrize("temperature", [1.0])
     def test_gradients_and_sums_equal_full_logits_autograd(

@@ -91,3 +91,20 @@ def _where_teacher_may_be(objective: Objective) -> str:
         return ""
     missing = objective.needs.missing_from("teacher", _SERVICE)
     return f"in this process: {' and '.join(missing)}" if missing else "anywhere"
+
+
+def method_rows(methods: Sequence[MethodOnTinker]) -> list[list[str]]:
+    """The table for people, its head first: method, how it runs, what runs it or why not, where a teacher may be."""
+    head = ["method", "on Tinker", "loss, or why not", "teacher"]
+    rows = []
+    for one in methods:
+        where = "" if one.how == "refused" else one.teacher or "none"
+        rows.append([one.name, one.how, one.loss or one.reason, where])
+    return [head, *rows]
+
+
+def methods_markdown() -> str:
+    """The table of all methods as it stands in docs/tinker.md."""
+    head, *rows = [[cell.replace("|", "\\|") for cell in row] for row in method_rows(methods_on_tinker())]
+    lines = [head, ["---"] * len(head), *([f"`{row[0]}`", *row[1:]] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
