@@ -21,6 +21,7 @@ from understudy.launching.part import Part
 State = Literal["not started", "starting", "running", "ended", "failed"]
 _MARK = "UNDERSTUDY_LAUNCH_PART"
 _TAIL_BYTES = 16384
+_PID_SECONDS = 5.0
 
 
 class Process:
@@ -86,6 +87,9 @@ class Process:
             raise UnderstudyError(f"{self.part.name} cannot be started", got=error.strerror or str(error)) from error
         self.state, self.exit_status = "starting", None
         self._began, self._is_asked = time.monotonic(), False
+        # Others are told of the command's process right after this; its warden has it in a moment.
+        while self.pid is None and self._warden.poll() is None and self.seconds < _PID_SECONDS:
+            time.sleep(0.01)
 
     def poll(self) -> bool:
         """Whether it has ended since it was last asked; then nothing that it started is left."""
