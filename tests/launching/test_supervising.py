@@ -24,7 +24,7 @@ FORKS = "sleep 600 & (setsid sleep 600 &); trap '' TERM; sleep 600; sleep 600"
 
 
 def supervisor(parts: Sequence[Part], folder: Path, said: list[str], **bounds: float) -> Supervisor:
-    settings = Bounds(**{"restarts": 2, "deadline_seconds": 20.0, "grace_seconds": 3.0, **bounds})
+    settings = Bounds(**{"restarts": 2, "deadline_seconds": 90.0, "grace_seconds": 3.0, **bounds})
     return Supervisor(parts, folder, dict(os.environ), bounds=settings, say=said.append)
 
 
@@ -36,7 +36,7 @@ def assert_nothing_is_left(marks: Sequence[str]) -> None:
     wait_until(lambda: not any(marked(mark) for mark in marks), seconds=5)
 
 
-def wait_until(is_so: Callable[[], bool], *, seconds: float = 20.0, pause: float = 0.02) -> None:
+def wait_until(is_so: Callable[[], bool], *, seconds: float = 90.0, pause: float = 0.02) -> None:
     until = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < until
