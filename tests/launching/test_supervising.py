@@ -121,7 +121,7 @@ print("it is back")
     killer.start()
     assert launch.run() == 0
     killer.join()
-    assert launch.servers[0].restarts == 1 and said[-1] == "train | it is back"
+    assert launch.servers[0].restarts == 1 and "train | it is back" in said
     assert any("teacher-0 ended with status 137" in line for line in said)
 
 
