@@ -75,6 +75,14 @@ def test_a_server_of_another_model_is_refused(place: Workplace, tmp_path: Path) 
         trained(place, "nobody", rollout={"server": "http://127.0.0.1:9"})
 
 
+def test_an_adapter_on_top_of_other_weights_is_told(place: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
+    student = {"model": str(place.path / "student"), "lora": LORA}
+    for name, said in (("student", False), ("teacher", True)):
+        with served_model(place.path / name, allow_updates=True) as url:
+            trained(place, f"on-{name}", rollout={"server": url}, student=student, steps=1)
+        assert ("have other weights" in capsys.readouterr().err) == said
+
+
 @pytest.mark.parametrize("staleness", [1, 3])
 def test_steps_are_drawn_with_weights_of_exactly_so_many_steps_before(place: Workplace, staleness: int) -> None:
     lines = trained(place, f"stale-{staleness}", rollout={"overlap": {"max_staleness": staleness}}, steps=5)

@@ -114,7 +114,7 @@ def assemble(
     )
     if intake.ahead is not None:
         intake.ahead.ended = expecting(parts)
-    notices = [*company.notices, *about.lessons.notices]
+    notices = [*company.notices, *sampling.notices, *about.lessons.notices]
     notices += [*writing_notices(recipe, objective.writing), *teaching.notices]
     return Assembly(parts, policy, exams, student, teacher, about.lessons, notices)
 

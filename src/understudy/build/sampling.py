@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from understudy.build.models import sampler_of
@@ -37,12 +37,14 @@ class Sampling:
     Args:
         rollouts: the sampler that training learns from. exams: one with the present weights. supply: of the first.
         segments: where a step draws a part of a rollout: that sampler around ``rollouts``.
+        notices: what the user should know.
     """
 
     rollouts: Sampler
     exams: Sampler
     supply: Supply
     segments: SegmentSampler | None = None
+    notices: Sequence[str] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +77,8 @@ def sampling_of(recipe: Recipe, policy: LocalPolicy, *, run: Path | None, ranks:
         served = served_sampler(rollout.server, loaded)
         folder = Path(tempfile.mkdtemp(prefix="understudy-")) if run is None else run / WEIGHTS
         supply: Supply = _through_folder(policy, served, folder, ranks or OneRank())
-        return _in_segments(recipe, served, local if rollout.overlap.max_staleness else served, supply)
+        sampling = _in_segments(recipe, served, local if rollout.overlap.max_staleness else served, supply)
+        return replace(sampling, notices=_doubts(recipe, served, loaded))
     if rollout.overlap.ahead == 0:
         return _in_segments(recipe, local, local, SharedWeights(local))
     learning = [name for name, weight in policy.model.named_parameters() if weight.requires_grad]
@@ -98,6 +101,18 @@ def _in_segments(recipe: Recipe, rollouts: Sampler, exams: Sampler, supply: Supp
         return Sampling(rollouts, exams, supply)
     segments = SegmentSampler(rollouts)
     return Sampling(segments, exams, supply, segments)
+
+
+def _doubts(recipe: Recipe, sampler: ServedSampler, student: LoadedModel) -> list[str]:
+    """Adapters go on top of what is served, which should be the student's own weights."""
+    theirs, mine = sampler.identity.fingerprint, student.fingerprint
+    if recipe.student.lora is None or sampler.identity.kind != "understudy" or theirs == mine:
+        return []
+    urls = ", ".join(sampler.pool.settings.urls)
+    return [
+        f"The servers at {urls} have other weights ({theirs}) than the student ({mine}), and an adapter goes on top of "
+        "them: right only where they are served in another precision."
+    ]
 
 
 def served_sampler(section: SamplingServer, student: LoadedModel) -> ServedSampler:
