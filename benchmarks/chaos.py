@@ -103,7 +103,8 @@ def server(name: str, model: str, folder: Path, *options: str) -> tuple[Part, st
 
 def ranks(number: int, chosen: argparse.Namespace, folder: Path, samplers: Sequence[str], teacher: str) -> Part:
     """The run of that number."""
-    overlap = f"{{max_staleness: {STALENESS}, steps_ahead: 1, segment_tokens: 24}}"
+    # Ranks of a cluster draw every step with the newest weights.
+    overlap = f"{{max_staleness: {STALENESS}, steps_ahead: 1, segment_tokens: 24}}" if chosen.ranks == 1 else "{}"
     overrides = [
         f"name=run-{number}",
         f"output={folder}",
