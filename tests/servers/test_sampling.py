@@ -67,10 +67,13 @@ def test_rollouts_on_servers_give_the_figures_of_rollouts_in_this_process(
     assert left == ["000004"], "older weights are removed once the servers have the newest"
 
 
-def test_a_server_of_another_model_is_refused(place: Workplace, tmp_path: Path) -> None:
+def test_servers_that_cannot_sample_for_this_student_are_refused(place: Workplace, tmp_path: Path) -> None:
     save_model(tmp_path / "larger", seed=0, vocab_size=80)
-    with served_model(tmp_path / "larger", allow_updates=True) as url, pytest.raises(TokenizerMismatchError, match=url):
-        trained(place, "other-model", rollout={"server": url})
+    with served_model(tmp_path / "larger", allow_updates=True) as url:
+        with pytest.raises(TokenizerMismatchError, match=url):
+            trained(place, "other-model", rollout={"server": url})
+        with pytest.raises(RecipeError, match="nccl is not there yet"):
+            trained(place, "nccl", rollout={"server": url, "weights": "nccl"})
     with pytest.raises(ServerDownError):
         trained(place, "nobody", rollout={"server": "http://127.0.0.1:9"})
 

@@ -74,6 +74,7 @@ def sampling_of(recipe: Recipe, policy: LocalPolicy, *, run: Path | None, ranks:
     rollout, loaded = recipe.rollout, policy.loaded
     local = sampler_of(policy.sampling_model, loaded, recipe.engine, recipe.student.dtype)
     if rollout.server is not None:
+        _refuse_nccl(recipe)
         served = served_sampler(rollout.server, loaded)
         folder = Path(tempfile.mkdtemp(prefix="understudy-")) if run is None else run / WEIGHTS
         supply: Supply = _through_folder(policy, served, folder, ranks or OneRank())
@@ -101,6 +102,15 @@ def _in_segments(recipe: Recipe, rollouts: Sampler, exams: Sampler, supply: Supp
         return Sampling(rollouts, exams, supply)
     segments = SegmentSampler(rollouts)
     return Sampling(segments, exams, supply, segments)
+
+
+def _refuse_nccl(recipe: Recipe) -> None:
+    if recipe.rollout.weights == "nccl":
+        raise RecipeError(
+            "rollout.weights: nccl is not there yet",
+            expected="disk, or adapter with student.lora",
+            remedy="Put the run's folder where the servers see it; with LoRA an adapter is a few megabytes a step.",
+        )
 
 
 def _doubts(recipe: Recipe, sampler: ServedSampler, student: LoadedModel) -> list[str]:

@@ -23,8 +23,8 @@ class RolloutConfig(Section):
         magnified: so many rollouts of about twenty steps keep the likeliest tokens of student and teacher, for the
             report; 0 = none.
         server: servers that sample in place of this process. weights: how they are given new ones: ``adapter`` and
-            ``disk`` through a folder that they see, ``nccl`` from GPU to GPU; ``auto`` takes the first for LoRA, the
-            second otherwise. overlap: sampling ahead of training.
+            ``disk`` through a folder that they see, ``nccl`` from GPU to GPU (not there yet, refused); ``auto`` takes
+            the first for LoRA, the second otherwise. overlap: sampling ahead of training.
     """
 
     prompts_per_step: Whole = Field(default=16, ge=1)
