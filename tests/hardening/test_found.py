@@ -59,7 +59,7 @@ FOUND = [
 @pytest.mark.parametrize("number", range(len(FOUND)))
 def test_what_was_found_is_no_finding_any_more(number: int, tmp_path: Path) -> None:
     kind, content = FOUND[number]
-    finding = judge(KINDS[kind].opened(tmp_path), content).finding
+    finding = judge(KINDS[kind].opened(tmp_path), content, deadline_seconds=60.0).finding
     assert finding is None, f"{finding.what}\n{finding.trace}"
 
 

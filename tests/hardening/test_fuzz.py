@@ -11,6 +11,9 @@ from tests.hardening.all_kinds import KINDS
 from tests.hardening.target import Target, judge
 from understudy.errors import DataError
 
+PATIENCE_SECONDS = 60.0
+"""The suite may share its machine with much other work."""
+
 INPUTS = {
     "resumed-run": 2,
     "reported-run": 2,
@@ -26,7 +29,7 @@ def test_no_input_does_more_than_be_refused(kind: str, tmp_path: Path) -> None:
     target = KINDS[kind].opened(tmp_path)
     for number in range(INPUTS.get(kind, 30)):
         content = target.make(Random(f"gate {kind} {number}"))
-        finding = judge(target, content).finding
+        finding = judge(target, content, deadline_seconds=PATIENCE_SECONDS).finding
         assert finding is None, f"{finding.what}\n{content[:2000]!r}\n{finding.trace}"
 
 

@@ -41,7 +41,8 @@ def requests(folder: Path) -> Target:
     stack = ExitStack()
     atexit.register(stack.close)
     server = stack.enter_context(running_server(tiny_loaded(), max_logprobs=8, allow_updates=True))
-    client = stack.enter_context(httpx.Client(base_url=server.url, timeout=20))
+    client = stack.enter_context(httpx.Client(base_url=server.url, timeout=120))
+    client.post(REQUESTS[2][0], json=REQUESTS[2][1]).raise_for_status()  # starts the worker that renders templates
 
     def make(random: Random) -> bytes:
         number = random.randrange(len(REQUESTS))
