@@ -14,6 +14,7 @@ from tests.hardening.target import Target
 from tests.serving.conftest import tiny_loaded
 from understudy.serving.refusal import Refusal
 
+_SPOKEN = {"messages": [{"role": "user", "content": "w2 w3"}], "max_tokens": 1}
 _TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
 REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
     (
@@ -42,7 +43,7 @@ def requests(folder: Path) -> Target:
     atexit.register(stack.close)
     server = stack.enter_context(running_server(tiny_loaded(), max_logprobs=8, allow_updates=True))
     client = stack.enter_context(httpx.Client(base_url=server.url, timeout=120))
-    client.post(REQUESTS[2][0], json=REQUESTS[2][1]).raise_for_status()  # starts the worker that renders templates
+    client.post("/v1/chat/completions", json=_SPOKEN).raise_for_status()  # starts the worker that renders templates
 
     def make(random: Random) -> bytes:
         number = random.randrange(len(REQUESTS))
