@@ -220,6 +220,6 @@ def test_requests_given_up_leave_nothing_running() -> None:
     with scripted(lambda asked: Reply(asked.body, wait_seconds=0.2 if asked.body["n"] else 0, status=200)) as server:
         pool = ServerPool(settings(server.url))
         bad: Call[int] = Call("/echo", lambda answer: answer["m"], {"n": 0})
-        with pytest.raises(KeyError):
+        with pytest.raises(ServerAnswerError, match="'m'"):
             run(all_of([pool.ask(call) for call in [bad, *numbered(6)[1:]]]))
         assert pool.replicas[0].in_flight == 0

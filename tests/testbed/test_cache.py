@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from understudy.home import home
 from understudy.testbed import cache
-from understudy.testbed.cache import cached_folder, home
+from understudy.testbed.cache import cached_folder
 
 
 def whole(folder: Path) -> bool:

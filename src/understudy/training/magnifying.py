@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from understudy.protocols import Scorer, ScoreRequest
+from understudy.errors import TokenizerMismatchError
+from understudy.protocols import Scorer, ScoreRequest, Scores
 from understudy.tokens import TokenTable
 from understudy.training.columns import Scoring
 
@@ -62,12 +63,20 @@ def magnified(
             ids, logprobs = known.ids[rows, : magnifier.top_k], known.logprobs[rows, : magnifier.top_k]
         else:
             width = scorer.capabilities.width(min(magnifier.top_k, scorer.capabilities.top_k))
-            scores = scorer.score(_request(scoring, name, rows, width)) if width and rows.numel() else None
+            scores = _asked(scorer, _request(scoring, name, rows, width)) if width and rows.numel() else None
             if scores is None or scores.top_ids is None or scores.top_logprobs is None:
                 continue
             ids, logprobs = scores.top_ids, scores.top_logprobs
         found[name] = Magnified(rows, ids, logprobs)
     return found
+
+
+def _asked(scorer: Scorer, request: ScoreRequest) -> Scores | None:
+    """The scores, or None of a teacher with another tokenizer that has no single token at some of these places."""
+    try:
+        return scorer.score(request)
+    except TokenizerMismatchError:
+        return None
 
 
 def _request(scoring: Scoring, name: str, rows: Tensor, width: int) -> ScoreRequest:

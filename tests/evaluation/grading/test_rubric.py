@@ -35,7 +35,7 @@ def test_gdpvals_json_is_read_with_penalties_and_missing_identifiers():
         ([3], "no score"),
         ([{"criterion": "x"}], "no score"),
         ([{"score": True, "criterion": "x"}], "no score"),
-        ([{"score": float("nan"), "criterion": "x"}], "no number"),
+        ([{"score": float("nan"), "criterion": "x"}], "no score"),
         ([{"score": 1, "criterion": " "}], "no criterion"),
         ([{"score": -1, "criterion": "x"}], "no criterion with positive points"),
         ([{"score": 1, "criterion": "x", "rubric_item_id": 1}] * 2, "twice"),
