@@ -52,7 +52,8 @@ def assert_alike(mine: list[dict[str, float | None]], theirs: list[dict[str, flo
             expected = other[name]
             assert (value is None) == (expected is None), name
             if value is not None and expected is not None:
-                assert math.isclose(value, expected, rel_tol=2e-4, abs_tol=2e-5), (name, value, expected)
+                # AdamW's first steps make as much of a gradient near zero, which is rounding, as of a large one.
+                assert math.isclose(value, expected, rel_tol=1e-3, abs_tol=2e-5), (name, value, expected)
 
 
 METHODS: Mapping[str, Mapping[str, Any]] = {
