@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
@@ -149,7 +149,7 @@ def main() -> int:
         findings += sum(tally.findings.values())
         print(tally.line(), flush=True)
         with options.out.open("a", encoding="utf-8") as out:
-            out.write(json.dumps({**asdict(tally), "seed": options.seed}) + "\n")
+            out.write(json.dumps({**vars(tally), "seed": options.seed}) + "\n")
     return 1 if findings else 0
 
 

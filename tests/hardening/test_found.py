@@ -50,6 +50,8 @@ FOUND = [
     ("metric-lines", nested()),
     ("metric-lines", b'{"step": 0, "loss": [1.5]}\n{"step": 1, "loss": {}}\n'),
     ("metric-lines", b'{"step": 0, "loss": 1' + b"0" * 400 + b"}\n"),
+    ("metric-lines", b'{"step": -1' + b"0" * 400 + b"}\n"),
+    ("request", b"\x05" + json_bytes({"lora_name": "x", "lora_path": "/" + "a" * 400})),
     ("policy-checkpoint", b"\x02-5"),
     ("tool-calls", b"<tool_call><function=f><parameter=a>" + nested() + b"</parameter></function></tool_call>"),
     ("rubrics", json_bytes([{"score": 10**400, "criterion": "c"}])),

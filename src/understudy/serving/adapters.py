@@ -114,7 +114,11 @@ class Adapters:
 
 
 def _check_files(folder: Path) -> None:
-    if not (folder / _SETTINGS).is_file() or not (folder / _WEIGHTS).is_file():
+    try:
+        is_there = (folder / _SETTINGS).is_file() and (folder / _WEIGHTS).is_file()
+    except OSError:  # a name longer than any file's
+        is_there = False
+    if not is_there:
         raise Refusal(404, f"lora_path holds no adapter: expected {_SETTINGS} and {_WEIGHTS}", param="lora_path")
     try:
         settings = json.loads((folder / _SETTINGS).read_text())

@@ -10,6 +10,7 @@ from pathlib import Path
 from understudy.training.durable import append_line, write_text
 
 Line = dict[str, float | None]
+_MOST_STEPS = 1 << 63
 
 
 def append(path: Path, step: int, figures: Mapping[str, float]) -> None:
@@ -58,6 +59,7 @@ def _decoded(text: str) -> Line | None:
         line = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(line, dict) or type(line.get("step")) is not int:
+    step = line.get("step") if isinstance(line, dict) else None
+    if type(step) is not int or not 0 <= step < _MOST_STEPS:
         return None
     return line if all(value is None or isinstance(value, int | float) for value in line.values()) else None
