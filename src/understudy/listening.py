@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import socket
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from understudy.errors import UserMistakeError
 
 HEADER_BYTES = 32 << 10
 """Longest request line and headers; ours send a few hundred bytes."""
@@ -134,3 +138,33 @@ async def _refuse(send: Send, status: int, detail: str) -> None:
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+def listening_socket(host: str, port: int, *, backlog: int, who: str) -> socket.socket:
+    """A socket at the address, listening; made before anything dear is, so that mistakes cost nothing.
+
+    Args:
+        port: 0 takes a free one. backlog: connections that may wait. who: of the error's sentence.
+    Raises:
+        UserMistakeError: the port is in use, or the host is no address of this machine.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, kind, protocol)
+        try:
+            if os.name == "posix":
+                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+            listening.listen(backlog)
+        except OSError:
+            listening.close()
+            raise
+    except OSError as error:
+        raise UserMistakeError(
+            f"the {who} cannot listen there",
+            got=f"{host} port {port}: {(error.strerror or str(error)).lower()}",
+            remedy="Choose another --port (0 takes a free one) or --host.",
+        ) from error
+    return listening

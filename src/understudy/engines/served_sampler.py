@@ -9,8 +9,9 @@ from pathlib import Path
 
 import torch
 
-from understudy.errors import ContextLengthError, DataError, RecipeError
+from understudy.errors import RecipeError
 from understudy.models.sampling_distribution import check_params
+from understudy.models.sampling_room import room_for
 from understudy.protocols import Sample, SampleRequest, SamplingParams
 from understudy.rollouts import FinishReason
 from understudy.servers.background import background
@@ -101,25 +102,10 @@ class ServedSampler:
         self._labels[shipment.label], self._delivery.present, self.version = version, shipment, version
 
     def _draw(self, request: SampleRequest, params: SamplingParams, *, seed: int, step: int) -> Draw:
-        length = request.prompt_ids.numel()
-        if length == 0:
-            raise DataError(
-                "a prompt has no tokens", got=f"rollout {request.key}", remedy="Give it at least one token."
-            )
-        if length >= self.max_length:
-            raise ContextLengthError(
-                "a prompt leaves no room for a completion",
-                got=f"{length} tokens",
-                expected=f"fewer than the context of {self.max_length} tokens",
-                remedy="Shorten the prompt, filter the data, or use a model with a longer context.",
-            )
-        if request.max_new_tokens is not None and request.max_new_tokens < 1:
-            raise RecipeError("max_new_tokens is out of range", got=request.max_new_tokens, expected="at least 1")
-        limits = [params.max_completion_length, self.max_length - length, request.max_new_tokens]
         present = self._delivery.present
         return Draw(
             prompt=request.prompt_ids.tolist(),
-            max_tokens=min(limit for limit in limits if limit is not None),
+            max_tokens=room_for(request, params, max_length=self.max_length),
             key=Key(seed, step, request.key, request.start_index),
             label="" if present is None else present.label,
             labels=frozenset() if present is None or present.is_adapter else frozenset(self._labels),

@@ -11,12 +11,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from understudy.errors import ContextLengthError, DataError, MemoryExhaustedError, ModelError, RecipeError
+from understudy.errors import MemoryExhaustedError, ModelError
 from understudy.models.allocation import is_out_of_memory
 from understudy.models.decode_step import step_of
 from understudy.models.sampling_decode import decode, seating
 from understudy.models.sampling_distribution import check_params
 from understudy.models.sampling_memory import default_budget, rows_that_fit
+from understudy.models.sampling_room import room_for
 from understudy.models.sampling_slots import Forward
 from understudy.models.sampling_work import Work
 from understudy.protocols import Sample, SampleRequest, SamplingParams
@@ -82,7 +83,7 @@ class LocalSampler:
         """
         check_params(params)
         for request in requests:
-            _check_prompt(request, self.max_length)
+            room_for(request, params, max_length=self.max_length)
         work = Work(requests, params, seed=seed, step=step, max_length=self.max_length)
         told = _Told(progress, ended)
         # no_grad, not inference_mode: what a shared model caches here (rotary tables) must stay fit for training.
@@ -183,21 +184,6 @@ class _Told:
             for place, sample in made:
                 self._ended(place, sample)
         self.telling = False
-
-
-def _check_prompt(request: SampleRequest, max_length: int) -> None:
-    length = request.prompt_ids.numel()
-    if length == 0:
-        raise DataError("a prompt has no tokens", got=f"rollout {request.key}", remedy="Give it at least one token.")
-    if length >= max_length:
-        raise ContextLengthError(
-            "a prompt leaves no room for a completion",
-            got=f"{length} tokens",
-            expected=f"fewer than the context of {max_length} tokens",
-            remedy="Shorten the prompt, filter the data, or use a model with a longer context.",
-        )
-    if request.max_new_tokens is not None and request.max_new_tokens < 1:
-        raise RecipeError("max_new_tokens is out of range", got=request.max_new_tokens, expected="at least 1")
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import sys
 from pathlib import Path
@@ -11,8 +10,7 @@ from types import FrameType
 
 import uvicorn
 
-from understudy.errors import UserMistakeError
-from understudy.listening import bounded_config
+from understudy.listening import bounded_config, listening_socket
 from understudy.models.load import LoadedModel
 from understudy.recipe import Engine, LocalEngine
 from understudy.serving.app import app_of
@@ -108,26 +106,7 @@ def bound_socket(settings: Settings) -> socket.socket:
     Raises:
         UserMistakeError: the port is in use, or the host is no address of this machine.
     """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listening = socket.socket(family, kind, protocol)
-        try:
-            if os.name == "posix":
-                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind(address)
-            listening.listen(_BACKLOG)
-        except OSError:
-            listening.close()
-            raise
-    except OSError as error:
-        raise UserMistakeError(
-            "the server cannot listen there",
-            got=f"{settings.host} port {settings.port}: {(error.strerror or str(error)).lower()}",
-            remedy="Choose another --port (0 takes a free one) or --host.",
-        ) from error
-    return listening
+    return listening_socket(settings.host, settings.port, backlog=_BACKLOG, who="server")
 
 
 def address_of(listening: socket.socket) -> str:

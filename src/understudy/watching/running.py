@@ -9,8 +9,7 @@ import webbrowser
 
 import uvicorn
 
-from understudy.errors import UserMistakeError
-from understudy.listening import bounded_config
+from understudy.listening import bounded_config, listening_socket
 from understudy.watching.app import app_of
 from understudy.watching.settings import Settings
 
@@ -58,25 +57,7 @@ def bound_socket(settings: Settings) -> socket.socket:
     Raises:
         UserMistakeError: the port is in use, or the host is no address of this machine.
     """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listening = socket.socket(family, kind, protocol)
-        try:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind(address)
-            listening.listen(_AT_ONCE)
-        except OSError:
-            listening.close()
-            raise
-    except OSError as error:
-        raise UserMistakeError(
-            "the watcher cannot listen there",
-            got=f"{settings.host} port {settings.port}: {(error.strerror or str(error)).lower()}",
-            remedy="Choose another --port (0 takes a free one) or --host.",
-        ) from error
-    return listening
+    return listening_socket(settings.host, settings.port, backlog=_AT_ONCE, who="watcher")
 
 
 def address_of(listening: socket.socket) -> str:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from understudy.engines.tinker.service import TinkerService
-from understudy.errors import ContextLengthError, DataError, ModelError, RecipeError, ServerAnswerError
+from understudy.errors import ModelError, ServerAnswerError
 from understudy.models.sampling_distribution import check_params
+from understudy.models.sampling_room import room_for
 from understudy.protocols import Sample, SampleRequest, SamplingParams
 from understudy.randomness import bits
 from understudy.rollouts import FinishReason
@@ -54,7 +55,7 @@ class TinkerSampler:
             service failed for good.
         """
         check_params(params)
-        limits = [self._limit(request, params) for request in requests]
+        limits = [room_for(request, params, max_length=self.max_length) for request in requests]
         if not requests:
             return []
         client, promised = self._client(), {}
@@ -86,24 +87,6 @@ class TinkerSampler:
         if source is not None:
             raise ModelError("the Tinker service takes no weights from a folder", got=source)
         self.version = version
-
-    def _limit(self, request: SampleRequest, params: SamplingParams) -> int:
-        length = request.prompt_ids.numel()
-        if length == 0:
-            raise DataError(
-                "a prompt has no tokens", got=f"rollout {request.key}", remedy="Give it at least one token."
-            )
-        if length >= self.max_length:
-            raise ContextLengthError(
-                "a prompt leaves no room for a completion",
-                got=f"{length} tokens",
-                expected=f"fewer than the context of {self.max_length} tokens",
-                remedy="Shorten the prompt, filter the data, or use a model with a longer context.",
-            )
-        if request.max_new_tokens is not None and request.max_new_tokens < 1:
-            raise RecipeError("max_new_tokens is out of range", got=request.max_new_tokens, expected="at least 1")
-        most = [params.max_completion_length, self.max_length - length, request.max_new_tokens]
-        return min(limit for limit in most if limit is not None)
 
     def _sample(self, response: tinker.SampleResponse) -> Sample:
         drawn = response.sequences[0]
