@@ -11,7 +11,18 @@ import httpx
 import pytest
 import uvicorn
 
-from understudy.listening import HEADER_BYTES, App, BoundedBody, BoundedHttp, Message, Receive, Send, bounded_config
+from understudy.host_names import HostNames
+from understudy.listening import (
+    HEADER_BYTES,
+    App,
+    BoundedBody,
+    BoundedHttp,
+    Message,
+    OwnNames,
+    Receive,
+    Send,
+    bounded_config,
+)
 
 
 async def echo(scope: Message, receive: Receive, send: Send) -> None:
@@ -30,7 +41,7 @@ class Hasty(BoundedHttp):
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[tuple[str, int]]:
-    app: App = BoundedBody(echo, most_bytes=1000, seconds=0.6)
+    app: App = OwnNames(BoundedBody(echo, most_bytes=1000, seconds=0.6), HostNames("127.0.0.1"))
     config = bounded_config(app, connections=4, log_config=None)
     config.http = Hasty
     server = uvicorn.Server(config)
@@ -65,6 +76,12 @@ def test_an_ordinary_request_is_answered(address: tuple[str, int]) -> None:
         assert client.get("/").text == "0", "a connection may rest between requests for longer than headers may take"
 
 
+def test_a_name_that_is_not_its_own_is_refused(address: tuple[str, int]) -> None:
+    url = f"http://{address[0]}:{address[1]}/"
+    assert httpx.post(url, headers={"Host": "evil.example"}, content=b"x").status_code == 421
+    assert sent(address, b"GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 421"), "no name at all"
+
+
 @pytest.mark.parametrize("body", [b"x" * 1001, iter([b"x" * 600, b"x" * 600])], ids=["announced", "in chunks"])
 def test_a_body_that_is_too_long_is_refused(address: tuple[str, int], body: object) -> None:
     answer = httpx.post(f"http://{address[0]}:{address[1]}/", content=body)  # type: ignore[arg-type]
@@ -72,12 +89,12 @@ def test_a_body_that_is_too_long_is_refused(address: tuple[str, int], body: obje
 
 
 def test_a_body_that_does_not_end_is_refused(address: tuple[str, int]) -> None:
-    answer = sent(address, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc")
+    answer = sent(address, b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nabc")
     assert answer.startswith(b"HTTP/1.1 408")
 
 
 def test_headers_that_are_too_long_are_refused(address: tuple[str, int]) -> None:
-    answer = sent(address, b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * (HEADER_BYTES + 1))
+    answer = sent(address, b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"a" * (HEADER_BYTES + 1))
     assert answer.startswith(b"HTTP/1.1 400")
 
 
@@ -89,7 +106,7 @@ def test_a_connection_that_never_says_what_it_wants_is_closed(address: tuple[str
 
 
 def test_requests_beyond_the_connections_are_put_off(address: tuple[str, int]) -> None:
-    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"
+    head = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
     held = [socket.create_connection(address, timeout=10) for _ in range(8)]
     try:
         for connection in held:

@@ -13,6 +13,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from understudy.errors import UserMistakeError
+from understudy.host_names import HostNames
 
 HEADER_BYTES = 32 << 10
 """Longest request line and headers; ours send a few hundred bytes."""
@@ -127,6 +128,21 @@ class BoundedBody:
                 return None
             if not message.get("more_body", False):  # also where the client has left
                 return bytes(body)
+
+
+class OwnNames:
+    """ASGI middleware: answers 421 to a request that calls the server by a name that is not its own."""
+
+    def __init__(self, app: App, names: HostNames) -> None:
+        self._app, self._names = app, names
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        host = dict(scope["headers"]).get(b"host", b"").decode("latin-1") if scope["type"] == "http" else ""
+        if scope["type"] == "http" and not self._names.include(host):
+            await _refuse(send, 421, "this server does not go by that name: see --allowed-host")
+            return
+        await self._app(scope, receive, send)
 
 
 async def _refuse(send: Send, status: int, detail: str) -> None:

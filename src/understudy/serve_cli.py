@@ -17,6 +17,9 @@ def serve(
     model: Annotated[str, typer.Argument(help="A folder, a hub name, or testbed/...")],
     host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0 takes a free one and prints it.")] = 8000,
+    allowed_host: Annotated[
+        list[str] | None, typer.Option(help="A further name that requests may call it by; several times for several.")
+    ] = None,
     served_model_name: Annotated[str | None, typer.Option(help="What clients call it; else MODEL.")] = None,
     max_logprobs: Annotated[int, typer.Option(help="Ids a row that a client may ask for; -1 for no bound.")] = 128,
     max_model_len: Annotated[int | None, typer.Option(help="Longest context; else the model's own.")] = None,
@@ -40,6 +43,7 @@ def serve(
     settings = Settings(
         host=host,
         port=port,
+        allowed_hosts=tuple(allowed_host or ()),
         name=served_model_name or model,
         max_logprobs=max_logprobs,
         max_model_len=max_model_len,

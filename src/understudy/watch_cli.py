@@ -12,6 +12,9 @@ def watch(
     runs: Annotated[list[Path] | None, typer.Argument(help="Runs, or folders of runs; else runs.")] = None,
     host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0 takes a free one and prints it.")] = 0,
+    allowed_host: Annotated[
+        list[str] | None, typer.Option(help="A further name that requests may call it by; several times for several.")
+    ] = None,
     open_browser: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
     allow_remote: Annotated[
         bool,
@@ -23,4 +26,7 @@ def watch(
     from understudy.watching import watch as serve
 
     folders = tuple(runs or [Path("runs")])
-    serve(Settings(folders, host=host, port=port, allow_remote=allow_remote), open_browser=open_browser)
+    settings = Settings(
+        folders, host=host, port=port, allow_remote=allow_remote, allowed_hosts=tuple(allowed_host or ())
+    )
+    serve(settings, open_browser=open_browser)

@@ -122,6 +122,8 @@ def test_several_machines(write: Any) -> None:
     ):
         assert word in trainer.command
     assert "CUDA_VISIBLE_DEVICES=0,1,2,3 " in trainer.line
+    (server,) = [part for part in layout.of_machine(1) if part.kind == "teacher"]
+    assert server.command[server.command.index("--allowed-host") + 1] == "right", "clients call it by this name"
     shown = commands_of(layout)
     assert shown.count("# on ") == 2 and "UNDERSTUDY_LAUNCH_KEY:?" in shown
     for part in layout.parts:

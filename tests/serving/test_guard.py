@@ -104,6 +104,16 @@ def test_what_a_web_page_could_send_is_refused(client: httpx.Client) -> None:
     refused(client.post("/inference/v1/generate", content=body), 415, "JSON")
 
 
+def test_a_name_that_is_not_its_own_is_refused(client: httpx.Client, locked: str) -> None:
+    """DNS rebinding: a page of evil.example whose name leads here. Who has the key is no page of a stranger."""
+    for name in ("evil.example", "evil.example:8000", "127.0.0.1.evil.example", "localhost.evil.example"):
+        refused(client.get("/v1/models", headers={"Host": name}), 421, "--allowed-host")
+        refused(client.post("/tokenize", headers={"Host": name}, json={"prompt": "w1"}), 421)
+    assert client.get("/v1/models", headers={"Host": "localhost:1"}).status_code == 200
+    named = {"Host": "gpu.example", "Authorization": f"Bearer {KEY}"}
+    assert httpx.get(f"{locked}/v1/models", headers=named).status_code == 200
+
+
 def test_unknown_routes_and_methods_have_the_form_of_the_wire(client: httpx.Client) -> None:
     refused(client.get("/no/such/route"), 404)
     refused(client.get("/inference/v1/generate"), 405)

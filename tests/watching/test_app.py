@@ -144,6 +144,6 @@ def test_a_run_that_links_out_of_the_folder_is_not_shown(client: httpx.Client, f
 def test_others_are_let_in_only_on_purpose(tmp_path: Path) -> None:
     with pytest.raises(UserMistakeError, match="lets other machines read"):
         Settings((tmp_path,), host="0.0.0.0")
-    assert Settings((tmp_path,), host="0.0.0.0", allow_remote=True).answers_to("192.168.1.7:8000")
+    assert Settings((tmp_path,), host="0.0.0.0", allow_remote=True).names.include("192.168.1.7:8000")
     with pytest.raises(UserMistakeError, match="is no folder"):
         Settings((tmp_path / "none",))

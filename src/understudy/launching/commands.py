@@ -104,6 +104,8 @@ def _understudy(served: Served, seat: Seat, max_logprobs: int) -> list[str]:
         )
     command = ["understudy", "serve", served.model, "--host", seat.host, "--port", seat.port]
     command += ["--served-model-name", served.model, "--dtype", served.dtype, "--max-logprobs", str(max_logprobs)]
+    if seat.host == "0.0.0.0":  # clients call it by the name that the launch was given
+        command += ["--allowed-host", str(urlsplit(seat.url).hostname)]
     if served.key_variable is not None:
         command += ["--api-key-env", served.key_variable]
     if seat.threads is not None:

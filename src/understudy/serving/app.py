@@ -39,6 +39,7 @@ def app_of(service: Service) -> FastAPI:
     app.add_middleware(
         Guard,
         api_key=service.settings.api_key,
+        names=service.settings.names,
         max_body_bytes=service.settings.max_body_bytes,
         metrics=service.metrics,
         routes=paths,

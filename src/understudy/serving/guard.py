@@ -10,6 +10,7 @@ from typing import Any
 
 from fastapi.datastructures import Headers
 
+from understudy.host_names import HostNames
 from understudy.serving.metrics import Metrics
 from understudy.serving.refusal import Refusal
 
@@ -23,18 +24,26 @@ _OPEN = frozenset({"/health"})
 
 
 class Guard:
-    """ASGI middleware: refuses requests without the key and those of web pages, and counts all.
+    """ASGI middleware: refuses requests without the key, for other names and of web pages, and counts all.
 
     Args:
-        app: what it guards. api_key: None lets everybody pass. max_body_bytes: longest body that is announced.
+        app: what it guards. api_key: None lets everybody pass who names this server. names: what it is called.
+        max_body_bytes: longest body that is announced.
         metrics: told of every answer. routes: paths that are counted under their own name.
     """
 
     def __init__(
-        self, app: App, *, api_key: str | None, max_body_bytes: int, metrics: Metrics, routes: Collection[str]
+        self,
+        app: App,
+        *,
+        api_key: str | None,
+        names: HostNames,
+        max_body_bytes: int,
+        metrics: Metrics,
+        routes: Collection[str],
     ) -> None:
         self._app, self._metrics, self._routes = app, metrics, frozenset(routes)
-        self._max_body_bytes = max_body_bytes
+        self._names, self._max_body_bytes = names, max_body_bytes
         self._digest = None if api_key is None else _digest(api_key.encode())
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -66,6 +75,8 @@ class Guard:
             right = hmac.compare_digest(_digest(key.strip().encode("latin-1", "replace")), self._digest)
             if not right or scheme.lower() != "bearer":
                 return Refusal(401, "the API key is missing or wrong: send Authorization: Bearer KEY")
+        elif not self._names.include(headers.get("host", "")):  # who has the key is no stranger's page
+            return Refusal(421, "this server does not go by that name: see --allowed-host")
         if "origin" in headers:
             return Refusal(403, "requests of web pages are refused")
         announced = headers.get("content-length", "")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from understudy.errors import UserMistakeError
-
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+from understudy.host_names import HostNames
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Settings:
     """Of one server.
 
     Args:
-        host, port: where it listens; port 0 takes a free one.
+        host, port: where it listens; port 0 takes a free one. allowed_hosts: further names to answer to.
         name: what clients call the model; None for the name it was loaded by.
         max_logprobs: ids a row that a client may ask for; -1 for no bound. max_model_len: longest context in tokens;
             None for the model's own. api_key: every route but ``/health`` asks for it; None asks for none.
@@ -29,6 +29,7 @@ class Settings:
 
     host: str = "127.0.0.1"
     port: int = 8000
+    allowed_hosts: tuple[str, ...] = ()
     name: str | None = None
     max_logprobs: int = 128
     max_model_len: int | None = None
@@ -42,6 +43,7 @@ class Settings:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
+        _ = self.names  # checked now, not at the first request
         checks = (
             ("--port", self.port, 0 <= self.port <= 65535, "0 to 65535"),
             ("--max-logprobs", self.max_logprobs, self.max_logprobs >= -1, "-1 (no bound) or above"),
@@ -61,7 +63,12 @@ class Settings:
     @property
     def is_local(self) -> bool:
         """Whether only this machine can reach it."""
-        return self.host in LOOPBACK
+        return self.names.is_local
+
+    @cached_property
+    def names(self) -> HostNames:
+        """By which it answers."""
+        return HostNames(self.host, self.allowed_hosts)
 
 
 def key_from(variable: str | None) -> str | None:

@@ -61,7 +61,7 @@ class Guard:
 
     def _refusal(self, scope: Message) -> Response | None:
         headers = Headers(scope=scope)
-        if not self._settings.answers_to(headers.get("host", "")):
+        if not self._settings.names.include(headers.get("host", "")):
             return _refused(421, "This server does not go by that name.")
         if scope["method"] not in ("GET", "HEAD"):
             return _refused(405, "This server only shows; nothing can be changed through it.")

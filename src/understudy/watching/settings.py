@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from understudy.errors import UserMistakeError
-
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+from understudy.host_names import HostNames
 
 
 @dataclass(frozen=True)
@@ -18,6 +17,7 @@ class Settings:
     Args:
         folders: runs, or folders of runs; nothing outside them is read.
         host, port: where it listens; port 0 takes a free one. allow_remote: needed for a host that others can reach.
+        allowed_hosts: further names that a request may call it by.
     Raises:
         UserMistakeError: a folder is missing, or the host is not this machine's own and nobody allowed it.
     """
@@ -26,6 +26,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 0
     allow_remote: bool = False
+    allowed_hosts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for folder in self.folders:
@@ -47,24 +48,9 @@ class Settings:
     @property
     def is_local(self) -> bool:
         """Whether only this machine can reach it."""
-        return self.host in LOOPBACK
+        return self.names.is_local
 
-    def answers_to(self, host: str) -> bool:
-        """Whether a request that names this host is meant for us.
-
-        A page of a stranger can make a browser ask for its own name at our address (DNS rebinding), but it cannot make
-        it name an address; so addresses pass, and of names only ``localhost`` and our own.
-
-        >>> settings = Settings(())
-        >>> [settings.answers_to(host) for host in ("127.0.0.1:80", "[::1]:80", "localhost", "evil.example:80", "")]
-        [True, True, True, False, False]
-        """
-        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() and not host.endswith("]") else host
-        name = name.lower().rstrip(".")
-        if name in ("localhost", self.host.lower()):
-            return True
-        try:
-            address = ipaddress.ip_address(name.strip("[]"))
-        except ValueError:
-            return False
-        return address.is_loopback or not self.is_local
+    @cached_property
+    def names(self) -> HostNames:
+        """By which it answers."""
+        return HostNames(self.host, self.allowed_hosts)

@@ -8,7 +8,8 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from understudy.listening import BoundedBody, bounded_config
+from understudy.host_names import HostNames
+from understudy.listening import BoundedBody, OwnNames, bounded_config
 
 MAX_BODY_BYTES = 8 << 20
 MAX_CONNECTIONS = 512
@@ -19,11 +20,12 @@ class RetrievalServer(uvicorn.Server):
     """One application on one socket; SIGTERM or SIGINT ends it once what runs is answered, a second one at once.
 
     Args:
-        app: to serve. listening: a bound socket, closed at the end.
+        app: to serve. listening: a bound socket, closed at the end. names: by which it answers.
     """
 
-    def __init__(self, app: FastAPI, listening: socket.socket) -> None:
-        super().__init__(bounded_config(BoundedBody(app, most_bytes=MAX_BODY_BYTES), connections=MAX_CONNECTIONS))
+    def __init__(self, app: FastAPI, listening: socket.socket, *, names: HostNames) -> None:
+        guarded = OwnNames(BoundedBody(app, most_bytes=MAX_BODY_BYTES), names)
+        super().__init__(bounded_config(guarded, connections=MAX_CONNECTIONS))
         self._listening = listening
 
     def serve_until_stopped(self) -> None:
