@@ -20,6 +20,9 @@ from understudy.reports.method_words import PROGRESS, needed, written
 INDEX = "README.md"
 """Name of the page with the table of all methods."""
 
+GUIDED = ("sft", "seq_kd", "opd", "gkd", "local_support", "tropd", "aopd", "exopd", "grpo", "atod")
+"""Methods with a hand-written page in ``docs/methods``: when it helps, when it hurts, what to watch."""
+
 _WIDTH = 120
 _NOTICE = "<!-- Written by `make docs` from the method's source. What is changed here is lost. -->"
 
@@ -46,7 +49,10 @@ def page_of(name: str) -> str:
 def pages() -> dict[str, str]:
     """File name -> content: the page of every method, and the table of them all."""
     listed = entries()
-    return {INDEX: _index(listed), **{f"{entry.name}.md": f"{_NOTICE}\n{_page(entry)}" for entry in listed}}
+    return {
+        INDEX: _index(listed),
+        **{f"{entry.name}.md": f"{_NOTICE}\n{_page(entry)}\n{_onward(entry.name)}\n" for entry in listed},
+    }
 
 
 def write_pages(folder: Path) -> list[Path]:
@@ -90,6 +96,12 @@ def _needs(entry: MethodEntry, objective: Objective) -> str:
     return "\n\n".join(["## Needs", "\n".join(lines), about])
 
 
+def _onward(name: str) -> str:
+    """Where its reader goes from here; only for pages in the folder of all."""
+    guide = f"When it helps and when it hurts: [{name}](../{name}.md). " if name in GUIDED else ""
+    return f"{guide}Beside the others: [choosing](../choosing.md)."
+
+
 def _any_ours(entry: MethodEntry) -> bool:
     return any(field.ours for field in entry.fields)
 
@@ -107,7 +119,10 @@ def _index(listed: Sequence[MethodEntry]) -> str:
         for entry in listed
     ]
     head = ["| `method:` | what it is | who writes | needs | source |", "|---|---|---|---|---|"]
-    about = "Each page says what the method is, what its gradient is, what it needs and what its fields mean."
+    about = (
+        "Each page says what the method is, what its gradient is, what it needs and what its fields mean; "
+        "[choosing](../choosing.md) says which to take."
+    )
     return "\n".join([_NOTICE, "# All methods", "", about, "", *head, *rows]) + "\n"
 
 
