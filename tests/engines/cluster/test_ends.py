@@ -1,0 +1,79 @@
+"""How a run of several ranks ends before its time, under torchrun itself: a rank is killed, or Ctrl-C asks for it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.engines.cluster.on_ranks import Torchrun, command, on_ranks, under_torchrun
+from tests.tiny_files import Workplace, make_workplace, metrics_of
+
+pytestmark = pytest.mark.timeout(300)
+
+STEPS, EVERY = 12, 4
+OVERRIDES = ["engine.kind=cluster", f"steps={STEPS}", f"checkpoint.every={EVERY}", "evaluation.suites=[]"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """A workplace in which two ranks have made the run ``peaceful``."""
+    place = make_workplace(tmp_path_factory.mktemp("ends"))
+    on_ranks(command, 2, arguments(place, "peaceful"), place.path / "peaceful")
+    return place
+
+
+def arguments(place: Workplace, name: str, *more: str) -> list[str]:
+    return ["train", str(place.path / "tiny.yaml"), *OVERRIDES, f"name={name}", *more]
+
+
+def begun(place: Workplace, name: str, *, lines: int) -> Torchrun:
+    """A run of two ranks that has written so many lines of figures, and goes on."""
+    torchrun = under_torchrun(2, arguments(place, name), place.path / f"torchrun-{name}")
+    until = time.monotonic() + 120
+    while len(figures_of(place, name)) < lines:
+        assert torchrun.process.is_alive() and time.monotonic() < until, torchrun.log.read_text()
+        time.sleep(0.005)
+    return torchrun
+
+
+def figures_of(place: Workplace, name: str) -> list[dict[str, float | None]]:
+    run = place.path / "runs" / name
+    return metrics_of(run) if (run / "metrics.jsonl").exists() else []
+
+
+def resumed(place: Workplace, name: str) -> None:
+    assert len(figures_of(place, name)) < STEPS, "it was cut"
+    on_ranks(command, 2, arguments(place, name, "--resume"), place.path / name)
+    assert figures_of(place, name) == figures_of(place, "peaceful")
+    assert len(figures_of(place, name)) == STEPS
+
+
+def test_when_a_rank_is_killed_the_run_says_so_and_ends_and_goes_on_to_the_same_figures(place: Workplace) -> None:
+    torchrun = begun(place, "killed", lines=EVERY + 2)
+    os.kill(torchrun.pid_of(1), signal.SIGKILL)
+    assert torchrun.ended() != 0
+    said = torchrun.log.read_text()
+    assert "another rank of this run has ended" in said and "--resume goes on from the last checkpoint" in said
+    assert torchrun.left() == []
+    resumed(place, "killed")
+
+
+def test_ctrl_c_ends_all_ranks_with_a_checkpoint_and_the_run_goes_on_to_the_same_figures(place: Workplace) -> None:
+    torchrun = begun(place, "stopped", lines=EVERY + 2)
+    os.killpg(torchrun.process.pid or 0, signal.SIGINT)
+    assert torchrun.ended() != 0
+    said = torchrun.log.read_text()
+    done = len(figures_of(place, "stopped"))
+    assert f"Stopped at step {done} of {STEPS}" in said and said.count("SIGINT: ending after this piece") == 1
+    assert saved(place, "stopped")[-1] == f"step-{done:06d}"
+    assert torchrun.left() == []
+    resumed(place, "stopped")
+
+
+def saved(place: Workplace, name: str) -> list[str]:
+    checkpoints: Path = place.path / "runs" / name / "checkpoints"
+    return sorted(folder.name for folder in checkpoints.glob("step-*"))
