@@ -21,7 +21,7 @@ from typing import IO, Any, Literal
 
 from understudy.errors import UnderstudyError
 
-Kind = Literal["mathematics", "function", "template", "pdf"]
+Kind = Literal["mathematics", "function", "template", "pdf", "office"]
 """What a pool can do: each is a file ``<kind>_job.py`` beside this one."""
 
 _FOLDER = Path(__file__).parent

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.evaluation.deliverables.made_files import changed, document, pdf, png, slides, workbook
-from understudy.evaluation.deliverables import DeliverableError, ReadingLimits, read_deliverable
+from understudy.evaluation.deliverables import DeliverableError, Image, ReadingLimits, read_deliverable
+from understudy.evaluation.deliverables.limits import LIMITS
+from understudy.evaluation.deliverables.plain_form import from_plain_form, plain_form
+from understudy.evaluation.deliverables.spreadsheets import read_workbook
 
 OFFICEBENCH = Path(__file__).parents[3].parent / "shared" / "data" / "officebench"
 
@@ -235,3 +240,66 @@ def test_a_pdf_that_stalls_its_reader_costs_a_deadline_and_no_more(tmp_path):
         read_deliverable(slow, limits=ReadingLimits(pdf_seconds=0.5))
     assert time.monotonic() - began < 20, "with the start of the worker"
     assert "Good" in read_deliverable(pdf(tmp_path / "good.pdf", "Good")).text
+
+
+def endless_book(path: Path) -> Path:
+    """A worksheet of 120,000 formulas in half a megabyte: whoever reads it whole takes many seconds."""
+    rows = b"".join(b'<row r="%d"><c r="A%d"><f>B%d+1</f></c></row>' % (n, n, n) for n in range(1, 120_001))
+    space = b'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
+    return changed(
+        workbook(path, {"A": [[1]]}),
+        "xl/worksheets/sheet1.xml",
+        b"<worksheet %s><sheetData>%s</sheetData></worksheet>" % (space, rows),
+    )
+
+
+def deep_document(path: Path) -> Path:
+    """Tables within tables, each read again for every one around it."""
+    w = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+    depth = 300
+    inner = "<w:p><w:r><w:t>x</w:t></w:r></w:p>" * 20_000
+    body = "<w:tbl><w:tr><w:tc>" * depth + inner + "</w:tc></w:tr></w:tbl>" * depth
+    return changed(
+        document(path), "word/document.xml", f"<w:document {w}><w:body>{body}</w:body></w:document>".encode()
+    )
+
+
+@pytest.mark.parametrize(("make", "ending"), [(endless_book, "xlsx"), (deep_document, "docx")])
+def test_an_office_file_that_stalls_its_reader_costs_a_deadline_and_no_more(tmp_path, make, ending):
+    began = time.process_time()
+    said = refused(make(tmp_path / f"slow.{ending}"), limits=ReadingLimits(office_seconds=0.5))
+    assert f"slow.{ending} takes too long to read; got nothing after 0.5 s" in said
+    assert time.process_time() - began < 10, "this process only waited"
+    good = {"xlsx": lambda path: workbook(path, {"A": [["Good"]]}), "docx": document}[ending](tmp_path / f"b.{ending}")
+    assert read_deliverable(good).text
+
+
+def test_one_long_text_in_many_cells_is_refused(tmp_path):
+    """Shared strings: 30 kB stand in the file once, and a thousand cells have them."""
+    space = b'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
+    row = b"<row>%s</row>" % (b'<c t="s"><v>0</v></c>' * 40)
+    path = changed(
+        workbook(tmp_path / "a.xlsx", {"A": [["x"]]}),
+        "xl/worksheets/sheet1.xml",
+        b"<worksheet %s><sheetData>%s</sheetData></worksheet>" % (space, row * 30),
+    )
+    changed(path, "xl/sharedStrings.xml", b"<sst %s><si><t>%s</t></si></sst>" % (space, b"y" * 30_000))
+    kind = b"application/vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings+xml"
+    with zipfile.ZipFile(path) as archive:
+        kinds = archive.read("[Content_Types].xml")
+    part = b'<Override PartName="/xl/sharedStrings.xml" ContentType="%s"/></Types>' % kind
+    changed(path, "[Content_Types].xml", kinds.replace(b"</Types>", part))
+    assert path.stat().st_size < 10_000
+    assert "holds too much text" in refused(path)
+
+
+def test_office_files_are_the_same_when_they_come_from_the_other_process(tmp_path):
+    """What crosses between the processes is what the reader gave: values and their kinds, tuples, pictures."""
+    values = [[1, 1.0, True, "1", None, -0.0], ["=A1+1", "\u00e9\U0001f600", "", 2**60, 1e300, "x"]]
+    read = read_deliverable(workbook(tmp_path / "a.xlsx", {"A": values}, filled="A1", merged="A1:B1"))
+    content = (tmp_path / "a.xlsx").read_bytes()
+    here = read_workbook(content, name="a.xlsx", limits=LIMITS)
+    assert read == here
+    assert list(map(type, read.tables[0].rows[0])) == list(map(type, here.tables[0].rows[0]))
+    pictured = replace(here, images=(Image("a.png", "image/png", 1, 2, 3, b"\x00\xff"),))
+    assert from_plain_form(json.loads(json.dumps(plain_form(pictured)))) == pictured

@@ -14,7 +14,7 @@ class ReadingLimits:
             more than so many times its packed size (beyond ``small_bytes``), or has more members, is refused as a zip
             bomb.
         rows, columns, sheets, pages: read of each file; the rest is left out with a note. characters: of the text.
-        pdf_seconds: a PDF file whose text is not there by then is refused.
+        pdf_seconds, office_seconds: a PDF or an office file that is not read by then is refused.
         image_bytes, images: pictures larger or beyond are kept without their content.
     """
 
@@ -29,6 +29,7 @@ class ReadingLimits:
     pages: int = 300
     characters: int = 1_000_000
     pdf_seconds: float = 60.0
+    office_seconds: float = 60.0
     image_bytes: int = 4 << 20
     images: int = 40
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from understudy.errors import DeliverableError, UserMistakeError
+from understudy.evaluation.deliverables.apart import read_office
 from understudy.evaluation.deliverables.deliverable import Deliverable, Kind
-from understudy.evaluation.deliverables.documents import read_document
 from understudy.evaluation.deliverables.limits import LIMITS, ReadingLimits
 from understudy.evaluation.deliverables.mail import read_calendar, read_mail
 from understudy.evaluation.deliverables.opening import checked_content, kind_of
@@ -16,12 +16,9 @@ from understudy.evaluation.deliverables.pdfs import read_pdf
 from understudy.evaluation.deliverables.pictures import read_image
 from understudy.evaluation.deliverables.plain import read_csv, read_json, read_markdown, read_text
 from understudy.evaluation.deliverables.recalculating import Recalculate
-from understudy.evaluation.deliverables.slides import read_slides
-from understudy.evaluation.deliverables.spreadsheets import read_workbook
+from understudy.evaluation.deliverables.spreadsheets import needs_program, recalculated
 
 _BOUNDED: dict[Kind, Callable[..., Deliverable]] = {
-    "docx": read_document,
-    "pptx": read_slides,
     "pdf": read_pdf,
     "csv": read_csv,
     "image": read_image,
@@ -56,10 +53,10 @@ def read_deliverable(
     kind = kind_of(path)
     content = checked_content(path, inside=inside, kind=kind, limits=limits)
     try:
-        if kind == "xlsx":
-            read = read_workbook(content, name=path.name, limits=limits, recalculate=recalculate)
-        else:
-            read = _read(content, kind=kind, name=path.name, limits=limits)
+        read = _read(content, kind=kind, name=path.name, limits=limits)
+        if recalculate is not None and needs_program(read) and (made := recalculate(content)) is not None:
+            # A program that read a stranger's file: its own is looked at like one.
+            read = recalculated(read, _read(made, kind=kind, name=path.name, limits=limits))
     except ModuleNotFoundError as error:
         raise UserMistakeError(
             f"{path.suffix} files cannot be read here", got=str(error), remedy="pip install 'understudy[office]'"
@@ -72,6 +69,8 @@ def read_deliverable(
 
 
 def _read(content: bytes, *, kind: Kind, name: str, limits: ReadingLimits) -> Deliverable:
+    if kind in ("xlsx", "docx", "pptx"):
+        return read_office(content, kind=kind, name=name, limits=limits)
     if kind in _WHOLE:
         return _WHOLE[kind](content, name=name)
     return _BOUNDED[kind](content, name=name, limits=limits)

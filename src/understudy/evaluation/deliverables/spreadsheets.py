@@ -7,7 +7,7 @@ import io
 import re
 import zipfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from understudy.evaluation.deliverables.archives import opened_archive, pictures_within
@@ -15,13 +15,13 @@ from understudy.evaluation.deliverables.cells import position_of, sheets_named_i
 from understudy.evaluation.deliverables.deliverable import Deliverable, Link, Sheet, Value, table_text
 from understudy.evaluation.deliverables.formulas import computed
 from understudy.evaluation.deliverables.limits import ReadingLimits
-from understudy.evaluation.deliverables.recalculating import Recalculate
 
 _STREAMED_BYTES = 8 << 20
 """Workbooks whose sheets are larger are read row by row, without merged ranges: whole ones take 50 times their size."""
 
 _ERROR_REFERENCE = "#REF!"
 _BOOK = "xl/workbook.xml"
+_NOT_COMPUTED = " have no stored value and are not computed."
 
 
 @dataclass
@@ -32,11 +32,8 @@ class _Found:
     links: list[Link] = field(default_factory=list)
 
 
-def read_workbook(
-    content: bytes, *, name: str, limits: ReadingLimits, recalculate: Recalculate | None = None
-) -> Deliverable:
-    """An ``.xlsx`` file; formulas without a stored value are computed where they are plain (``computed``), and
-    where some are not, by ``recalculate``.
+def read_workbook(content: bytes, *, name: str, limits: ReadingLimits) -> Deliverable:
+    """An ``.xlsx`` file; formulas without a stored value are computed where they are plain (``computed``).
 
     Raises:
         DeliverableError: see ``archives.opened_archive``.
@@ -46,30 +43,34 @@ def read_workbook(
         images = pictures_within(archive, "xl/media/", limits)
         num_charts = sum(bool(re.fullmatch(r"xl/charts/chart\d*\.xml", member)) for member in archive.namelist())
     found, names, notes = _read_sheets(content, limits=limits, streamed=streamed)
-    sheets = computed([one.sheet for one in found])
-    if recalculate is not None and any(sheet.not_computed for sheet in sheets):
-        sheets = _recalculated(sheets, recalculate(content), name=name, limits=limits)
-    if left := sum(len(sheet.not_computed) for sheet in sheets):
-        notes.append(f"{left} formulas have no stored value and are not computed.")
+    sheets = tuple(computed([one.sheet for one in found]))
     links = tuple(link for one in found for link in _links(one, names))
-    text = "\n\n".join(f"## Sheet {sheet.name}\n{table_text(sheet)}" for sheet in sheets)
-    return Deliverable(
-        name, "xlsx", len(content), text, tuple(sheets), (), images, links, len(names), num_charts, tuple(notes)
-    )
+    read = Deliverable(name, "xlsx", len(content), "", sheets, (), images, links, len(names), num_charts, tuple(notes))
+    return _with_sheets(read, sheets)
 
 
-def _recalculated(sheets: list[Sheet], content: bytes | None, *, name: str, limits: ReadingLimits) -> list[Sheet]:
-    """The sheets with what another program computed; it read a stranger's file, so its own is looked at like one."""
-    if content is None:
-        return sheets
-    with opened_archive(content, name=name, must_hold=_BOOK, limits=limits) as archive:
-        streamed = _sheet_bytes(archive) > _STREAMED_BYTES
-    there = {one.sheet.name: one.sheet.rows for one in _read_sheets(content, limits=limits, streamed=streamed)[0]}
-    found = []
-    for sheet in sheets:
+def needs_program(read: Deliverable) -> bool:
+    """Whether it is a workbook with formulas that have no value, which another program may compute."""
+    return read.kind == "xlsx" and any(sheet.not_computed for sheet in read.tables)
+
+
+def recalculated(read: Deliverable, other: Deliverable) -> Deliverable:
+    """The workbook with the values of ``other``, the same one as another program computed it, where it has none."""
+    there = {sheet.name: sheet.rows for sheet in other.tables}
+    sheets = []
+    for sheet in read.tables:
         values = {place: value_at(there.get(sheet.name, ()), place) for place in sheet.not_computed}
-        found.append(with_values(sheet, {place: value for place, value in values.items() if value is not None}))
-    return found
+        sheets.append(with_values(sheet, {place: value for place, value in values.items() if value is not None}))
+    return _with_sheets(read, tuple(sheets))
+
+
+def _with_sheets(read: Deliverable, sheets: tuple[Sheet, ...]) -> Deliverable:
+    """With the text and the notes that these sheets have."""
+    text = "\n\n".join(f"## Sheet {sheet.name}\n{table_text(sheet)}" for sheet in sheets)
+    notes = tuple(note for note in read.notes if not note.endswith(_NOT_COMPUTED))
+    if left := sum(len(sheet.not_computed) for sheet in sheets):
+        notes += (f"{left} formulas{_NOT_COMPUTED}",)
+    return replace(read, tables=sheets, text=text, notes=notes)
 
 
 def _sheet_bytes(archive: zipfile.ZipFile) -> int:
