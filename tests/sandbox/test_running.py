@@ -92,6 +92,20 @@ def test_nothing_dangerous_is_left_in_the_folder(tmp_path, by):
     assert not (tmp_path / "s").stat().st_mode & (stat.S_ISUID | stat.S_ISGID)
 
 
+def test_a_folder_may_be_named_from_the_working_directory(tmp_path, by, monkeypatch):
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path)
+    outcome = run(["sh", "-c", "echo 7 > made; mkfifo pipe"], folder=Path("work"), by=by, limits=SHORT)
+    assert (outcome.exit_status, [path.name for path in Path("work").iterdir()]) == (0, ["made"])
+    assert Path("work").stat().st_uid == Path("work/made").stat().st_uid == os.geteuid()
+
+
+def test_programs_that_have_ended_count_against_the_processor_time(tmp_path, by):
+    code = "while :; do sh -c 'n=0; while [ $n -lt 20000 ]; do n=$((n + 1)); done'; done"
+    outcome = run(["sh", "-c", code], folder=tmp_path, by=by, limits=Limits(wall_seconds=30.0, cpu_seconds=0.5))
+    assert (outcome.ended, outcome.reason) == ("limit", "cpu")
+
+
 def test_which_limit_was_broken_is_told(tmp_path, by):
     limits = Limits(wall_seconds=30, cpu_seconds=1.5, memory_bytes=512 << 20, folder_bytes=4 << 20)
     codes = {
@@ -129,6 +143,12 @@ def test_a_user_who_gives_no_command_or_no_folder_is_told(tmp_path, by):
     for command, folder in (([], tmp_path), (["true"], tmp_path / "absent")):
         with pytest.raises(UserMistakeError, match="a command and a folder"):
             run(command, folder=folder, by=by)
+
+
+def test_a_means_that_is_named_and_not_installed_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(SandboxUnavailableError, match="bwrap"):
+        run(["true"], folder=tmp_path, by="bubblewrap")
 
 
 def test_where_no_means_works_nothing_runs_and_the_remedy_is_told(tmp_path):

@@ -68,7 +68,7 @@ def _over(folder: Path, visit: Callable[[os.stat_result, str, int], None]) -> No
     waiting: list[tuple[str, ...]] = [()]
     root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        visit(os.fstat(root), str(folder), root)
+        visit(os.fstat(root), ".", root)
         while waiting:
             parts = waiting.pop()
             if len(parts) > _DEEPEST:
@@ -83,11 +83,11 @@ def _over(folder: Path, visit: Callable[[os.stat_result, str, int], None]) -> No
 def _visit_one(root: int, parts: tuple[str, ...], *, visit: Callable[[os.stat_result, str, int], None]) -> list[str]:
     """Visit what is in one directory; the names of the directories there."""
     at = os.dup(root)
-    for part in parts:
-        below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=at)
-        os.close(at)
-        at = below
     try:
+        for part in parts:
+            below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=at)
+            os.close(at)
+            at = below
         below_names = []
         for name in os.listdir(at):
             found = os.stat(name, dir_fd=at, follow_symlinks=False)

@@ -81,15 +81,8 @@ def run_between(
             stack.enter_context(end)
         passed = (settings_file.fileno(), answering.fileno(), lifeline.fileno())
         gate = [interpreter(), "-S", "-s", "-B", "-m", _MODULE, *map(str, passed)]
-        process = subprocess.Popen(
-            _stage(means, folder, readable=readable, limits=limits, gate=gate),
-            stdin=given,
-            stdout=subprocess.PIPE if sink is None else sink,
-            stderr=subprocess.PIPE,
-            pass_fds=passed,
-            start_new_session=True,
-            env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"},
-            cwd="/",
+        process = _begun(
+            _stage(means, folder, readable=readable, limits=limits, gate=gate), stdin=given, stdout=sink, passed=passed
         )
         for mine in (given, answering, lifeline, *([] if sink is None else [sink])):
             mine.close()
@@ -130,6 +123,24 @@ def _stage(
     if means == "bubblewrap":
         return bubblewrap(shown, scratch_bytes=limits.file_bytes, command=gate)
     return namespaces(shown, scratch_bytes=limits.file_bytes, command=gate)
+
+
+def _begun(
+    stage: Sequence[str], *, stdin: IO[bytes], stdout: IO[bytes] | None, passed: Sequence[int]
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            stage,
+            stdin=stdin,
+            stdout=subprocess.PIPE if stdout is None else stdout,
+            stderr=subprocess.PIPE,
+            pass_fds=passed,
+            start_new_session=True,
+            env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"},
+            cwd="/",
+        )
+    except FileNotFoundError as error:
+        raise SandboxUnavailableError("the means of isolation that was named is not here", got=stage[0]) from error
 
 
 def _sealed(text: str) -> IO[bytes]:

@@ -49,7 +49,8 @@ class Watch:
         seconds, pages, threads = used.ru_utime + used.ru_stime, 0, 0
         found = list(processes())
         for fields in found:
-            seconds += (int(fields[11]) + int(fields[12])) / _TICKS
+            # its own, and what it collected of those it waited for: many short programs are no free one
+            seconds += sum(map(int, fields[11:15])) / _TICKS
             threads += int(fields[17])
             pages += int(fields[21])
         if threads > self._limits["num_processes"]:
