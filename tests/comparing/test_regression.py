@@ -128,6 +128,15 @@ def test_lower_is_better_turns_the_gain(tmp_path: Path) -> None:
     assert change.gain.low < change.gain.mean < change.gain.high
 
 
+def test_equal_likelihoods_are_bounded_by_nothing_and_say_so(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write(tmp_path / f"{name}.json", {f"p{i}": [0.25 + i % 3 / 10] for i in range(30)}, better="lower")
+    (change,) = regression(tmp_path / "a.json", tmp_path / "b.json", Terms(margin=0.1)).changes
+    told = json.loads(json.dumps(change.to_json(), allow_nan=False))
+    assert (told["gain"], told["gain_low"], told["gain_high"]) == (0.0, None, None)
+    assert change.equivalence is not None and not change.equivalence.no_loss
+
+
 def test_one_figure_holds_every_interval(tmp_path: Path) -> None:
     found = regression(*two_runs(tmp_path), Terms(margin=0.02))
     figure = regression_figure(found)

@@ -140,6 +140,14 @@ def test_equal_gains_support_a_margin_once_there_are_enough() -> None:
     assert paired_equivalence([0.0] * 183, margin=0.02).no_loss
     assert paired_equivalence([-0.5] * 9, margin=0.02).p_loss == 1.0
     assert paired_equivalence([0.0], margin=0.9).p_loss == pytest.approx(0.1)
+    assert paired_equivalence([1.0] * 5, margin=1.5).equivalent, "no difference of two shares is larger than 1"
+
+
+def test_equal_gains_of_scores_that_nothing_bounds_support_nothing() -> None:
+    found = paired_equivalence([0.0] * 500, margin=0.5, share=False)
+    assert (found.p_loss, found.p_gain, found.no_loss) == (1.0, 1.0, False)
+    loss = paired_difference([0.3] * 500, [0.3] * 500, share=False)  # a likelihood, that happens to lie below 1
+    assert math.isinf(loss.low) and math.isinf(loss.high)
 
 
 def test_an_unpaired_statement_agrees_with_its_interval() -> None:

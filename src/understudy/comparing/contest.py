@@ -97,11 +97,11 @@ def contest(first: Marks, second: Marks, terms: Terms = Terms()) -> Contest:
     losses = sum(gain < -terms.epsilon for gain in pairs.gains)
     test = None
     if terms.margin is not None:
-        test = paired_equivalence(pairs.gains, margin=terms.margin, confidence=terms.confidence)
+        test = paired_equivalence(pairs.gains, margin=terms.margin, share=pairs.share, confidence=terms.confidence)
     return Contest(
         pairs=pairs,
         paired=paired(wins, len(pairs.problems) - wins - losses, losses, confidence=terms.confidence),
-        difference=paired_difference(pairs.a, pairs.b, confidence=terms.confidence, seed=terms.seed),
+        difference=paired_difference(pairs.a, pairs.b, share=pairs.share, confidence=terms.confidence, seed=terms.seed),
         mcnemar=mcnemar([a == 1 for a in pairs.a], [b == 1 for b in pairs.b]) if pairs.single else None,
         equivalence=test,
         asked_differently=differences(first, second),

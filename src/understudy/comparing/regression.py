@@ -50,13 +50,14 @@ class Change:
 
     def to_json(self) -> dict[str, object]:
         """The record as JSON."""
+        gain = self.gain.to_json()  # an infinite bound is null there
         return {
             "suite": self.suite,
             "base": self.base.to_json(),
             "distilled": self.distilled.to_json(),
             "gain": self.gain.mean,
-            "gain_low": self.gain.low,
-            "gain_high": self.gain.high,
+            "gain_low": gain["difference_low"],
+            "gain_high": gain["difference_high"],
             "gain_interval": self.gain.interval,
             "paired": self.paired,
             "p_value": self.p_value,
@@ -137,8 +138,8 @@ def regression(base: Path, distilled: Path, terms: Terms) -> Regression:
         )
     group = GROUPS["regression"]
     return Regression(
-        base=_label(base),
-        distilled=_label(distilled),
+        base=_label(base, before),
+        distilled=_label(distilled, after),
         changes=_adjusted([_change(name, before[name], after[name], terms) for name in shared]),
         terms=terms,
         absent=tuple(name for name in group if name not in shared) if set(group) & set(shared) else (),
@@ -226,7 +227,6 @@ def _adjusted(changes: Sequence[Change]) -> tuple[Change, ...]:
     )
 
 
-def _label(path: Path) -> str:
-    if path.is_file() and is_published(path):
-        return f"{path.stem} (published)"
-    return read_side(path).label
+def _label(path: Path, figures: Mapping[str, Figures]) -> str:
+    side = next((one for one in figures.values() if isinstance(one, Side)), None)
+    return f"{path.stem} (published)" if side is None else side.label

@@ -57,7 +57,12 @@ _BOUNDS = ("low", "high")
 
 
 def paired_difference(
-    first: Sequence[float], second: Sequence[float], *, confidence: float = CONFIDENCE, seed: int = 0
+    first: Sequence[float],
+    second: Sequence[float],
+    *,
+    share: bool | None = None,
+    confidence: float = CONFIDENCE,
+    seed: int = 0,
 ) -> Difference:
     """The mean difference of scores of the same problems, in the same order.
 
@@ -65,7 +70,8 @@ def paired_difference(
     where all differences are equal neither says anything, and the bound is that of ``equal_differences``.
 
     Args:
-        first, second: [n] one score a problem. seed: of the resamples.
+        first, second: [n] one score a problem. share: whether scores are bound to [0, 1]; None: if all of these lie
+            there. seed: of the resamples.
     Raises:
         DataError: no problems, different numbers of them, or a score that is not finite.
     Source: Efron, J. Am. Stat. Assoc. 82 (1987), through ``scipy.stats.bootstrap``.
@@ -75,7 +81,8 @@ def paired_difference(
     a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     differences = a - b
     plain = mean_interval(differences, confidence=confidence)  # type: ignore[arg-type]
-    share = all(0 <= value <= 1 for value in (*first, *second))
+    if share is None:
+        share = all(0 <= value <= 1 for value in (*first, *second))
     low, high, interval = _bounds(differences, plain, share=share, confidence=confidence, seed=seed)
     if share:
         low, high = max(low, -1.0), min(high, 1.0)

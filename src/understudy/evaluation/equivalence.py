@@ -63,14 +63,17 @@ class Equivalence:
         }
 
 
-def paired_equivalence(gains: Sequence[float], *, margin: float, confidence: float = CONFIDENCE) -> Equivalence:
+def paired_equivalence(
+    gains: Sequence[float], *, margin: float, share: bool = True, confidence: float = CONFIDENCE
+) -> Equivalence:
     """Two one-sided t tests on the gains of each problem.
 
     Where all gains are equal, t says nothing; the chance that problems which differ otherwise were never met stands in,
-    as in ``equal_differences``, for scores in [0, 1].
+    as in ``equal_differences``, for scores in [0, 1]. Nothing bounds others, and nothing is supported.
 
     Args:
         gains: [n] score of the model in question minus the other's, turned so that positive is better.
+        share: whether scores are bound to [0, 1].
     Raises:
         DataError: no problems. UserMistakeError: ``margin`` is not above 0.
     Source: Schuirmann, J. Pharmacokinet. Biopharm. 15 (1987).
@@ -80,7 +83,7 @@ def paired_equivalence(gains: Sequence[float], *, margin: float, confidence: flo
     if not len(values):
         raise DataError("there are no problems to compare", expected="at least 1")
     if is_constant(values):
-        p_loss, p_gain = (_unseen(sign * float(values[0]), margin, len(values)) for sign in (1, -1))
+        p_loss, p_gain = (_unseen(sign * float(values[0]), margin, len(values)) if share else 1.0 for sign in (1, -1))
     else:
         p_loss = float(stats.ttest_1samp(values, -margin, alternative="greater").pvalue)
         p_gain = float(stats.ttest_1samp(values, margin, alternative="less").pvalue)
@@ -91,6 +94,8 @@ def _unseen(value: float, margin: float, n: int) -> float:
     """Chance of n equal gains where enough others hide for the mean to be -margin."""
     if abs(value) > 1 or value <= -margin:
         return 1.0
+    if margin > 1:
+        return 0.0  # no mean of differences in [-1, 1] is that low
     return float(max(0.0, 1 - (value + margin) / (1 + value)) ** n)
 
 

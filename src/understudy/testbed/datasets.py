@@ -89,6 +89,9 @@ _CUTS: Mapping[str, tuple[Split, int, int]] = {
 }
 """Split, the first problem and the number of them, among those that differ."""
 
+_IN_VAIN = 10
+"""A stream that so many times over brings nothing but what it has brought already has no more: quizzes are small."""
+
 
 def dataset_named(name: str) -> DataSet:
     """The data set of that name; raises DataError where there is none."""
@@ -115,7 +118,8 @@ def tasks(name: str, split: str = "train", *, limit: int | None = None) -> list[
     Args:
         name: of the data set. split: ``train``; ``eval`` (also called ``test``) of held-out problems; ``validation``
             of other held-out ones, for choosing settings.
-        limit: only the first so many; None gives 4096 for training, 1000 for evaluation and 500 for validation.
+        limit: only the first so many; None gives 4096 for training, 1000 for evaluation and 500 for validation, or as
+            many as there are.
     Raises:
         DataError: no testbed data set has that name, or it has no such split.
     """
@@ -137,9 +141,11 @@ def tasks(name: str, split: str = "train", *, limit: int | None = None) -> list[
 @lru_cache(maxsize=16)
 def _distinct(name: str, split: Split, count: int) -> tuple[Task, ...]:
     found: dict[str, Task] = {}
+    in_vain = 0
     for task in DATASETS[name].draw(split):
+        in_vain = in_vain + 1 if task.problem in found else 0
         found.setdefault(task.problem, task)
-        if len(found) == count:
+        if len(found) == count or in_vain > _IN_VAIN * len(found):
             break
     return tuple(found.values())
 
