@@ -33,15 +33,16 @@ def on_two_ranks(recipe: Path) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-def test_staleness_zero_on_ranks_and_servers_gives_the_figures_of_one_process(tmp_path: Path) -> None:
+@pytest.mark.parametrize("weights", ["adapter", "group"])
+def test_staleness_zero_on_ranks_and_servers_gives_the_figures_of_one_process(tmp_path: Path, weights: str) -> None:
     place = make_workplace(tmp_path)
-    student = {"model": str(tmp_path / "student"), "lora": LORA}
+    student = {"model": str(tmp_path / "student"), **({"lora": LORA} if weights == "adapter" else {})}
     changes = {**QUIET, "rollout": ROLLOUT, "student": student}
     us.train(place.write_recipe("one.yaml", name="one", **changes), display=Silent())
     with ExitStack() as stack:
         samplers = [stack.enter_context(served_model(tmp_path / "student", allow_updates=True)) for _ in range(2)]
         teacher = stack.enter_context(served_model(tmp_path / "teacher", max_logprobs=-1))
-        changes |= {"rollout": {**ROLLOUT, "server": samplers}, "teacher": {"server": teacher}}
+        changes |= {"rollout": {**ROLLOUT, "server": samplers, "weights": weights}, "teacher": {"server": teacher}}
         on_two_ranks(place.write_recipe("many.yaml", name="many", **changes))
     one, many = metrics_of(tmp_path / "runs" / "one"), metrics_of(tmp_path / "runs" / "many")
     assert len(many) == 4 and many[0]["loss"] != many[3]["loss"]

@@ -37,6 +37,12 @@ UPDATE_ROUTES = (
     ("POST", "/reset_prefix_cache"),
     ("GET", "/weight_info"),
     ("GET", "/is_paused"),
+    ("GET", "/get_world_size"),
+    ("POST", "/init_weight_transfer_engine"),
+    ("POST", "/start_weight_update"),
+    ("POST", "/update_weights"),
+    ("POST", "/finish_weight_update"),
+    ("POST", "/shutdown_weight_transfer_engine"),
 )
 
 

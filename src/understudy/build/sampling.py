@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from understudy.build.models import sampler_of
 from understudy.build.servers import sampling_settings
+from understudy.build.supplies import supply_of
 from understudy.engines.local import LocalPolicy
 from understudy.engines.served_sampler import ServedSampler, connect_sampler
-from understudy.engines.supply import FolderWeights, HeldWeights, SharedWeights, Supply
+from understudy.engines.supply import HeldWeights, SharedWeights, Supply
 from understudy.errors import RecipeError, TokenizerMismatchError
 from understudy.models.load import LoadedModel
 from understudy.models.tokenizer_fingerprint import tokenizer_fingerprint
@@ -21,13 +21,10 @@ from understudy.recipe import Recipe, SamplingServer
 from understudy.training.ahead import Ahead
 from understudy.training.carrying import Carrying
 from understudy.training.collecting import Collector
-from understudy.training.ranks import OneRank, Ranks, gathered
+from understudy.training.ranks import OneRank, Ranks
 from understudy.training.segments import SegmentSampler
 from understudy.training.staleness import Staleness
 from understudy.training.step import Collect, Kept
-
-WEIGHTS = "weights"
-"""Folder of a run through which servers are given weights."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,10 +71,8 @@ def sampling_of(recipe: Recipe, policy: LocalPolicy, *, run: Path | None, ranks:
     rollout, loaded = recipe.rollout, policy.loaded
     local = sampler_of(policy.sampling_model, loaded, recipe.engine, recipe.student.dtype)
     if rollout.server is not None:
-        _refuse_nccl(recipe)
         served = served_sampler(rollout.server, loaded)
-        folder = Path(tempfile.mkdtemp(prefix="understudy-")) if run is None else run / WEIGHTS
-        supply: Supply = _through_folder(policy, served, folder, ranks or OneRank())
+        supply = supply_of(rollout.weights, policy, served, run=run, ranks=ranks or OneRank())
         sampling = _in_segments(recipe, served, local if rollout.overlap.max_staleness else served, supply)
         return replace(sampling, notices=_doubts(recipe, served, loaded))
     if rollout.overlap.ahead == 0:
@@ -88,29 +83,11 @@ def sampling_of(recipe: Recipe, policy: LocalPolicy, *, run: Path | None, ranks:
     return _in_segments(recipe, held.sampler, local, held)
 
 
-def _through_folder(policy: LocalPolicy, served: ServedSampler, folder: Path, ranks: Ranks) -> FolderWeights:
-    shared = Path(gathered(ranks, str(folder))[0])
-
-    def meet() -> None:
-        gathered(ranks, None)
-
-    return FolderWeights(policy.save_model, served, shared, is_lead=ranks.rank == 0, meet=meet)
-
-
 def _in_segments(recipe: Recipe, rollouts: Sampler, exams: Sampler, supply: Supply) -> Sampling:
     if recipe.rollout.overlap.segment_tokens is None:
         return Sampling(rollouts, exams, supply)
     segments = SegmentSampler(rollouts)
     return Sampling(segments, exams, supply, segments)
-
-
-def _refuse_nccl(recipe: Recipe) -> None:
-    if recipe.rollout.weights == "nccl":
-        raise RecipeError(
-            "rollout.weights: nccl is not there yet",
-            expected="disk, or adapter with student.lora",
-            remedy="Put the run's folder where the servers see it; with LoRA an adapter is a few megabytes a step.",
-        )
 
 
 def _doubts(recipe: Recipe, sampler: ServedSampler, student: LoadedModel) -> list[str]:

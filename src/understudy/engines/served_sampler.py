@@ -15,13 +15,15 @@ from understudy.models.sampling_room import room_for
 from understudy.protocols import Sample, SampleRequest, SamplingParams
 from understudy.rollouts import FinishReason
 from understudy.servers.background import background
+from understudy.servers.cargo import Cargo
 from understudy.servers.delivery import Delivery
 from understudy.servers.drawing import Draw, Drawn, Key, check_behaviour, sglang_call, vllm_call
 from understudy.servers.http import Call
 from understudy.servers.identity import Identity, identify
 from understudy.servers.pool import ServerPool
+from understudy.servers.pushing import Pusher
 from understudy.servers.settings import ServerSettings
-from understudy.servers.weights import shipment_of
+from understudy.servers.weights import Shipment, shipment_of
 
 
 class ServedSampler:
@@ -87,10 +89,29 @@ class ServedSampler:
             ModelError: the folder holds neither. ServerError: an address did not take them, or none answers.
         """
         if source is not None:
-            shipment = shipment_of(source, version)
-            self._labels[shipment.label] = version
-            self._delivery.deliver(shipment)
+            self._deliver(shipment_of(source, version))
         self.version = version
+
+    def push_with(self, pusher: Pusher | None) -> None:
+        """Give weights by process groups from now on; None where another rank does, for this one as well."""
+        self._delivery.pusher, self._delivery.gives = pusher, pusher is not None
+
+    def look_after_servers(self) -> None:
+        """Look after addresses also while nothing is asked of them: other ranks wait for what this one gives."""
+        self._delivery.watch()
+
+    def push_weights(self, cargo: Cargo, version: int) -> None:
+        """Give every address these weights, as ``version``, through the groups of ``push_with``.
+
+        Raises:
+            ServerError: an address refuses them, or none answers.
+        """
+        self._deliver(_pushed(cargo, version))
+        self.version = version
+
+    def expect(self, label: str, version: int) -> None:
+        """Sample with weights that another rank pushes to every address under that label."""
+        self._adopt(_pushed(Cargo({}, label), version))
 
     def adopt(self, source: Path, version: int) -> None:
         """Sample with weights that another rank gives to every address; an address that was lost gets them from here.
@@ -98,8 +119,15 @@ class ServedSampler:
         Raises:
             ModelError: the folder holds none.
         """
-        shipment = shipment_of(source, version)
-        self._labels[shipment.label], self._delivery.present, self.version = version, shipment, version
+        self._adopt(shipment_of(source, version))
+
+    def _deliver(self, shipment: Shipment) -> None:
+        self._labels[shipment.label] = shipment.version
+        self._delivery.deliver(shipment)
+
+    def _adopt(self, shipment: Shipment) -> None:
+        self._labels[shipment.label] = self.version = shipment.version
+        self._delivery.present = shipment
 
     def _draw(self, request: SampleRequest, params: SamplingParams, *, seed: int, step: int) -> Draw:
         present = self._delivery.present
@@ -137,6 +165,10 @@ class ServedSampler:
         if self._delivery.present is None or self._adapter is not None or told is None:
             return [self.version] * len(drawn.ids)
         return [self._labels[label] for label in told]
+
+
+def _pushed(cargo: Cargo, version: int) -> Shipment:
+    return Shipment(cargo, version, cargo.label, is_adapter=False)
 
 
 def connect_sampler(settings: ServerSettings, *, max_length: int, version: int = 0) -> ServedSampler:

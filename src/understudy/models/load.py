@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from understudy.errors import ModelError
@@ -121,11 +122,18 @@ def fingerprint(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | Non
 
     Tensors above a million elements enter by their shape and a million elements spread evenly over them.
     """
+    return fingerprint_of(model, dict(model.named_parameters()), tokenizer)
+
+
+def fingerprint_of(
+    model: PreTrainedModel, weights: Mapping[str, Tensor], tokenizer: PreTrainedTokenizerBase | None
+) -> str:
+    """``fingerprint`` of that model with these weights, by the names of its parameters and in their order."""
     digest = hashlib.sha256()
     settings = {key: value for key, value in model.config.to_dict().items() if not key.startswith("_")}
     settings.pop("transformers_version", None)
     digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
-    for name, tensor in model.named_parameters():
+    for name, tensor in weights.items():
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
         flat = tensor.detach().flatten()
         stride = max(1, flat.numel() // _SAMPLED_ELEMENTS)

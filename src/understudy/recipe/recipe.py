@@ -85,7 +85,7 @@ class Recipe(Section):
         given, has_adapter = self.rollout.weights, self.student.lora is not None
         if given == "adapter" and not has_adapter:
             raise ValueError("rollout.weights 'adapter' gives servers an adapter: set student.lora, or use 'disk'")
-        if given in ("disk", "nccl") and has_adapter:
+        if given in ("disk", "group", "nccl") and has_adapter:
             raise ValueError(f"rollout.weights {given!r} gives servers whole models: with student.lora use 'adapter'")
         return self
 

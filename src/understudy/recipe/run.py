@@ -23,8 +23,9 @@ class RolloutConfig(Section):
         magnified: so many rollouts of about twenty steps keep the likeliest tokens of student and teacher, for the
             report; 0 = none.
         server: servers that sample in place of this process. weights: how they are given new ones: ``adapter`` and
-            ``disk`` through a folder that they see, ``nccl`` from GPU to GPU (not there yet, refused); ``auto`` takes
-            the first for LoRA, the second otherwise. overlap: sampling ahead of training.
+            ``disk`` through a folder that they see, ``group`` from memory to memory through a process group (NCCL
+            between GPUs, else gloo; ``nccl`` is another word for it); ``auto`` takes the first for LoRA, the second
+            otherwise. overlap: sampling ahead of training.
     """
 
     prompts_per_step: Whole = Field(default=16, ge=1)
@@ -37,7 +38,7 @@ class RolloutConfig(Section):
     show_every: Whole = Field(default=0, ge=0)
     magnified: Whole = Field(default=6, ge=0, le=64)
     server: SamplingServerField | None = None
-    weights: Literal["auto", "adapter", "disk", "nccl"] = "auto"
+    weights: Literal["auto", "adapter", "disk", "group", "nccl"] = "auto"
     overlap: Overlap = Overlap()
 
     @model_validator(mode="after")

@@ -8,8 +8,10 @@ from dataclasses import replace
 
 from understudy.errors import ServerDownError
 from understudy.servers.background import background
+from understudy.servers.cargo import Cargo
 from understudy.servers.http import UnavailableError
 from understudy.servers.pool import ServerPool
+from understudy.servers.pushing import Pusher
 from understudy.servers.replica import Replica
 from understudy.servers.weights import Shipment, give, hold, unload_adapter, unload_others
 
@@ -17,6 +19,7 @@ _PATIENCE_SECONDS = 5.0
 """With one address at one attempt; the others need not wait for it, for it is given the weights when it comes back."""
 
 _PAUSE_SECONDS = 0.5
+_LOOK_SECONDS = 1.0
 
 
 class Delivery:
@@ -26,12 +29,15 @@ class Delivery:
         pool: its ``confirm`` becomes this delivery's: an address that was lost gets the weights before anything else.
         is_sglang: the wire form.
     Attributes:
-        present: the weights; None where the servers have them from the start.
+        present: the weights; None where the servers have them from the start. pusher: gives them without a disk.
+        gives: false where another process alone gives them; an address that comes back is waited for until it has.
     """
 
     def __init__(self, pool: ServerPool, *, is_sglang: bool) -> None:
         self.pool, self._is_sglang = pool, is_sglang
         self.present: Shipment | None = None
+        self.pusher: Pusher | None = None
+        self.gives = True
         self._locks = {url: asyncio.Lock() for url in pool.settings.urls}
         pool.confirm = self._restore
 
@@ -44,6 +50,15 @@ class Delivery:
         before = self.present
         background().run(self._to_all(shipment))
         background().run(self._tidied(before))
+
+    def watch(self) -> None:
+        """Look after every address once a second from now on, and not only when something is asked of it."""
+        background().submit(self._watched())
+
+    async def _watched(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            self.pool.look_after()
 
     async def _to_all(self, shipment: Shipment) -> None:
         # Set here, on the thread of the servers, where no address can come back between this line and the next.
@@ -72,8 +87,25 @@ class Delivery:
 
     async def _restore(self, replica: Replica) -> None:
         """An address that comes back may have started anew, without the weights it was given."""
-        if self.present is not None:
-            await self._give(replica.url, only_where_missing=True)
+        if self.present is None:
+            return
+        try:
+            if self.gives:
+                await self._give(replica.url, only_where_missing=True)
+            else:
+                await self._awaited(replica.url, self.present)
+        except ServerDownError as error:
+            # Gone once more while it was given them, which is no reason never to look at it again.
+            raise UnavailableError(str(error.got)) from error
+
+    async def _awaited(self, url: str, shipment: Shipment) -> None:
+        """Raise UnavailableError unless the address has them; SGLang does not tell, but names them with every token."""
+        alone = self._alone(url)
+        try:
+            if not self._is_sglang and not await hold(alone, shipment, is_sglang=False):
+                raise UnavailableError("it has not been given the present weights", is_lost=False)
+        finally:
+            await alone.close()
 
     async def _give(self, url: str, *, only_where_missing: bool = False) -> None:
         """The present weights, also where they change meanwhile."""
@@ -85,12 +117,19 @@ class Delivery:
                     done = self.present
                     try:
                         if not (only_where_missing and await hold(alone, done, is_sglang=self._is_sglang)):
-                            await give(alone, done, is_sglang=self._is_sglang)
+                            await self._hand_over(alone, done)
                     except Exception:
                         if done is self.present:
                             raise
         finally:
             await alone.close()
+
+    async def _hand_over(self, alone: ServerPool, shipment: Shipment) -> None:
+        if isinstance(shipment.source, Cargo):
+            assert self.pusher is not None
+            await self.pusher.push(alone, shipment.source)
+        else:
+            await give(alone, shipment, is_sglang=self._is_sglang)
 
     async def _tidied(self, before: Shipment | None) -> None:
         await asyncio.gather(*(self._tidy(replica, before) for replica in self.pool.replicas if replica.is_up))

@@ -22,7 +22,7 @@ class Identity:
         kind: its wire form; None while only a request can tell. model: served name. is_base: not an adapter of it.
         fingerprint: of its weights and tokenizer, or of its name where it gives none. max_length: of a text in tokens.
         max_logprobs: ids a row, -1 without bound. logprobs_mode: of what it sampled, see docs/teachers.md.
-        vocab_size, hidden_size, tokenizer_fingerprint, stop_ids, extensions: of Understudy's own server.
+        vocab_size, hidden_size, tokenizer_fingerprint, stop_ids, device, extensions: of Understudy's own server.
     """
 
     kind: Served | None
@@ -36,6 +36,7 @@ class Identity:
     hidden_size: int | None = None
     tokenizer_fingerprint: str | None = None
     stop_ids: frozenset[int] | None = None
+    device: str | None = None
     extensions: frozenset[str] = field(default_factory=frozenset)
 
     def differences(self, other: Identity) -> list[str]:
@@ -83,6 +84,7 @@ async def identify(pool: ServerPool) -> Identity:
         hidden_size=_whole(ours.get("hidden_size")),
         tokenizer_fingerprint=_text(ours.get("tokenizer_fingerprint")),
         stop_ids=_ids(ours.get("stop_ids")),
+        device=_text(ours.get("device")),
         extensions=frozenset(map(str, _list(ours.get("extensions")))),
     )
 

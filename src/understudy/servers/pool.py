@@ -79,11 +79,20 @@ class ServerPool:
             left = [replica for replica in self.replicas if replica.wrong is None]
             if not left:
                 raise next(replica.wrong for replica in self.replicas if replica.wrong is not None)
-            for replica in left:
-                if self._watches[replica.url].done():
-                    self._watch(replica, 0.0)
+            self._watch_anew(left)
             attempts.waits()
             await asyncio.sleep(_LOOK_SECONDS)
+
+    def look_after(self) -> None:
+        """See to every copy without asking it anything; called on the thread of the servers."""
+        self._look_at_idle()
+        self._watch_anew([replica for replica in self.replicas if not replica.is_up and replica.wrong is None])
+
+    def _watch_anew(self, away: list[Replica]) -> None:
+        """Of copies that are away, those that nobody looks after any more."""
+        for replica in away:
+            if self._watches[replica.url].done():
+                self._watch(replica, 0.0)
 
     def _look_at_idle(self) -> None:
         """A copy that nobody has asked for a while is confirmed first: it may have been started anew since."""

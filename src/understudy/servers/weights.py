@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from understudy.errors import ModelError, ServerError
+from understudy.servers.cargo import Cargo
 from understudy.servers.decoding import entry
 from understudy.servers.http import Call, RefusedError
 from understudy.servers.pool import ServerPool
@@ -19,16 +20,16 @@ _FLUSH_SECONDS = 0.1
 _ADAPTER = "adapter_model.safetensors"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Shipment:
     """Weights that every address is to have.
 
     Args:
-        source: their folder, visible to the servers. version: their number in the run.
+        source: their folder, visible to the servers; or the weights themselves. version: their number in the run.
         label: what the servers call them: an adapter's name, or the version of all weights. is_adapter: which.
     """
 
-    source: Path
+    source: Path | Cargo
     version: int
     label: str
     is_adapter: bool
@@ -84,7 +85,8 @@ async def hold(pool: ServerPool, shipment: Shipment, *, is_sglang: bool) -> bool
 
 
 async def give(pool: ServerPool, shipment: Shipment, *, is_sglang: bool) -> None:
-    """Have the server take them; raises ServerError, and it answers again with the weights it then has."""
+    """Have the server take them from a folder; raises ServerError, and it answers again, with what it then has."""
+    assert isinstance(shipment.source, Path)
     if shipment.is_adapter:
         await load_adapter(pool, shipment.label, shipment.source, is_sglang=is_sglang)
     else:
@@ -95,10 +97,10 @@ async def load_adapter(pool: ServerPool, name: str, folder: Path, *, is_sglang: 
     """Load an adapter; the folder must be visible to the server. One that is there under this name is the same."""
     path = "/load_lora_adapter" if is_sglang else "/v1/load_lora_adapter"
     try:
-        await pool.ask(_post(path, {"lora_name": name, "lora_path": str(folder.resolve())}))
+        await pool.ask(post(path, {"lora_name": name, "lora_path": str(folder.resolve())}))
     except RefusedError as error:
         if error.status == 404:
-            raise _without_updates(error) from error
+            raise without_updates(error) from error
         if "already" not in str(error.got):
             raise
 
@@ -107,14 +109,14 @@ async def unload_adapter(pool: ServerPool, name: str, *, is_sglang: bool) -> Non
     """Forget an adapter that nobody samples with any more; one that is not there is forgotten already."""
     path = "/unload_lora_adapter" if is_sglang else "/v1/unload_lora_adapter"
     try:
-        await pool.ask(_post(path, {"lora_name": name}))
+        await pool.ask(post(path, {"lora_name": name}))
     except RefusedError:
         return
 
 
 async def unload_others(pool: ServerPool, kept: Shipment, *, is_sglang: bool) -> None:
     """Forget what an earlier session of the same run left behind."""
-    if not kept.is_adapter or is_sglang:
+    if not isinstance(kept.source, Path) or not kept.is_adapter or is_sglang:
         return
     prefix = adapters_of(kept.source)
     for name in await _models(pool):
@@ -130,22 +132,23 @@ async def reload_from_disk(pool: ServerPool, folder: Path, label: str, *, is_sgl
     """
     if is_sglang:
         body = {"model_path": str(folder.resolve()), "weight_version": label, "flush_cache": True}
-        await pool.ask(Call("/update_weights_from_disk", _succeeded, body))
+        await pool.ask(Call("/update_weights_from_disk", succeeded, body))
         return
     try:
-        await pool.ask(_post("/pause?mode=wait", {}))
+        await pool.ask(post("/pause?mode=wait", {}))
     except RefusedError as error:
-        raise _without_updates(error) from error
+        raise without_updates(error) from error
     try:
         kwargs = {"weights_path": str(folder.resolve())}
-        await pool.ask(_post("/collective_rpc", {"method": "reload_weights", "kwargs": kwargs, "timeout": 600}))
-        await pool.ask(_post("/update_weight_version", {"new_version": label}))
-        await _flush(pool)
+        await pool.ask(post("/collective_rpc", {"method": "reload_weights", "kwargs": kwargs, "timeout": 600}))
+        await pool.ask(post("/update_weight_version", {"new_version": label}))
+        await flush(pool)
     finally:
-        await pool.ask(_post("/resume", {}))
+        await pool.ask(post("/resume", {}))
 
 
-async def _flush(pool: ServerPool) -> None:
+async def flush(pool: ServerPool) -> None:
+    """Have the server of vLLM's form forget cached prefixes; raises ServerError where it does not."""
     for _ in range(_FLUSH_TRIES):
         if await pool.ask(Call("/reset_prefix_cache", lambda answer: bool(entry(answer, "success")), {})):
             return
@@ -161,11 +164,13 @@ async def _models(pool: ServerPool) -> list[str]:
     return await pool.ask(Call("/v1/models", lambda answer: [str(one["id"]) for one in entry(answer, "data")]))
 
 
-def _post(path: str, body: Mapping[str, object]) -> Call[None]:
+def post(path: str, body: Mapping[str, object]) -> Call[None]:
+    """A request whose answer says nothing but that it was done."""
     return Call(path, lambda _: None, body, is_json=False)
 
 
-def _succeeded(answer: Any) -> None:
+def succeeded(answer: Any) -> None:
+    """Reads an answer of SGLang's form; raises ServerError where it says that it failed."""
     if not entry(answer, "success"):
         raise ServerError("the server did not take the weights", got=str(answer.get("message"))[:200])
 
@@ -174,7 +179,8 @@ def _digest(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:8]
 
 
-def _without_updates(error: RefusedError) -> ServerError:
+def without_updates(error: RefusedError) -> ServerError:
+    """What to tell of a server that has no routes for new weights."""
     return ServerError(
         error.what.replace("the server refuses the request", "the server takes no new weights"),
         got=error.got,

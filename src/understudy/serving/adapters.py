@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -80,9 +81,12 @@ class Adapters:
         self.active = name
 
     def base_state(self) -> dict[str, Tensor]:
-        """The model's own weights by the names they had before any adapter."""
-        state = self._model.state_dict()
-        return {name.replace(".base_layer.", "."): value for name, value in state.items() if ".lora_" not in name}
+        """The model's own state by the names it had before any adapter."""
+        return _without_adapters(self._model.state_dict())
+
+    def base_weights(self) -> dict[str, Tensor]:
+        """The model's own weights, each once, by the names they had before any adapter."""
+        return _without_adapters({name: weight.detach() for name, weight in self._model.named_parameters()})
 
     def _read(self, name: str, folder: Path) -> list[str]:
         """Load the adapter; returns the weights that its file does not fill."""
@@ -111,6 +115,10 @@ class Adapters:
                 self._peft.delete_adapter(slot)
         self._peft.base_model.disable_adapter_layers()
         self.active = None
+
+
+def _without_adapters(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.replace(".base_layer.", "."): value for name, value in state.items() if ".lora_" not in name}
 
 
 def _check_files(folder: Path) -> None:

@@ -16,6 +16,7 @@ from understudy.serving.guard import Guard
 from understudy.serving.information import information_routes
 from understudy.serving.refusal import Refusal, refusal_of
 from understudy.serving.service import Service
+from understudy.serving.transfers import transfer_routes
 from understudy.serving.updates import update_routes
 
 _log = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ def app_of(service: Service) -> FastAPI:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     makers = [information_routes, generate_routes, completion_routes, chat_routes]
     if service.settings.allow_updates:
-        makers.append(update_routes)
+        makers += [update_routes, transfer_routes]
     paths = set()
     for make in makers:
         router = make(service)

@@ -110,6 +110,7 @@ def server_facts(service: Service) -> dict[str, dict[str, object]]:
             "vocab_size": loaded.vocab_size,
             "hidden_size": resident.hidden_size,
             "stop_ids": sorted(loaded.stop_ids),
+            "device": loaded.device.type,
             "extensions": list(EXTENSIONS),
         },
     }

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from understudy.engines.local import LocalScorer
 from understudy.errors import ModelError
-from understudy.models.load import LoadedModel, fingerprint, load_model
+from understudy.models.load import LoadedModel, fingerprint, fingerprint_of, load_model
 from understudy.models.sampling import LocalSampler
 from understudy.recipe import Engine
 from understudy.serving.adapters import Adapters
@@ -77,6 +78,15 @@ class Resident:
             yield
         finally:
             self.adapters.activate(before if before in self.adapters.paths else None)
+
+    def take(self, weights: Mapping[str, Tensor], version: str) -> None:
+        """Take weights that were checked, by the names of the model's own, and call them ``version``."""
+        own = self.adapters.base_state()
+        with torch.no_grad():
+            for name, value in weights.items():
+                own[name].copy_(value)
+        self.fingerprint = fingerprint_of(self.loaded.model, self.adapters.base_weights(), self.loaded.tokenizer)
+        self.version = version
 
     def reload(self, folder: Path) -> None:
         """Take the weights in a folder; raises ModelError, and nothing has changed, unless they are of this model."""

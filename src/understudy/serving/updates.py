@@ -15,7 +15,7 @@ from understudy.serving.refusal import bad_request, json_response
 from understudy.serving.service import Service, read_body
 from understudy.serving.wire import CallBody, LoadAdapterBody, UnloadAdapterBody, VersionBody
 
-_LONGEST_NAME = 200
+LONGEST_NAME = 200
 
 
 def update_routes(service: Service) -> APIRouter:
@@ -34,7 +34,7 @@ def _add_adapters(router: APIRouter, service: Service) -> None:
     async def load(request: Request) -> Response:
         body = await read_body(request, LoadAdapterBody, most_bytes=most_bytes)
         name = body.lora_name
-        if not name or len(name) > _LONGEST_NAME or name == resident.name:
+        if not name or len(name) > LONGEST_NAME or name == resident.name:
             raise bad_request("lora_name must be a name of its own", param="lora_name")
         read = partial(resident.adapters.load, name, body.lora_path, inplace=body.load_inplace)
         await service.between_batches(read)
@@ -66,7 +66,7 @@ def _add_weights(router: APIRouter, service: Service) -> None:
         body = await read_body(request, VersionBody, most_bytes=most_bytes)
 
         def call_it() -> None:
-            resident.version = body.new_version[:_LONGEST_NAME]
+            resident.version = body.new_version[:LONGEST_NAME]
 
         await service.between_batches(call_it)
         return json_response({"success": True, "weight_version": resident.version})

@@ -210,6 +210,43 @@ class CallBody(Wire):
     kwargs: dict[str, object] = Field(default_factory=dict)
 
 
+class GroupInfo(Wire):
+    """Where the trainer's group is; of vLLM's fields those that this server obeys, and ``backend``, gloo or nccl."""
+
+    master_address: str
+    master_port: Whole
+    rank_offset: Whole = 1
+    world_size: Whole = 2
+    packed: bool = False
+    backend: str = "gloo"
+
+
+class GroupBody(Wire):
+    """``POST /init_weight_transfer_engine``."""
+
+    init_info: GroupInfo
+
+
+class ListingBody(Wire):
+    """Tensors in the order in which they are broadcast: ``update_info``, and the body of ``/start_weight_update``."""
+
+    names: list[str] = Field(default_factory=list)
+    dtype_names: list[str] = Field(default_factory=list)
+    shapes: list[list[Whole]] = Field(default_factory=list)
+
+
+class UpdateBody(Wire):
+    """``POST /update_weights``."""
+
+    update_info: ListingBody
+
+
+class FinishBody(Wire):
+    """``POST /finish_weight_update``."""
+
+    weight_version: str | None = None
+
+
 class VersionBody(Wire):
     """``POST /update_weight_version``."""
 
