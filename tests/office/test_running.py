@@ -186,14 +186,14 @@ def test_servers_that_fail_are_named_and_the_run_goes_on_later(
     (tmp_path / "tasks/second/task.yaml").write_text(
         "prompt: say yes\nrubric: [{check: {kind: file_exist, file: yes.txt}}]"
     )
-    arguments = ["office", "run", tasks, "--out", tmp_path / "out", "--deadline-seconds", 0]
+    arguments = ["office", "run", tasks, "--out", tmp_path / "out"]
     with scripted_server([400]) as server:
         ended = understudy(*arguments, "--server", server.url, "--limit", 1)
         assert ended.code == 0
         results = read_results(tmp_path / "out")
         assert "HTTP 400: no" in str(results.tasks[0].error)
         assert results.tasks[0].score is None
-    ended = understudy(*arguments, "--server", server.url)
+    ended = understudy(*arguments, "--server", server.url, "--deadline-seconds", 0)
     assert ended.code != 0
     assert "no connection" in ended.err.lower() or "does not answer" in ended.err
     for text in ("{}", '{"choices": []}', "no JSON"):
@@ -201,6 +201,21 @@ def test_servers_that_fail_are_named_and_the_run_goes_on_later(
             ended = understudy("office", "run", tasks, "--server", other.url, "--out", tmp_path / text[:3])
         assert ended.code == 0, ended.err
         assert all(task.error for task in read_results(tmp_path / text[:3]).tasks)
+
+
+def test_an_attempt_that_meets_an_error_keeps_what_was_said_and_paid(
+    tasks: Path, tmp_path: Path, understudy: Understudy
+) -> None:
+    (tmp_path / "prices.yaml").write_text("clerk: {input: 10, output: 100}")
+    with scripted_server([calls(("code_exec", {"cmd": "true"})), 400]) as server:
+        arguments = ["--server", server.url, "--prices", tmp_path / "prices.yaml", "--out", tmp_path / "out"]
+        assert understudy("office", "run", tasks, *arguments).code == 0
+    (result,) = read_results(tmp_path / "out").tasks
+    assert "HTTP 400" in str(result.error) and result.score is None
+    assert (result.num_turns, result.num_tokens, result.num_prompt_tokens) == (1, 10, 100)
+    assert result.cost == pytest.approx((100 * 10 + 10 * 100) / 1e6)
+    transcript = json.loads((tmp_path / "out/example/transcript.json").read_text())["messages"]
+    assert [message["role"] for message in transcript] == ["system", "user", "assistant", "tool"]
 
 
 def test_folders_that_cannot_be_used(tasks: Path, tmp_path: Path, understudy: Understudy) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 
@@ -61,11 +61,15 @@ class ServedPlayer:
             threads.shutdown(wait=True, cancel_futures=True)
 
     def _played(self, task: OfficeTask, open_box: OpenBox, form: ChatForm, stopped: threading.Event) -> Played:
-        box = open_box(task_for(task), form.seed)
-        conversation = Conversation(task_for(task), box, self.rules)
-        begun, so_far = time.monotonic(), Played(task.task_id)
+        begun, start = time.monotonic(), Played(task.task_id)
         try:
-            so_far = self._talk(conversation, form, so_far, stopped)
+            box = open_box(task_for(task), form.seed)
+        except OSError as error:
+            return replace(start, error=f"{type(error).__name__}: {error}")
+        conversation, so_far = Conversation(task_for(task), box, self.rules), start
+        try:
+            for so_far in self._talk(conversation, form, start, stopped):  # noqa: B007
+                pass  # what was said so far stays, whatever comes
         except ServerDownError:
             raise
         except (UnderstudyError, OSError) as error:
@@ -76,16 +80,20 @@ class ServedPlayer:
         figures = {**vars(tally), "world": dict(tally.world)}
         return replace(so_far, seconds=time.monotonic() - begun, figures=figures)
 
-    def _talk(self, conversation: Conversation, form: ChatForm, so_far: Played, stopped: threading.Event) -> Played:
+    def _talk(
+        self, conversation: Conversation, form: ChatForm, so_far: Played, stopped: threading.Event
+    ) -> Iterator[Played]:
+        """The attempt as it stands after each reply, up to its end."""
         history, told = _listed(conversation.opening()), list[Message]()
         told += history
         while not stopped.is_set():
             said = background().run(self.client.ask(asked(history, form)))
             so_far = _with(so_far, said, told)
+            yield so_far
             conversation.measure(said.num_prompt_tokens + said.num_tokens, self.window)
             answer = conversation.answer(said.reading)
             if answer.ending is not None:
-                return so_far
+                return
             new = _listed(answer.prompt)
             told += new
             history = new if answer.style == "fresh" else [*history, said.message, *new]
