@@ -99,6 +99,12 @@ def test_paths_outside_are_refused_and_counted(workspace: Workspace, named: str)
     assert workspace.num_refused == 1
 
 
+@pytest.mark.parametrize("named", ["x" * 300, "a/" * 3000, "no/such.txt"])
+def test_a_name_that_no_file_can_have_is_told_to_the_agent(workspace: Workspace, named: str) -> None:
+    with pytest.raises(ToolError, match="does not exist"):
+        workspace.found(named)
+
+
 def test_paths_inside_are_found(workspace: Workspace) -> None:
     for named in ("in/a.txt", "./in/a.txt", "/workspace/in/a.txt"):
         assert workspace.found(named) == PurePosixPath("in/a.txt")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -15,9 +16,11 @@ from understudy.environments.tools import Tool, ToolError
 PAGES: Mapping[str, tuple[int, str, str]] = {
     "/search": (200, "application/json", json.dumps({"results": [{"title": "A", "url": "http://a", "content": "x"}]})),
     "/page": (200, "text/html", "<head><title>t</title></head><p>One <b>word</b></p><script>no()</script><li>two"),
+    "/open": (200, "text/html; charset=none-such", "<html><head><title>t</title><body>Seen<script>no()</script> all"),
     "/round": (302, "text/html", "/round"),
     "/inside": (302, "text/html", "http://127.0.0.1:1/secret"),
     "/picture": (200, "image/png", "x"),
+    "/drops": (200, "text/plain", ""),
     "/long": (200, "text/plain", "x" * (3 << 20)),
 }
 
@@ -34,6 +37,9 @@ def site() -> Iterator[str]:
             if status == 302:
                 self.send_header("Location", text)
             self.end_headers()
+            for drop in "x" * 40 if self.path == "/drops" else "":
+                self.wfile.write(drop.encode())
+                time.sleep(0.05)
             self.wfile.write(text.encode())
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -52,7 +58,20 @@ def test_searching_and_reading(site: str) -> None:
     search, fetch = tools(site)
     assert search.call({"query": "a & b"}) == "A\nhttp://a\nx"
     assert fetch.call({"url": f"{site}/page"}) == "One word\ntwo"
+    assert fetch.call({"url": f"{site}/open"}) == "Seen all", "no end of the head, and an encoding that nobody knows"
     assert len(str(fetch.call({"url": f"{site}/long"}))) == 2 << 20
+
+
+def test_a_page_that_comes_by_drops_is_given_up(site: str) -> None:
+    (_, fetch) = web_tools(Web(f"{site}/search", seconds=0.5, reaches_private=True))
+    with pytest.raises(ToolError, match="in time"):
+        fetch.call({"url": f"{site}/drops"})
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://" + "x" * 70 + ".org/", "http://a..b/", "http://\ud800/"])
+def test_addresses_that_are_none_are_told_to_the_agent(site: str, url: str) -> None:
+    with pytest.raises(ToolError, match=r"no web address|not known"):
+        tools(site)[1].call({"url": url})
 
 
 @pytest.mark.parametrize("path", ["/gone", "/round", "/picture"])

@@ -20,6 +20,7 @@ from understudy.environments.search_qa import tagged_reply, tiny_reply
         ("<think>I could <answer> now</think><answer>Rome</answer>", "answer[Rome]", True),
         ("<search></search>", "", False),
         ("<search>open", "", False),
+        ("before </search> and <search>a</search>", "", False),
         ("<answer>", "", False),
         ("</search>", "", False),
         ("", "", False),

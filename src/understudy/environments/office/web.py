@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import ipaddress
 import socket
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -71,39 +73,57 @@ def _fetch(web: Web, url: str) -> str:
         try:
             with httpx.stream("GET", url, timeout=web.seconds, follow_redirects=False) as response:
                 if not response.is_redirect:
-                    return _text(response)
+                    return _text(response, until=time.monotonic() + web.seconds)
                 url = str(response.next_request.url) if response.next_request else ""
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise ToolError(f"{url[:200]} cannot be fetched", got=f"{type(error).__name__}: {error}"[:200]) from error
     raise ToolError("the page leads from one address to the next without end")
 
 
-def _text(response: httpx.Response) -> str:
+def _text(response: httpx.Response, *, until: float) -> str:
     content = bytearray()
     for part in response.iter_bytes():
         content += part
         if len(content) > _MOST_BYTES:
             break
+        if time.monotonic() > until:  # the client's own limit is for each part: a page may come by drops
+            raise ToolError("the page does not come in time", got=f"{len(content):,} bytes of it")
     kind = response.headers.get("content-type", "")
     if response.status_code >= 400:
         raise ToolError("the page cannot be had", got=f"HTTP {response.status_code}")
     if not kind.startswith(("text/", "application/json", "application/xml", "application/xhtml")):
         raise ToolError("the page is no text", got=kind or "no content type")
-    text = bytes(content[:_MOST_BYTES]).decode(response.charset_encoding or "utf-8", "replace")
+    text = bytes(content[:_MOST_BYTES]).decode(_encoding(response), "replace")
     return _words(text) if "html" in kind else text
+
+
+def _encoding(response: httpx.Response) -> str:
+    """As the page says, where there is such a one."""
+    try:
+        return codecs.lookup(response.charset_encoding or "utf-8").name
+    except (LookupError, ValueError):
+        return "utf-8"
 
 
 def _check_address(web: Web, url: str) -> None:
     """An agent must not reach what only this machine can: each address of each redirect is looked at."""
-    parts = urlsplit(url)
+    host = _host(url)
+    try:
+        found = {str(one[4][0]) for one in socket.getaddrinfo(host, None)}
+    except (OSError, UnicodeError) as error:  # the second for names that no host can have
+        raise ToolError(f"{host[:200]} is not known") from error
+    if not web.reaches_private and any(not ipaddress.ip_address(one.partition("%")[0]).is_global for one in found):
+        raise ToolError(f"{host} is not on the public web")
+
+
+def _host(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # brackets that hold no address
+        parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ToolError(f"{url[:200]} is no web address", expected="http or https")
-    try:
-        found = {str(one[4][0]) for one in socket.getaddrinfo(parts.hostname, None)}
-    except OSError as error:
-        raise ToolError(f"{parts.hostname} is not known") from error
-    if not web.reaches_private and any(not ipaddress.ip_address(one.partition("%")[0]).is_global for one in found):
-        raise ToolError(f"{parts.hostname} is not on the public web")
+    return parts.hostname
 
 
 class _Reader(HTMLParser):
@@ -113,7 +133,7 @@ class _Reader(HTMLParser):
         self._hidden = 0
 
     def handle_starttag(self, tag: str, attrs: Sequence[tuple[str, str | None]]) -> None:  # noqa: ARG002
-        self._hidden += tag in _UNSEEN
+        self._hidden = 0 if tag == "body" else self._hidden + (tag in _UNSEEN)  # a head need not be closed
         if tag in ("p", "br", "div", "li", "tr", "h1", "h2", "h3", "h4"):
             self.words.append("\n")
 

@@ -45,14 +45,15 @@ class Workspace:
         """
         place = self._within(str(named))
         here = self.folder
-        for part in place.parts:
-            here = here / part
-            if here.is_symlink():
-                raise self._refused(named, "it is, or leads through, a symbolic link")
         try:
+            for part in place.parts:
+                here = here / part
+                if here.is_symlink():
+                    raise self._refused(named, "it is, or leads through, a symbolic link")
             mode = here.lstat().st_mode
-        except (OSError, ValueError):
-            raise ToolError(f"{named} does not exist", remedy="Paths are relative to the working folder.") from None
+        except (OSError, ValueError):  # a name longer than any may be is no name of a file either
+            told = str(named)[:200]
+            raise ToolError(f"{told} does not exist", remedy="Paths are relative to the working folder.") from None
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
             raise self._refused(named, "it is neither a file nor a folder")
         return place

@@ -6,7 +6,6 @@ import re
 
 from understudy.environments.agents import Reply
 
-_CLOSING = re.compile(r"</(search|answer)>")
 _BLOCK = {kind: re.compile(rf"<{kind}>(?:(?!</?{kind}>).)*</{kind}>", re.DOTALL) for kind in ("search", "answer")}
 _TINY = re.compile(r"(search|answer)\s+(.+)", re.DOTALL)
 
@@ -46,5 +45,5 @@ def tiny_reply(text: str) -> Reply:
 
 def _inside(text: str, kind: str) -> str:
     """What the first block of the kind holds, from its last opening tag on: thoughts may speak of tags."""
-    end = text.index(f"</{kind}>")
-    return text[:end].rpartition(f"<{kind}>")[2]
+    _, opened, said = text[: text.index(f"</{kind}>")].rpartition(f"<{kind}>")
+    return said if opened else ""
