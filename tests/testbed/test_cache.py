@@ -40,6 +40,11 @@ def test_made_once_then_reused(tmp_path: Path) -> None:
     assert [path.name for path in target.parent.iterdir()] == ["model"]
 
 
+def test_what_goes_away_while_it_is_looked_at_stops_nobody(tmp_path: Path) -> None:
+    (tmp_path / ".model.gone").symlink_to("nothing")
+    assert whole(cached_folder(tmp_path / "model", make=fill, is_whole=whole))
+
+
 def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
     def fail(folder: Path) -> None:
         (folder / "a").write_text("1")

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 STALE_SECONDS = 24 * 3600.0
@@ -50,5 +51,6 @@ def _put_in_place(beside: Path, target: Path, is_whole: Callable[[Path], bool]) 
 def _sweep(target: Path) -> None:
     """Remove what killed processes left behind a day ago or more."""
     for left in target.parent.glob(f".{target.name}.*"):
-        if time.time() - left.stat().st_mtime > STALE_SECONDS:
-            shutil.rmtree(left, ignore_errors=True)
+        with suppress(FileNotFoundError):  # whoever makes it may have put it in place meanwhile
+            if time.time() - left.stat().st_mtime > STALE_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)

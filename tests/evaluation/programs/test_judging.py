@@ -129,6 +129,8 @@ def test_changes(folder: Path, tmp_path: Path) -> None:
     assert met(folder, "diff_contain_text", files, **given)
     workbook(folder / "a.xlsx", rows[0], rows[1])
     assert not met(folder, "diff_contain_text", files, **given), "another row is gone"
+    workbook(folder / "a.xlsx", *rows, ["++ Liam", 74])
+    assert met(folder, "diff_contain_text", files, **given), "a row may begin as a heading of a difference does"
 
 
 def test_calendars(folder: Path) -> None:

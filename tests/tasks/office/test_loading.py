@@ -50,6 +50,14 @@ def test_rows_of_gdpval(tmp_path: Path) -> None:
     assert "has a total" not in task.prompt
 
 
+def test_a_row_may_hold_any_character(tmp_path: Path) -> None:
+    row = {**ROW, "prompt": "First.\u2028Then.\x85Last."}
+    gdpval(tmp_path, row)
+    (tmp_path / "data/train.jsonl").write_text(json.dumps(row, ensure_ascii=False) + "\n", encoding="utf-8")
+    (task,) = load_office_tasks(tmp_path).tasks
+    assert task.prompt.startswith("First.\u2028Then.\x85Last.")
+
+
 def test_rows_of_gdpval_as_parquet(tmp_path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet

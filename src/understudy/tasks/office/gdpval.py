@@ -47,7 +47,8 @@ def _rows(path: Path) -> Iterator[Any]:
 
             yield from pyarrow.parquet.read_table(path).to_pylist()
         elif path.suffix == ".jsonl":
-            yield from (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+            with path.open(encoding="utf-8") as lines:  # a text may hold what ``splitlines`` takes for a line's end
+                yield from (json.loads(line) for line in lines if line.strip())
         else:
             found = json.loads(path.read_text(encoding="utf-8"))
             yield from found if isinstance(found, list) else [found]

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, ROUND_HALF_UP, ROUND_UP, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_UP, ROUND_UP, Context, Decimal
 from statistics import median
 
 from understudy.evaluation.deliverables.deliverable import Value
@@ -26,6 +26,8 @@ from understudy.evaluation.deliverables.formulas.values import (
 
 _CRITERION = re.compile(r"(<=|>=|<>|=|<|>)?(.*)", re.DOTALL)
 _MOST_DIGITS = 100
+_EXACT = Context(prec=512)
+"""309 digits before the point and ``_MOST_DIGITS`` behind it."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def _rounded(arguments: Sequence[Argument], mode: str) -> Value:
     if abs(digits) > _MOST_DIGITS:
         raise NotPlainError("rounding to so many digits")
     shown = Decimal(f"{value:.15g}")
-    return float(shown.quantize(Decimal(1).scaleb(-digits), rounding=mode)) if value else 0.0
+    return float(shown.quantize(Decimal(1).scaleb(-digits), rounding=mode, context=_EXACT)) if value else 0.0
 
 
 def _condition(criterion: Value) -> Callable[[Value], bool]:
