@@ -74,7 +74,7 @@ def test_a_push_sends_weights_card_recipe_and_summary(place: Workplace, hub: Hub
     for file in folder.iterdir():
         if file.name != "README.md":
             assert sent.pop(file.name) == file.read_bytes()
-    assert set(sent) == {"README.md", "recipe.yaml", "summary.json"}
+    assert set(sent) == {"README.md", "recipe.yaml", "summary.json"}, "the curves went with the weights"
     assert sent["summary.json"] == (place.run / "summary.json").read_bytes()
     assert sent["recipe.yaml"] == (place.run / "recipe.yaml").read_bytes()
     card = sent["README.md"].decode()
@@ -104,9 +104,10 @@ def test_an_earlier_checkpoint_goes_without_the_summary_of_later_weights(place: 
 
 def test_a_run_without_a_card_gets_one(place: Workplace, hub: Hub, tmp_path: Path) -> None:
     run = Path(shutil.copytree(place.run, tmp_path / "tiny"))
-    for card in run.rglob("README.md"):
-        card.unlink()
+    for page in [*run.rglob("README.md"), *run.rglob("curves.svg")]:
+        page.unlink()
     assert push(hub, run, "--repo", "jane/tiny").returncode == 0
+    assert hub.files["jane/tiny"]["curves.svg"].startswith(b"<svg ")
     assert 'name = "jane/tiny"\n' in hub.files["jane/tiny"]["README.md"].decode()
 
 

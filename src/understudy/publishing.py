@@ -14,7 +14,7 @@ from huggingface_hub.utils import validate_repo_id
 
 from understudy.errors import RunDirectoryError, UnderstudyError, UserMistakeError
 from understudy.models.locate import first_line
-from understudy.reports.model_card import CARD, FORMS, LOADED_FROM, card_of
+from understudy.reports.model_card import CARD, FORMS, LOADED_FROM, pages_of
 from understudy.reports.reading import RunRecord, read_run
 from understudy.reports.secrets import publishable, without_secrets
 from understudy.training import checkpoint
@@ -98,24 +98,25 @@ def _check_name(repo: str) -> None:
 
 
 def _files(run: RunRecord, folder: Path, *, repo: str, step: int) -> list[CommitOperationAdd]:
-    texts = {CARD: _card(run, folder, step).replace(LOADED_FROM, f'name = "{repo}"')}
+    texts = _pages(run, folder, step)
+    texts[CARD] = texts[CARD].replace(LOADED_FROM, f'name = "{repo}"')
     texts["recipe.yaml"] = publishable(run.recipe_text)
     summary = run.path / "summary.json"
     if run.summary is not None and run.summary.get("steps") == step:
         texts["summary.json"] = summary.read_text(encoding="utf-8")
-    weights = sorted(file for file in folder.rglob("*") if file.is_file() and file.name != CARD)
+    weights = sorted(file for file in folder.rglob("*") if file.is_file() and file.name not in texts)
     return [
         *(CommitOperationAdd(str(file.relative_to(folder)), file) for file in weights),
         *(CommitOperationAdd(name, text.encode()) for name, text in texts.items()),
     ]
 
 
-def _card(run: RunRecord, folder: Path, step: int) -> str:
-    """The card as it stands beside the weights, where its owner may have worked on it."""
+def _pages(run: RunRecord, folder: Path, step: int) -> dict[str, str]:
+    """The card as it stands beside the weights, where its owner may have worked on it; else a new one."""
     file = folder / CARD
     if file.is_file():
-        return file.read_text(encoding="utf-8")
-    return card_of(run, form=next(form for form in FORMS if folder.name == form), step=step)
+        return {CARD: file.read_text(encoding="utf-8")}
+    return pages_of(run, form=next(form for form in FORMS if folder.name == form), step=step)
 
 
 @contextmanager

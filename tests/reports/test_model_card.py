@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import torch
@@ -86,6 +87,13 @@ def test_every_checkpoint_says_what_its_weights_are(place: Workplace, monkeypatc
         assert rows["suite"] == ["before training", f"after {step} steps"]
         (again,) = blocks(card, "yaml")
         assert recipe_from(yaml.safe_load(again)) == load_recipe(run / "recipe.yaml")
+        assert rows["data"] == ["used for", "licence"]
+        assert rows[str(place.path / "problems.jsonl")][-1] == "not known to the run"
+        (cited,) = blocks(card, "bibtex")
+        assert "title        = {{On-Policy Distillation}}" in cited and cited.startswith("@software{understudy,")
+        assert "![Curves of the run](curves.svg)" in card
+        drawn = ElementTree.parse(run / "checkpoints" / f"step-{step:06d}" / "model" / "curves.svg")
+        assert "Evaluation: words" in {text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")}
 
     summary = json.loads((run / "summary.json").read_text())["suites"]["words"]
     means = [float(re.match(r"[\d.]+", cell)[0]) for cell in rows_of(card_in(run, 4))["words"]]  # type: ignore[index]
@@ -165,6 +173,17 @@ def test_names_on_a_hub_go_into_the_head(tmp_path: Path) -> None:
     assert rows_of(card_of(run, form="adapter", step=5))["Teacher"] == ["the model itself, t"]
 
 
+def test_licences_are_those_that_the_run_recorded(tmp_path: Path) -> None:
+    folder = written_run(tmp_path)
+    data = {"training": [{"dataset": "openai/gsm8k", "licence": "MIT"}, {"dataset": "own.jsonl"}], "suites": [{}]}
+    (folder / "data.json").write_text(json.dumps(data))
+    rows = rows_of(card_of(read_run(folder), form="model", step=5))
+    assert rows["openai/gsm8k"] == ["training", "MIT"]
+    assert rows["own.jsonl"] == ["training", "not known to the run"]
+    (folder / "data.json").write_text('{"training": 7, "suites": [null, 3]}')
+    assert "## Licence" in card_of(read_run(folder), form="model", step=5)
+
+
 def test_only_what_is_known_by_then_is_shown(tmp_path: Path) -> None:
     run = read_run(written_run(tmp_path))
     assert rows_of(card_of(run, form="model", step=6))["suite"] == ["before training", "after 3 steps"]
@@ -191,7 +210,7 @@ def test_texts_of_a_run_stay_text(tmp_path: Path) -> None:
     tokens = MarkdownIt(options_update={"html": True, "linkify": False}).enable("table").parse(body(card))
     kinds = {token.type for token in tokens} | {inner.type for token in tokens for inner in token.children or ()}
     assert not {"html_inline", "html_block", "link_open", "image"} & kinds
-    assert len([token for token in tokens if token.type == "heading_open"]) == 6, "none but the card's own"
+    assert len([token for token in tokens if token.type == "heading_open"]) == 7, "none but the card's own"
     (again,) = blocks(card, "yaml")
     assert yaml.safe_load(again)["data"]["prompt"] == run.setting("data", "prompt")
     assert rows_of(card)["Base model"][0].startswith("&lt;script&gt;window.pwned = 1&lt;/script&gt;")

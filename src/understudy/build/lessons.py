@@ -10,6 +10,7 @@ from understudy.build.data import EnvironmentFactory, load_problems
 from understudy.build.suites import suites_of
 from understudy.environments.single_turn import SingleTurn
 from understudy.errors import RecipeError
+from understudy.evaluation.benchmarks import benchmarks
 from understudy.protocols import Task
 from understudy.recipe import Part, Recipe, Source
 from understudy.tasks import Loaded, data_fingerprint, domain_of, gold_completion, teacher_text, verifier_from
@@ -109,15 +110,24 @@ def _described(source: Source, fingerprint: str, loaded: Loaded) -> dict[str, ob
     return {
         "dataset": source.dataset,
         "fingerprint": fingerprint,
+        **_licence(source),
         "rows": loaded.num_rows,
         "kept": len(loaded.tasks),
         "dropped": dict(loaded.dropped),
     }
 
 
+def _licence(source: Source) -> dict[str, str]:
+    """Under ``licence``, where it is known: data made by the testbed, and what the named suites are made of."""
+    if is_testbed(source.dataset):
+        return {"licence": "Apache-2.0"}
+    known = {named.suite.dataset: named.licence for named in benchmarks().values()}
+    return {"licence": known[source.dataset]} if source.dataset in known else {}
+
+
 def _suites(recipe: Recipe) -> list[dict[str, object]]:
     return [
-        {"name": suite.name, "dataset": suite.dataset, "fingerprint": _fingerprint(suite)}
+        {"name": suite.name, "dataset": suite.dataset, "fingerprint": _fingerprint(suite), **_licence(suite)}
         for suite in suites_of(recipe)
     ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -11,8 +11,10 @@ import yaml
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
 
-from understudy.objectives.methods import entries
+from understudy.objectives.methods import MethodEntry, entries
+from understudy.reports.card_curves import CURVES, curves_of
 from understudy.reports.card_text import block, code, plain, table
+from understudy.reports.citation import entries_of, understudy_entry
 from understudy.reports.figures import as_mapping, as_number, number
 from understudy.reports.reading import Line, RunRecord, read_run
 from understudy.reports.secrets import publishable
@@ -26,7 +28,7 @@ FORMS: tuple[Form, ...] = ("model", "adapter")
 
 
 def write_card(run: Path, checkpoint: Path, *, step: int, own: Sequence[str] = ()) -> None:
-    """Write the card into the ``model/`` or ``adapter/`` folder of a checkpoint, whole or not at all.
+    """Write the card and its curves into ``model/`` or ``adapter/`` of a checkpoint, each whole or not at all.
 
     Args:
         run: the run's folder. step: steps done. own: what a Python caller gave in place of what the recipe names.
@@ -34,13 +36,21 @@ def write_card(run: Path, checkpoint: Path, *, step: int, own: Sequence[str] = (
     for form in FORMS:
         folder = checkpoint / form
         if folder.is_dir():
-            beside = folder / f".{CARD}.writing"
-            beside.write_text(card_of(read_run(run), form=form, step=step, own=own), encoding="utf-8", newline="\n")
-            beside.replace(folder / CARD)
+            for name, text in pages_of(read_run(run), form=form, step=step, own=own).items():
+                beside = folder / f".{name}.writing"
+                beside.write_text(text, encoding="utf-8", newline="\n")
+                beside.replace(folder / name)
 
 
-def card_of(run: RunRecord, *, form: Form, step: int, own: Sequence[str] = ()) -> str:
-    """The card of the weights after ``step`` steps; the same run gives the same text.
+def pages_of(run: RunRecord, *, form: Form, step: int, own: Sequence[str] = ()) -> dict[str, str]:
+    """File name -> content: the picture of the curves, where there are any, then the card that shows it."""
+    curves = curves_of(run, step)
+    card = card_of(run, form=form, step=step, own=own, curves=bool(curves))
+    return {**({CURVES: curves} if curves else {}), CARD: card}
+
+
+def card_of(run: RunRecord, *, form: Form, step: int, own: Sequence[str] = (), curves: bool = False) -> str:
+    """The card of the weights after ``step`` steps, showing ``curves`` beside it; the same run gives the same text.
 
     Every text of the run's is escaped, secrets and the user's own folder are taken out, and no licence is claimed.
     """
@@ -51,10 +61,13 @@ def card_of(run: RunRecord, *, form: Form, step: int, own: Sequence[str] = ()) -
         f"## Load it\n\n```python\n{_loading(run, form)}```\n",
         f"## How it was made\n\n{_making(run, step)}",
         _evaluation(run, step),
+        f"## Curves\n\n![Curves of the run]({CURVES})\n" if curves else "",
         f"## Make it again\n\nSave this as `recipe.yaml`, then `understudy train recipe.yaml`. {_versions(run)}\n\n"
         + block(publishable(run.recipe_text), "yaml"),
         "## Licence\n\nNone is stated here. The terms of the base model, the teacher and the data decide what may be "
-        "done with these weights; who publishes them adds `license:` to the head of this page.\n",
+        "done with these weights; who publishes them adds `license:` to the head of this page.\n\n" + _licences(run),
+        "## Cite it\n\nThe program, and what the method is from. Titles and authors are as short as the method's page "
+        "gives them; the addresses have them whole.\n\n" + block("\n\n".join(_citations(run)), "bibtex"),
     ]
     return "\n".join(part for part in parts if part)
 
@@ -116,18 +129,43 @@ def _loading(run: RunRecord, form: Form) -> str:
 
 def _making(run: RunRecord, step: int) -> str:
     method = run.setting("objective", "method")
-    source = next((entry.source for entry in entries() if entry.name == method), "")
+    entry = _method(run)
     facts = {
         "Base model": code(publishable(str(run.setting("student", "model")))),
         "Teacher": ", ".join(_teachers(run)),
         "Method": code(str(method)),
-        "Its source": plain(source),
+        "What it does": plain(entry.title) if entry else "",
+        "Its source": plain(entry.source) if entry else "",
         "Data": ", ".join(code(publishable(name)) for name in run.datasets),
         "Steps": plain(f"{step} of {run.setting('steps')}"),
         "Seed": plain(str(run.setting("seed"))),
         "Understudy": plain(_understudy(run)),
     }
     return table(["", ""], [[name, value] for name, value in facts.items() if value])
+
+
+def _method(run: RunRecord) -> MethodEntry | None:
+    return next((entry for entry in entries() if entry.name == run.setting("objective", "method")), None)
+
+
+def _citations(run: RunRecord) -> list[str]:
+    entry = _method(run)
+    return [understudy_entry(), *(entries_of(entry.source) if entry else [])]
+
+
+def _licences(run: RunRecord) -> str:
+    """A row for each data set that the run recorded; most licences are not known to it, and that is said."""
+    rows = list(dict.fromkeys(_data_rows(run)))
+    return table(["data", "used for", "licence"], [list(row) for row in rows]) if rows else ""
+
+
+def _data_rows(run: RunRecord) -> Iterator[tuple[str, str, str]]:
+    for section, use in (("training", "training"), ("suites", "evaluation")):
+        listed = run.data.get(section)
+        for entry in map(as_mapping, listed if isinstance(listed, list) else ()):
+            licence = entry.get("licence")
+            name = code(publishable(str(entry.get("dataset"))))
+            yield name, use, plain(str(licence)) if licence else "not known to the run"
 
 
 def _evaluation(run: RunRecord, step: int) -> str:

@@ -37,23 +37,28 @@ class Drawing:
 
 def draw(chart: Chart) -> Markup:
     """The chart as one ``<svg>``; the figures under the pointer are read from its ``data-chart``."""
-    chart = thinned(chart, limit=MAX_STEPS)
-    drawing = Drawing(chart, _across(chart), _up(chart))
-    shapes = _areas(drawing) if chart.stacked else _curves(drawing)
+    drawing = _drawing(chart)
     return Markup(
-        '<svg class="plot" viewBox="0 0 {} {}" role="img" tabindex="0" aria-label="{}" data-chart="{}">{}{}{}'
+        '<svg class="plot" viewBox="0 0 {} {}" role="img" tabindex="0" aria-label="{}" data-chart="{}">{}'
         '<g class="cursor" hidden="hidden"><line y1="{}" y2="{}"/></g></svg>'
-    ).format(
-        WIDTH,
-        HEIGHT,
-        _description(chart),
-        _data(drawing),
-        _grid(drawing),
-        Markup("").join([*_share_axis(chart), *_shares(drawing), *shapes]),
-        Markup("").join(_rule(rule, drawing) for rule in chart.rules),
-        TOP,
-        HEIGHT - BOTTOM,
-    )
+    ).format(WIDTH, HEIGHT, _description(drawing.chart), _data(drawing), _shapes(drawing), TOP, HEIGHT - BOTTOM)
+
+
+def drawn(chart: Chart) -> Markup:
+    """The chart's shapes alone, ``WIDTH`` by ``HEIGHT``, for a picture that has its own ``<svg>`` and styles."""
+    return _shapes(_drawing(chart))
+
+
+def _drawing(chart: Chart) -> Drawing:
+    chart = thinned(chart, limit=MAX_STEPS)
+    return Drawing(chart, _across(chart), _up(chart))
+
+
+def _shapes(drawing: Drawing) -> Markup:
+    chart = drawing.chart
+    curves = _areas(drawing) if chart.stacked else _curves(drawing)
+    rules = [_rule(rule, drawing) for rule in chart.rules]
+    return Markup("").join([_grid(drawing), *_share_axis(chart), *_shares(drawing), *curves, *rules])
 
 
 def _across(chart: Chart) -> Axis:

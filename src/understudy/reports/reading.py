@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
@@ -26,6 +26,7 @@ class RunRecord:
         recipe_text: as it was written, without secrets.
         metrics: one line a step, ascending. evaluations: one line an evaluation, ascending.
         summary: None before the run's end. notes: what could not be read, each a sentence.
+        data: content of ``data.json``; empty where a run has none.
     """
 
     path: Path
@@ -36,6 +37,7 @@ class RunRecord:
     evaluations: tuple[Line, ...]
     summary: Mapping[str, object] | None
     notes: tuple[str, ...]
+    data: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -88,6 +90,7 @@ def read_run(path: Path) -> RunRecord:
         evaluations=_lines(path / "evaluation" / "figures.jsonl", notes, needed=False),
         summary=summary,
         notes=tuple(notes),
+        data=_json(path / "data.json", notes) if (path / "data.json").exists() else {},
     )
 
 

@@ -15,8 +15,8 @@ from understudy.errors import CheckpointError
 from understudy.training.durable import sync
 
 MANIFEST = "manifest.json"
-CARD = "README.md"
-"""Pages for people, which may be rewritten at any time: no manifest holds their digest."""
+FOR_PEOPLE = frozenset({"README.md", "curves.svg"})
+"""Card and picture, which may be rewritten at any time: no manifest holds their digests."""
 _WRITING, _SPOILT = ".writing", ".spoilt"
 
 
@@ -85,7 +85,7 @@ def faults_of(folder: Path) -> str | None:
     except (ValueError, KeyError, TypeError):
         return "its manifest is broken"
     for name, digest in sorted(expected.items()):
-        if Path(name).name == CARD:
+        if Path(name).name in FOR_PEOPLE:
             continue
         try:
             found = _digest(folder / name)
@@ -137,7 +137,7 @@ def _seal(folder: Path, step: int) -> None:
     files = sorted(_files(folder))
     for file in files:
         sync(file)
-    digests = {str(file.relative_to(folder)): _digest(file) for file in files if file.name != CARD}
+    digests = {str(file.relative_to(folder)): _digest(file) for file in files if file.name not in FOR_PEOPLE}
     manifest = folder / MANIFEST
     manifest.write_text(json.dumps({"step": step, "files": digests}, indent=2) + "\n", encoding="utf-8")
     sync(manifest)
