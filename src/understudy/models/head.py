@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch.func import functional_call
 
 from understudy.errors import ModelError
 from understudy.models.forward import causal_lm, hidden_rows, plan_forward
+from understudy.models.products import rounded_factors
 
 # Values of one [rows, vocabulary] buffer: 256 MiB in float32, 441 rows at 152k tokens.
 _BUFFER_VALUES = 1 << 26
@@ -35,16 +37,18 @@ class Head:
 
     Args:
         model: the causal language model, PEFT-wrapped or not. vocab_size: true vocabulary, V.
+        rounded: its products take their factors in bfloat16, as autocast does in the layers below; the logits, their
+            gradient and all sums stay float32.
     Attributes:
         scale, cap: logits = cap * tanh(scale * product / cap); no cap: scale * product.
     """
 
-    def __init__(self, model: nn.Module, *, vocab_size: int) -> None:
+    def __init__(self, model: nn.Module, *, vocab_size: int, rounded: bool = False) -> None:
         inner = causal_lm(model)
         self.module: nn.Module = inner.get_output_embeddings()
         if not isinstance(self.module, nn.Module):
             raise ModelError("the model has no output embeddings", got=type(inner).__name__)
-        self.vocab_size = vocab_size
+        self.vocab_size, self.rounded = vocab_size, rounded
         self.scale, self.cap = _scale_and_cap(inner)
 
     @property
@@ -74,7 +78,7 @@ class Head:
     def __call__(self, hidden: Float[Tensor, "m h"]) -> Float[Tensor, "m v"]:
         """Logits before temperature, computed and returned in float32 whatever the weights' precision."""
         dtype = torch.promote_types(hidden.dtype, torch.float32)
-        with torch.autocast(hidden.device.type, enabled=False):
+        with torch.autocast(hidden.device.type, enabled=False), self.products(hidden):
             logits = self._product(hidden.to(dtype), dtype)
             if self.scale != 1.0:
                 logits = logits * self.scale
@@ -85,6 +89,11 @@ class Head:
         """[m, H] -> [m, V] logits without a graph, under the weights at the time of the call."""
         return ConstantHead(self)
 
+    def products(self, factor: Tensor) -> AbstractContextManager[None]:
+        """What stands around its products with this factor: they round where that is wanted, or loses nothing."""
+        exact = self.scale == 1.0 and self.is_linear and factor.dtype == self.weight.dtype == torch.bfloat16
+        return rounded_factors(factor.device.type, wanted=self.rounded or exact)
+
     def into(self, hidden: Float[Tensor, "m h"], out: Float[Tensor, "m v"]) -> Float[Tensor, "m v"]:
         """The logits of a linear head, without a graph, in a buffer that stands ready: a fresh one costs page faults.
 
@@ -92,16 +101,18 @@ class Head:
         """
         wide = hidden.detach().to(out.dtype) * self.scale if self.scale != 1.0 else hidden.detach().to(out.dtype)
         bias = None if self.bias is None else self.bias.detach()[: self.vocab_size].to(out.dtype) * self.scale
-        for start, stop, weight in self.weight_tiles(out.dtype):
-            if bias is None:
-                torch.mm(wide, weight.T, out=out[:, start:stop])
-            else:
-                torch.addmm(bias[start:stop], wide, weight.T, out=out[:, start:stop])
+        with self.products(hidden):
+            for start, stop, weight in self.weight_tiles(out.dtype):
+                if bias is None:
+                    torch.mm(wide, weight.T, out=out[:, start:stop])
+                else:
+                    torch.addmm(bias[start:stop], wide, weight.T, out=out[:, start:stop])
         return out if self.cap is None else out.div_(self.cap).tanh_().mul_(self.cap)
 
     def times_weight(self, gradient: Float[Tensor, "m v"]) -> Float[Tensor, "m h"]:
         """The hidden states' gradient from that of the logits, before any cap; linear heads."""
-        parts = [gradient[:, start:stop] @ weight for start, stop, weight in self.weight_tiles(gradient.dtype)]
+        with self.products(gradient):
+            parts = [gradient[:, start:stop] @ weight for start, stop, weight in self.weight_tiles(gradient.dtype)]
         total = parts[0] if len(parts) == 1 else torch.stack(parts).sum(0)
         return total * self.scale if self.scale != 1.0 else total
 

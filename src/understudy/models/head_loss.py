@@ -123,7 +123,8 @@ def _any_chunk(
     if grad_logits is None:
         return
     sources = [*([] if gradients.hidden is None else [source]), *gradients.wanted]
-    made = list(torch.autograd.grad(logits, sources, grad_logits))
+    with job.head.products(grad_logits):
+        made = list(torch.autograd.grad(logits, sources, grad_logits))
     if gradients.hidden is not None:
         gradients.hidden[rows] = made.pop(0)
     for total, new in zip(gradients.totals, made, strict=True):
@@ -153,7 +154,8 @@ def _linear_chunk(
         gradients.hidden[rows] = head.times_weight(made)
     for p, total in zip(gradients.wanted, gradients.totals, strict=True):
         if p.ndim == 2:
-            total[: head.vocab_size].addmm_(made.T.to(total.dtype), hidden[rows].to(total.dtype), alpha=head.scale)
+            with head.products(made):
+                total[: head.vocab_size].addmm_(made.T.to(total.dtype), hidden[rows].to(total.dtype), alpha=head.scale)
         else:
             total[: head.vocab_size].add_(made.sum(0), alpha=head.scale)
 

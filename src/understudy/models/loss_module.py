@@ -20,13 +20,13 @@ class LossModule(nn.Module):
 
     Args:
         model: causal language model, PEFT-wrapped or not. vocab_size: true vocabulary.
-        chunk_rows: rows of logits at a time. autocast: run the backbone's matrix products in bfloat16.
+        chunk_rows: rows of logits at a time. autocast: products take bfloat16 factors, the head's too.
     """
 
     def __init__(self, model: nn.Module, *, vocab_size: int, chunk_rows: int, autocast: bool = False) -> None:
         super().__init__()
         self.model = model
-        self.head = Head(model, vocab_size=vocab_size)
+        self.head = Head(model, vocab_size=vocab_size, rounded=autocast)
         self.chunk_rows, self.autocast = chunk_rows, autocast
 
     def forward(
