@@ -169,6 +169,10 @@ def _weight(linear: Any) -> Tensor:
     return weight
 
 
+def _times(weight: Tensor, scale: float) -> Tensor:
+    return weight if scale == 1.0 else weight * scale
+
+
 def layer_weights(layer: Any, *, wide: torch.dtype = torch.float32) -> LayerWeights:
     """Copies of a decoder layer's weights. Args: wide: of the large products."""
     attention, mlp, norm = layer.self_attn, layer.mlp, None
@@ -196,9 +200,10 @@ def product(*linears: Any, first: float = 1.0, wide: torch.dtype = torch.float32
         wide: dtype of the weights where there are many.
     """
     scales = [first] + [1.0] * (len(linears) - 1)
-    weights = [_weight(linear) * scale for linear, scale in zip(linears, scales, strict=True)]
+    weights = [_times(_weight(linear), scale) for linear, scale in zip(linears, scales, strict=True)]
     biases = [linear.bias * scale for linear, scale in zip(linears, scales, strict=True) if linear.bias is not None]
-    weight, bias = torch.cat(weights), torch.cat(biases) if biases else None
+    # A head alone may hold hundreds of megabytes: no copy but the one that is kept.
+    weight, bias = weights[0] if len(weights) == 1 else torch.cat(weights), torch.cat(biases) if biases else None
     if wide != weight.dtype and weight.numel() >= _WIDE:
         return Product(weight.to(wide).t(), bias)
     return Product(weight.t().contiguous(), bias)
