@@ -48,19 +48,12 @@ def gathering_of(engine: Engine, device: str) -> Iterator[Gathering]:
     """The ranks that torchrun started, for a cluster; they part at the end of the block.
 
     Raises:
-        RecipeError: a cluster's field asks for what cannot be had. RankLostError: the others cannot be met.
+        UserMistakeError: the ranks do not come out even. RankLostError: the others cannot be met.
     """
     if not isinstance(engine, ClusterEngine):
         yield Gathering()
         return
-    if engine.tensor_parallel > 1:
-        raise RecipeError(
-            "engine.tensor_parallel is not there yet: weights are sharded over the ranks, products are not",
-            got=engine.tensor_parallel,
-            expected=1,
-            remedy="Leave it out; a model that does not fit is sharded over more ranks.",
-        )
-    group = join(device)
+    group = join(device, tensor_parallel=engine.tensor_parallel)
     try:
         yield Gathering(group)
     finally:

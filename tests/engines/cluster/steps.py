@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from tests.conformance.tiny import VOCAB, tiny_model
 from understudy.engines.cluster import ClusterPolicy, Group, join
@@ -36,17 +38,20 @@ class Case:
     """A kind of student and a method.
 
     Args:
-        method: of ``METHODS``. lora, tied: of the student.
+        method: of ``METHODS``. lora, tied: of the student. kind: of transformers, with heads to divide; None: the tiny
+            one.
     """
 
     method: str
     lora: bool
     tied: bool
+    kind: str | None = None
 
     @property
     def name(self) -> str:
         """For files."""
-        return f"{self.method} {'lora' if self.lora else 'full'} {'tied' if self.tied else 'untied'}".replace(" ", "-")
+        words = [self.method, "lora" if self.lora else "full", "tied" if self.tied else "untied", self.kind or ""]
+        return " ".join(words).strip().replace(" ", "-")
 
 
 CASES = [
@@ -91,7 +96,37 @@ def options(case: Case) -> dict[str, object]:
 
 def student(case: Case) -> LoadedModel:
     """Float32."""
-    return describe(tiny_model(tied=case.tied), None)
+    model = tiny_model(tied=case.tied) if case.kind is None else dividable(case.kind, tied=case.tied)
+    return describe(model, None)
+
+
+def dividable(kind: str, *, tied: bool) -> PreTrainedModel:
+    """A model of eight heads in four groups; biases everywhere where its kind has them."""
+    wanted = {"attention_bias": True, "mlp_bias": True} if kind == "llama" else {}
+    config = AutoConfig.for_model(
+        kind,
+        vocab_size=VOCAB,
+        hidden_size=16,
+        intermediate_size=24,
+        num_hidden_layers=2,
+        num_attention_heads=8,
+        num_key_value_heads=4,
+        head_dim=4,
+        max_position_embeddings=64,
+        tie_word_embeddings=tied,
+        initializer_range=0.4,
+        bos_token_id=None,
+        eos_token_id=1,
+        pad_token_id=0,
+        **wanted,
+    )
+    torch.manual_seed(3)
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            if name.endswith("bias"):
+                p.normal_(std=0.3)
+    return model
 
 
 def steps(
@@ -120,21 +155,22 @@ def told(updates: list[UpdateResult]) -> list[dict[str, object]]:
     return [{"sums": dict(u.sums), "norm": u.grad_norm, "tokens": u.num_tokens} for u in updates]
 
 
-def rank_work(folder: str) -> None:
+def rank_work(folder: str, cases: Sequence[Case] = tuple(CASES), tensor_parallel: int = 1) -> None:
     """Every case on this rank: steps, a checkpoint, and a step more after each checkpoint that is there."""
-    group = join("cpu")
-    for case in CASES:
+    group = join("cpu", tensor_parallel=tensor_parallel)
+    layout = f"{group.size}" if tensor_parallel == 1 else f"{group.size // tensor_parallel}x{tensor_parallel}"
+    for case in cases:
         place = Path(folder) / case.name
         policy = ClusterPolicy(student(case), group=group, **options(case))
         found: dict[str, object] = {"steps": told(steps(policy, case, group))}
         weights = policy.full_weights()
         before = sorted(one.name for one in place.glob("from-*"))
-        policy.save(place / f"from-{group.size}")
+        policy.save(place / f"from-{layout}")
         if case.method == "opd":
-            found |= {name: _resumed(case, group, place / name) for name in [*before, f"from-{group.size}"]}
+            found |= {name: _resumed(case, group, place / name) for name in [*before, f"from-{layout}"]}
         if group.rank == 0:
-            (place / f"told-{group.size}.json").write_text(json.dumps(found))
-            save_file({name: value.contiguous() for name, value in weights.items()}, place / f"weights-{group.size}")
+            (place / f"told-{layout}.json").write_text(json.dumps(found))
+            save_file({name: value.contiguous() for name, value in weights.items()}, place / f"weights-{layout}")
 
 
 def _resumed(case: Case, group: Group, checkpoint: Path) -> list[dict[str, object]]:

@@ -17,10 +17,10 @@ import torch.distributed.checkpoint as dcp
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.distributed.checkpoint import HuggingFaceStorageReader, HuggingFaceStorageWriter
-from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.distributed.tensor import DTensor
 
 from understudy.engines.cluster.group import Group
-from understudy.engines.cluster.sharding import like, shard_of
+from understudy.engines.cluster.sharding import like, part_of, shard_of
 from understudy.engines.local import checkpoint as local
 from understudy.engines.local.checkpoint import TrainerState, write_model
 from understudy.engines.local.weights import NamedTensors
@@ -169,13 +169,12 @@ def _read_local(
     has_moments = any(str(name).startswith("exp_avg.") for name in told["names"])  # type: ignore[attr-defined]
     state = _blank(sharded, has_moments=has_moments, with_average=with_average)
     for key, value in state.items():
+        source = found[key].clone() if found else torch.empty(value.shape, dtype=value.dtype)
+        dist.broadcast(source, 0, group=group.control)
         if isinstance(value, DTensor):
-            source = found[key].to(value.device) if found else torch.empty(value.shape, dtype=value.dtype)
-            state[key] = distribute_tensor(source.to(value.device), value.device_mesh, value.placements)
+            value.to_local().copy_(part_of(value, source))
         else:
-            step = found[key].clone() if found else torch.zeros(())
-            dist.broadcast(step, 0, group=group.control)
-            state[key] = step
+            value.copy_(source)
     return _saved(counters, state, sharded)
 
 

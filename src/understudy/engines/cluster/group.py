@@ -61,12 +61,15 @@ class Group:
     """Implements ``World`` and ``Ranks`` over torch.distributed; make it with ``join``.
 
     Args:
-        place: of this rank. mesh: of all ranks. control: ranks of the CPU, for figures and messages.
+        place: of this rank. mesh: of the ranks among which each weight is sharded. control: all ranks of the CPU, for
+            figures and messages. peers: ranks that divide the products of each layer; None: nobody does.
     """
 
-    def __init__(self, place: Place, mesh: DeviceMesh, control: dist.ProcessGroup) -> None:
+    def __init__(
+        self, place: Place, mesh: DeviceMesh, control: dist.ProcessGroup, peers: DeviceMesh | None = None
+    ) -> None:
         self.rank, self.size = place.rank, place.size
-        self.mesh, self.control = mesh, control
+        self.mesh, self.control, self.peers = mesh, control, peers
 
     def sum(self, value: Tensor) -> Tensor:
         """Element-wise sum over ranks."""
@@ -83,28 +86,21 @@ class Group:
     def quantile(self, values: Tensor, q: float) -> Tensor:
         """The q-quantile of all ranks' 1-D values together; NaN where there are none."""
         wide = values.detach().cpu().double()
-        parts = [torch.frombuffer(bytearray(part), dtype=torch.float64) for part in self._gather(_bytes(wide)) if part]
+        told = _gathered(_bytes(wide), self.control)
+        parts = [torch.frombuffer(bytearray(part), dtype=torch.float64) for part in told if part]
         return quantile(torch.cat([wide[:0], *parts]), q).to(values.dtype)
 
     def gather(self, content: bytes) -> list[bytes]:
         """What every rank brought, in their order, on every rank."""
-        return self._gather(content)
+        return _gathered(content, self.control)
+
+    def gather_from_peers(self, content: bytes) -> list[bytes]:
+        """What every rank that divides products with this one brought, in their order, on each of them."""
+        return [content] if self.peers is None else _gathered(content, self.peers.get_group())
 
     def largest(self, count: int) -> int:
         """The largest of the ranks' counts."""
         return int(self.max(torch.tensor(count)))
-
-    def _gather(self, content: bytes) -> list[bytes]:
-        with noticing_loss():
-            sizes = torch.zeros(self.size, dtype=torch.int64)
-            sizes[self.rank] = len(content)
-            dist.all_reduce(sizes, group=self.control)
-            longest = int(sizes.max())
-            mine = torch.zeros(longest, dtype=torch.uint8)
-            mine[: len(content)] = torch.frombuffer(bytearray(content), dtype=torch.uint8) if content else mine[:0]
-            parts = [torch.empty_like(mine) for _ in range(self.size)]
-            dist.all_gather(parts, mine, group=self.control)
-        return [part[:size].numpy().tobytes() for part, size in zip(parts, sizes.tolist(), strict=True)]
 
     def _reduced(self, value: Tensor, operation: dist.ReduceOp.RedOpType) -> Tensor:
         is_flag = value.dtype == torch.bool
@@ -114,16 +110,24 @@ class Group:
         return whole.to(value.device, value.dtype)
 
 
-def join(device: str, environment: Mapping[str, str] | None = None) -> Group:
+def join(device: str, environment: Mapping[str, str] | None = None, *, tensor_parallel: int = 1) -> Group:
     """Meet the other ranks; where torch.distributed stands already, it is taken as it is.
 
     Args:
         device: ``cpu`` (gloo) or ``cuda`` (NCCL, one GPU a rank).
         environment: torchrun's variables; None: those of the process.
+        tensor_parallel: neighbours that divide the products of each layer.
     Raises:
         UserMistakeError: the variables are wrong. RankLostError: the others cannot be met.
     """
     place = place_of(os.environ if environment is None else environment)
+    if place.size % tensor_parallel:
+        raise UserMistakeError(
+            "the ranks do not come out even",
+            got=f"{place.size} ranks, engine.tensor_parallel: {tensor_parallel}",
+            expected=f"a multiple of {tensor_parallel} ranks",
+            remedy="Start another number of ranks (torchrun --nproc-per-node), or set engine.tensor_parallel.",
+        )
     if device == "cuda":
         torch.cuda.set_device(place.local_rank)
     if not dist.is_initialized():
@@ -131,8 +135,11 @@ def join(device: str, environment: Mapping[str, str] | None = None) -> Group:
     with noticing_loss():
         control = dist.new_group(backend="gloo", timeout=_PATIENCE)
         assert control is not None
-        mesh = init_device_mesh(device, (place.size,), mesh_dim_names=("shard",))
-    return Group(place, mesh, control)
+        if tensor_parallel == 1:
+            return Group(place, init_device_mesh(device, (place.size,), mesh_dim_names=("shard",)), control)
+        shape = (place.size // tensor_parallel, tensor_parallel)
+        both = init_device_mesh(device, shape, mesh_dim_names=("shard", "tensor"))
+        return Group(place, both["shard"], control, both["tensor"])
 
 
 def leave() -> None:
@@ -169,6 +176,19 @@ def is_loss(error: BaseException) -> bool:
     return isinstance(error, dist.DistBackendError | dist.DistNetworkError) or (
         isinstance(error, RuntimeError) and any(word in str(error) for word in _LOST)
     )
+
+
+def _gathered(content: bytes, group: dist.ProcessGroup) -> list[bytes]:
+    with noticing_loss():
+        sizes = torch.zeros(dist.get_world_size(group), dtype=torch.int64)
+        sizes[dist.get_rank(group)] = len(content)
+        dist.all_reduce(sizes, group=group)
+        longest = int(sizes.max())
+        mine = torch.zeros(longest, dtype=torch.uint8)
+        mine[: len(content)] = torch.frombuffer(bytearray(content), dtype=torch.uint8) if content else mine[:0]
+        parts = [torch.empty_like(mine) for _ in sizes]
+        dist.all_gather(parts, mine, group=group)
+    return [part[:size].numpy().tobytes() for part, size in zip(parts, sizes.tolist(), strict=True)]
 
 
 def _initialise(place: Place, device: str) -> None:

@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from understudy.engines.cluster import checkpoint
 from understudy.engines.cluster.contexts import numbered_over
 from understudy.engines.cluster.group import Group, noticing_loss
+from understudy.engines.cluster.peers import budget_of, evened
 from understudy.engines.cluster.sharding import copies_of, gathered, resharded, shard_of, sharded
+from understudy.engines.cluster.tensor import divided
 from understudy.engines.local.checkpointing import checkpointing_mode, same_attention
 from understudy.engines.local.modes import dropout_mode
 from understudy.engines.local.out_of_memory import memory_for
@@ -24,7 +26,7 @@ from understudy.engines.local.scorer import Scored, score_with
 from understudy.engines.local.shares import Share, shares_of
 from understudy.engines.local.weights import NamedTensors
 from understudy.errors import CapabilityError
-from understudy.models.forward import MicroBatch, hidden_rows
+from understudy.models.forward import MicroBatch, hidden_rows, reads_packed
 from understudy.models.load import LoadedModel
 from understudy.plans import LossPlan
 from understudy.protocols import ScoreRequest, Scores, UpdateResult, Weights
@@ -113,7 +115,7 @@ class ClusterPolicy(LocalPolicy):
                 self.model,
                 self._head,
                 request,
-                token_budget=budget.tokens,
+                token_budget=budget_of(self.group, budget.tokens),
                 chunk_rows=budget.rows,
                 autocast=self._autocast,
                 project=project,
@@ -169,6 +171,7 @@ class ClusterPolicy(LocalPolicy):
         self._whole = copy.deepcopy(self.model).requires_grad_(False) if self._samples_here or is_writer else None
         if self._whole is not None and not self._samples_here:
             self._whole.cpu()
+        self._division = divided(self.model, self._head, self.group.peers) if self.group.peers else None
         self._inside = sharded(self._loss_module, self.group.mesh, autocast=self._autocast, offload=self._offload)
         self._sharded = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
         return {name: nn.Parameter(shard_of(p)) for name, p in self._sharded.items()}
@@ -178,7 +181,7 @@ class ClusterPolicy(LocalPolicy):
         shares = shares_of(
             batch,
             plan,
-            token_budget=budget.tokens,
+            token_budget=budget_of(self.group, budget.tokens),
             vocab_size=self.vocab_size,
             device=self.device,
             model=self.model,
@@ -186,13 +189,14 @@ class ClusterPolicy(LocalPolicy):
         if self._lora is not None and self._lora.dropout:
             shares = numbered_over(self.group, batch, shares)
         num_tokens = sum(share.batch.num_tokens for share in shares)
-        idle = Share(MicroBatch.without_rows().to(self.device), [])
-        shares += [idle] * (self.group.largest(len(shares)) - len(shares))
+        shares = evened(self.group, shares, device=self.device, packs=reads_packed(self.model))
         self._forget_gradients()
         with memory_for("the student's update", remedy=_REMEDY), noticing_loss():
             sums = self._backward_of(shares, plan)
-        for name, p in self._sharded.items():
-            self._parameters[name].grad = None if p.grad is None else shard_of(p.grad)  # type: ignore[arg-type]
+            for name, p in self._sharded.items():
+                self._parameters[name].grad = grad = None if p.grad is None else shard_of(p.grad)  # type: ignore[arg-type]
+                if grad is not None and self._division is not None:
+                    self._division.add_up(name, grad)
         totals = self.group.sum(torch.stack([*sums.values(), torch.tensor(float(num_tokens)).double()]))
         return dict(zip(sums, totals[:-1].tolist(), strict=True)), int(totals[-1])
 
@@ -222,7 +226,7 @@ class ClusterPolicy(LocalPolicy):
         for name, shard in self._parameters.items():
             if shard.grad is None:
                 shard.grad = torch.zeros_like(shard)
-            squares += shard.grad.double().square().sum().cpu() / copies_of(self._sharded[name])
+            squares += shard.grad.double().square().sum().cpu() / copies_of(self._sharded[name], self.group.size)
         norm = self.group.sum(squares).sqrt()
         most = self._settings.max_grad_norm
         if most > 0:
@@ -243,13 +247,12 @@ class ClusterPolicy(LocalPolicy):
         self, passes: Sequence[MicroBatch], one: Callable[[MicroBatch], Scored]
     ) -> Iterable[tuple[MicroBatch, Scored]]:
         """Each pass inside the gathered weights; a rank that has fewer than others runs empty ones."""
-        for number in range(self.group.largest(len(passes))):
-            if number < len(passes):
-                batch = passes[number]
-                yield batch, self._inside(lambda batch=batch: one(batch))
-            else:
-                empty = MicroBatch.without_rows().to(self.device)
-                self._inside(lambda empty=empty: hidden_rows(self.model, empty, autocast=self._autocast))
+        shares = [Share(batch.to(self.device), []) for batch in passes]
+        joined = evened(self.group, shares, device=self.device, packs=reads_packed(self.model))
+        for batch in (share.batch for share in joined[: len(passes)]):
+            yield batch, self._inside(lambda batch=batch: one(batch))
+        for batch in (share.batch for share in joined[len(passes) :]):
+            self._inside(lambda batch=batch: hidden_rows(self.model, batch, autocast=self._autocast))
 
     @contextmanager
     def _holding(self, weights: Mapping[str, Tensor]) -> Iterator[None]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import CPUOffloadPolicy, FSDPModule, MixedPrecisionPolicy, OffloadPolicy, fully_shard
-from torch.distributed.tensor import DTensor, Replicate
+from torch.distributed.tensor import DTensor
 
 from understudy.engines.local.checkpointing import layers_of
 from understudy.models.loss_module import LossModule
@@ -77,6 +77,19 @@ def like(parameter: nn.Parameter, shard: Tensor) -> DTensor:
     )
 
 
+def part_of(parameter: Tensor, whole: Tensor) -> Tensor:
+    """What of a whole tensor stands on this rank where the weight's part does; a view."""
+    assert isinstance(parameter, DTensor)
+    place, mesh = parameter.device_mesh.get_coordinate(), parameter.device_mesh
+    assert place is not None
+    # A weight was first divided over peers, which are the last axis of the mesh, and then sharded.
+    for axis, placement in reversed(list(enumerate(parameter.placements))):
+        if not placement.is_replicate():
+            parts = whole.chunk(mesh.size(axis), placement.dim)  # type: ignore[attr-defined]
+            whole = parts[place[axis]] if place[axis] < len(parts) else whole.narrow(placement.dim, 0, 0)  # type: ignore[attr-defined]
+    return whole
+
+
 def gathered(parameter: nn.Parameter) -> Tensor:
     """The whole weight on every rank; every rank must ask for it."""
     whole = parameter.detach()
@@ -84,14 +97,12 @@ def gathered(parameter: nn.Parameter) -> Tensor:
     return whole.full_tensor()
 
 
-def copies_of(parameter: nn.Parameter) -> int:
-    """On how many ranks each element of the weight stands."""
+def copies_of(parameter: nn.Parameter, ranks: int) -> int:
+    """On how many of all ranks each element of the weight stands."""
     assert isinstance(parameter, DTensor)
-    sizes = zip(parameter.placements, parameter.device_mesh.shape, strict=True)
-    found = 1
-    for placement, size in sizes:
-        found *= size if isinstance(placement, Replicate) else 1
-    return found
+    for placement, size in zip(parameter.placements, parameter.device_mesh.shape, strict=True):
+        ranks //= 1 if placement.is_replicate() else size
+    return ranks
 
 
 def _summing(module: nn.Module) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,22 @@ from torch import Tensor, nn
 from understudy import randomness
 from understudy.engines.local.shares import Share
 from understudy.models.adapters import LoraSettings
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which of an adapter's inputs its dropout is given, where others have the rest (attribute ``columns`` of it).
+
+    Args:
+        index, count: of the equal parts of the whole.
+    """
+
+    index: int
+    count: int
+
+    def of(self, whole: Tensor) -> Tensor:
+        """This part of the last axis."""
+        return whole.chunk(self.count, -1)[self.index]
 
 
 @contextmanager
@@ -63,25 +80,30 @@ class _Draws:
     def hook(self, adapter: int) -> Callable[[nn.Module, Any, Tensor], Tensor]:
         """A forward hook of an identity: its output with the dropped elements zero and the others scaled up."""
 
-        def drop(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
+        def drop(module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
             assert self._share is not None
             is_grid = output.shape[:-1] == self._share.batch.ids.shape
-            kept = self._kept(adapter, self._share, output) if is_grid else self._kept_in_turn(adapter, output)
+            columns: Columns | None = getattr(module, "columns", None)
+            width = output.shape[-1] * (1 if columns is None else columns.count)
+            shape = (*output.shape[:-1], width)
+            kept = (self._kept if is_grid else self._kept_in_turn)(adapter, shape, output.device)
+            kept = kept if columns is None else columns.of(kept)
             return output * kept.to(output.dtype).div_(self._keep)
 
         return drop
 
-    def _kept(self, adapter: int, share: Share, like: Tensor) -> Tensor:
+    def _kept(self, adapter: int, shape: tuple[int, ...], device: torch.device) -> Tensor:
         """[B, L, W] float32, 1 where an element stays; every context's part is drawn on its own."""
-        kept = torch.ones(like.shape, device=like.device)
-        flat, generator = kept.view(-1, like.shape[-1]), torch.Generator(like.device)
-        for span, word in zip(share.spans, self._words[adapter], strict=False):
+        assert self._share is not None
+        kept = torch.ones(shape, device=device)
+        flat, generator = kept.view(-1, shape[-1]), torch.Generator(device)
+        for span, word in zip(self._share.spans, self._words[adapter], strict=False):
             generator.manual_seed(word)
             flat[span.start : span.start + span.length].bernoulli_(self._keep, generator=generator)
         return kept
 
-    def _kept_in_turn(self, adapter: int, like: Tensor) -> Tensor:
+    def _kept_in_turn(self, adapter: int, shape: tuple[int, ...], device: torch.device) -> Tensor:
         """The same where rows are not the share's tokens, as in an adapted head: drawn call after call."""
         if adapter not in self._streams:
-            self._streams[adapter] = torch.Generator(like.device).manual_seed(self._words[adapter][0])
-        return torch.empty(like.shape, device=like.device).bernoulli_(self._keep, generator=self._streams[adapter])
+            self._streams[adapter] = torch.Generator(device).manual_seed(self._words[adapter][0])
+        return torch.empty(shape, device=device).bernoulli_(self._keep, generator=self._streams[adapter])
