@@ -10,6 +10,7 @@ import os
 import sys
 import traceback
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +33,7 @@ from understudy.score_cli import score
 from understudy.serve_cli import serve
 from understudy.shop_cli import shop_goals
 from understudy.study_cli import office_study
+from understudy.torchrun.telling import tell
 from understudy.watch_cli import watch
 
 app = typer.Typer(
@@ -201,8 +203,7 @@ def main() -> None:
     except UnderstudyError as error:
         if show_traceback:
             traceback.print_exc()
-        if not getattr(error, "is_told", False):  # by another rank
-            _print(f"understudy: {error}", error=True)
+        tell(error, partial(_print, error=True))
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         _print("understudy: interrupted", error=True)

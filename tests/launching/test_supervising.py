@@ -92,8 +92,8 @@ def test_a_users_mistake_is_not_tried_again(tmp_path: Path) -> None:
     assert caught.value.exit_code == 2 and launch.trainer.restarts == 0
 
 
-def test_a_mistake_that_a_rank_tells_of_is_found_above_torchruns_own_words(tmp_path: Path) -> None:
-    """torchrun ends with 1, whatever its ranks end with; this is the real one, with ranks that are light."""
+def test_ranks_that_made_a_mistake_end_the_launch_with_their_own_status(tmp_path: Path) -> None:
+    """torchrun itself ends with 1, whatever its ranks end with; these ranks are light."""
     rank = "import sys; print('understudy: no such recipe', file=sys.stderr); sys.exit(2)"
     (tmp_path / "rank.py").write_text(rank)
     command = ("torchrun", "--nproc-per-node=2", "--standalone", "--max-restarts=0", str(tmp_path / "rank.py"))

@@ -10,7 +10,8 @@ from typing import Literal
 
 Kind = Literal["sampler", "teacher", "trainer"]
 
-_OURS = {"understudy": "understudy", "torchrun": "torch.distributed.run"}
+_OURS = {"understudy": "understudy", "torchrun": "understudy.torchrun"}
+"""Modules behind scripts; torchrun without its own report, which would stand below what the ranks have said."""
 
 
 @dataclass(frozen=True)

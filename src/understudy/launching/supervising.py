@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,28 +21,19 @@ _LONGEST_BACK_OFF = 30.0
 _SHOWN_LINES = 8
 _READ_LINES = 200
 _USERS_MISTAKE = 2
-_MISTAKE_OF_A_RANK = re.compile(r"^ *exitcode *: 2 \(pid")
 
 
 class PartFailedError(UnderstudyError, RuntimeError):
     """A part of a launch ended for good before the run did; ``exit_code`` is the trainer's, or 1."""
 
     def __init__(self, process: Process, why: str) -> None:
-        self.exit_code = _USERS_MISTAKE if is_users_mistake(process) else 1
+        self.exit_code = _USERS_MISTAKE if process.exit_status == _USERS_MISTAKE else 1
         lines = process.last_lines(_READ_LINES)
-        # A rank's own sentence stands above what torchrun has to say of it.
+        # What follows a part's own sentence explains less than it does.
         said = [line for line in lines if line.startswith("understudy: ")][-1:]
         lines = said or lines[-_SHOWN_LINES:]
         shown = "".join(f"\n  {process.part.name} | {line}" for line in lines) or " nothing"
         super().__init__(f"{process.part.name} {why}; its last lines:{shown}\nAll of it is in {process.log}")
-
-
-def is_users_mistake(process: Process) -> bool:
-    """Whether it ended with the status of a user's mistake, or torchrun says that a rank of it did."""
-    if process.exit_status == _USERS_MISTAKE:
-        return True
-    is_torchrun = process.part.command[0] == "torchrun"
-    return is_torchrun and any(map(_MISTAKE_OF_A_RANK.match, process.last_lines(_READ_LINES)))
 
 
 @dataclass(frozen=True)
@@ -197,7 +187,7 @@ class Supervisor:
         """Set the time of the next try, or give up; a user's mistake is one however often it is made."""
         why = f"ended with status {process.exit_status}"
         # A server is not meant to end at all, so its status 0 is a failure as well.
-        if is_users_mistake(process) or process.restarts >= self._bounds.restarts:
+        if process.exit_status == _USERS_MISTAKE or process.restarts >= self._bounds.restarts:
             times = f" after {process.restarts} restart(s)" if process.restarts else ""
             raise PartFailedError(process, why + times)
         wait = min(_LONGEST_BACK_OFF, 0.5 * 2**process.restarts)

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from understudy.errors import NonFiniteError, PeerError, RankLostError
+from understudy.errors import NonFiniteError, PeerError, RankLostError, UnderstudyError
 from understudy.training.interruption import AbandonedError
 
 Result = TypeVar("Result")
@@ -73,6 +73,8 @@ def agreed(ranks: Ranks, work: Callable[[], Result]) -> Result:
     if any(words and words["abandoned"] for words in told):
         raise AbandonedError
     own = failure or PeerError(f"rank {first}: {told[first]['words']}")
+    if failure is None:
+        own.exit_code = told[first]["exit_code"]  # type: ignore[union-attr]
     mark_agreed(own, is_told=first != ranks.rank)
     raise own
 
@@ -131,4 +133,8 @@ def _follow(ranks: Ranks, act: Callable[[Path], None]) -> None:
 
 
 def _told(error: BaseException) -> dict[str, object]:
-    return {"words": str(error) or type(error).__name__, "abandoned": isinstance(error, AbandonedError)}
+    return {
+        "words": str(error) or type(error).__name__,
+        "abandoned": isinstance(error, AbandonedError),
+        "exit_code": error.exit_code if isinstance(error, UnderstudyError) else 1,
+    }

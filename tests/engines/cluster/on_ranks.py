@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing as mp
 import multiprocessing.context
 import os
 import runpy
+import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
@@ -15,6 +17,7 @@ from pathlib import Path
 
 from understudy.cli import main
 
+_PR_SET_PDEATHSIG = 1
 _PRELOAD = [
     "torch",
     "transformers",
@@ -89,6 +92,7 @@ def under_torchrun(
     """``torchrun --nproc-per-node SIZE -m understudy ARGUMENTS``, forked so that nobody imports anything again.
 
     Args:
+        arguments: ``{rank}`` in them is the rank's number.
         folder: for its log, and for files that name its ranks. module: what stands in for ``torchrun``.
     """
     ranks = folder / "ranks"
@@ -109,8 +113,11 @@ def _as_torchrun(size: int, arguments: Sequence[str], folder: Path, module: str)
 def _as_torchruns_rank(ranks: Path, arguments: Sequence[str]) -> None:
     """What torchrun makes of ``-m understudy ARGUMENTS``: a session of its own, which no Ctrl-C reaches."""
     os.setsid()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, 0)  # torch.multiprocessing's
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     (ranks / os.environ["RANK"]).write_text(str(os.getpid()))
-    sys.argv = ["understudy", *arguments]
+    sys.argv = ["understudy", *(argument.replace("{rank}", os.environ["RANK"]) for argument in arguments)]
     main()
 
 

@@ -62,16 +62,23 @@ def test_when_a_rank_is_killed_the_run_says_so_and_ends_and_goes_on_to_the_same_
     resumed(place, "killed")
 
 
-def test_ctrl_c_ends_all_ranks_with_a_checkpoint_and_the_run_goes_on_to_the_same_figures(place: Workplace) -> None:
-    torchrun = begun(place, "stopped", lines=EVERY + 2)
-    os.killpg(torchrun.process.pid or 0, signal.SIGINT)
+@pytest.mark.parametrize("to_torchrun", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "torchrun-killed"])
+def test_ranks_end_together_with_a_checkpoint_when_torchrun_does_and_the_run_goes_on(
+    place: Workplace, to_torchrun: signal.Signals
+) -> None:
+    name = to_torchrun.name
+    torchrun = begun(place, name, lines=EVERY + 2)
+    os.killpg(torchrun.process.pid or 0, to_torchrun)
     assert torchrun.ended() != 0
-    said = torchrun.log.read_text()
-    done = len(figures_of(place, "stopped"))
-    assert f"Stopped at step {done} of {STEPS}" in said and said.count("SIGINT: ending after this piece") == 1
-    assert saved(place, "stopped")[-1] == f"step-{done:06d}"
+    until = time.monotonic() + 60
+    while torchrun.left() and time.monotonic() < until:
+        time.sleep(0.01)
     assert torchrun.left() == []
-    resumed(place, "stopped")
+    said = torchrun.log.read_text()
+    done = len(figures_of(place, name))
+    assert f"Stopped at step {done} of {STEPS}" in said and said.count(": ending after this piece") == 1
+    assert saved(place, name)[-1] == f"step-{done:06d}"
+    resumed(place, name)
 
 
 def saved(place: Workplace, name: str) -> list[str]:

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
 
 import torch
 import torch.distributed as dist
@@ -16,6 +15,8 @@ from torch import Tensor
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
 from understudy.errors import RankLostError, UserMistakeError
+from understudy.torchrun.orphans import end_with_torchrun
+from understudy.torchrun.telling import is_first_to_say, mark_told, met
 from understudy.world import quantile
 
 # Ranks wait for the first one while it examines the student, which may take hours; one that died is noticed at once.
@@ -131,6 +132,8 @@ def join(device: str, environment: Mapping[str, str] | None = None, *, tensor_pa
     if device == "cuda":
         torch.cuda.set_device(place.local_rank)
     if not dist.is_initialized():
+        end_with_torchrun()
+        met()
         _initialise(place, device)
     with noticing_loss():
         control = dist.new_group(backend="gloo", timeout=_PATIENCE)
@@ -161,14 +164,11 @@ def noticing_loss() -> Iterator[None]:
             remedy="What it said stands above, if it had the time; --resume goes on from the last checkpoint.",
         )
         # Said here and now: torchrun ends this rank as well, as soon as it sees that the other is gone.
-        _say_once(f"understudy: rank {os.environ.get('RANK', 0)}: {lost}")
+        if is_first_to_say("another rank is lost"):
+            print(f"understudy: rank {os.environ.get('RANK', 0)}: {lost}", file=sys.stderr, flush=True)
+            mark_told()
         lost.is_told = True  # type: ignore[attr-defined]
         raise lost from error
-
-
-@cache
-def _say_once(sentence: str) -> None:
-    print(sentence, file=sys.stderr, flush=True)
 
 
 def is_loss(error: BaseException) -> bool:
