@@ -72,9 +72,9 @@ def agreed(ranks: Ranks, work: Callable[[], Result]) -> Result:
     first = next(number for number, words in enumerate(told) if words)
     if any(words and words["abandoned"] for words in told):
         raise AbandonedError
-    own = failure or PeerError(f"rank {first}: {told[first]['words']}")
-    if failure is None:
-        own.exit_code = told[first]["exit_code"]  # type: ignore[union-attr]
+    peer = PeerError(f"rank {first}: {told[first]['words']}")
+    peer.exit_code = int(told[first]["exit_code"])
+    own = failure or peer
     mark_agreed(own, is_told=first != ranks.rank)
     raise own
 
