@@ -9,6 +9,7 @@ from pathlib import Path
 from understudy.build.models import sampler_of
 from understudy.build.servers import sampling_settings
 from understudy.build.supplies import supply_of
+from understudy.build.vllm import vllm_sampler, vllm_supply
 from understudy.engines.local import LocalPolicy
 from understudy.engines.served_sampler import ServedSampler, connect_sampler
 from understudy.engines.supply import HeldWeights, SharedWeights, Supply
@@ -75,6 +76,10 @@ def sampling_of(recipe: Recipe, policy: LocalPolicy, *, run: Path | None, ranks:
         supply = supply_of(rollout.weights, policy, served, run=run, ranks=ranks or OneRank())
         sampling = _in_segments(recipe, served, local if rollout.overlap.max_staleness else served, supply)
         return replace(sampling, notices=_doubts(recipe, served, loaded))
+    if rollout.sampler is not None:
+        beside = vllm_sampler(rollout.sampler, recipe, policy)
+        exams = local if rollout.overlap.max_staleness else beside
+        return _in_segments(recipe, beside, exams, vllm_supply(policy, beside, recipe, run=run))
     if rollout.overlap.ahead == 0:
         return _in_segments(recipe, local, local, SharedWeights(local))
     learning = [name for name, weight in policy.model.named_parameters() if weight.requires_grad]

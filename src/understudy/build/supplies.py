@@ -37,13 +37,19 @@ def supply_of(weights: str, policy: LocalPolicy, served: ServedSampler, *, run: 
     if weights not in GROUPS:
         folder = Path(tempfile.mkdtemp(prefix="understudy-")) if run is None else run / WEIGHTS
         shared = Path(gathered(ranks, str(folder))[0])
-        return FolderWeights(policy.save_model, served, shared, is_lead=is_lead, meet=meet)
+        return FolderWeights(policy.save_model, served, shared, adopt=None if is_lead else served.adopt, meet=meet)
     served.push_with(Pusher(_form(policy, served)) if is_lead else None)
     if is_lead and ranks.size > 1:
         served.look_after_servers()
     names = named_weights if served.identity.kind == "understudy" else weights_as_saved
     live = partial(names, policy.sampling_model)
-    return PushedWeights(live, served, is_lead=is_lead, share=lambda label: str(gathered(ranks, label)[0]), meet=meet)
+    return PushedWeights(
+        live,
+        served,
+        expect=None if is_lead else served.expect,
+        share=lambda label: str(gathered(ranks, label)[0]),
+        meet=meet,
+    )
 
 
 def _form(policy: LocalPolicy, served: ServedSampler) -> Form:

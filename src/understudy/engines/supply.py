@@ -11,8 +11,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from understudy.engines.served_sampler import ServedSampler
 from understudy.models.sampling import LocalSampler
+from understudy.protocols import Sampler
 
 
 class Supply(Protocol):
@@ -79,23 +79,23 @@ class FolderWeights:
     Args:
         save: writes the live model below a folder and returns where; called on every rank.
         sampler: its servers are given them. folder: of all versions; what an earlier session left there goes.
-        is_lead: whether this rank gives them to the servers; the others then draw with them as well.
+        adopt: told of weights that another rank gives, by folder and version; None: this one gives them.
         meet: returns once every rank has called it, on the thread that samples and on the one that trains.
     """
 
     def __init__(
         self,
         save: Callable[[Path], Path],
-        sampler: ServedSampler,
+        sampler: Sampler,
         folder: Path,
         *,
-        is_lead: bool = True,
+        adopt: Callable[[Path, int], None] | None = None,
         meet: Callable[[], None] = lambda: None,
     ) -> None:
         self._save, self._sampler, self._folder = save, sampler, folder
-        self._is_lead, self._meet = is_lead, meet
+        self._adopt, self._meet = adopt, meet
         self._kept: dict[int, Path] = {}
-        if is_lead:
+        if adopt is None:
             shutil.rmtree(folder, ignore_errors=True)
 
     def keep(self, version: int) -> None:
@@ -105,12 +105,12 @@ class FolderWeights:
     def give(self, version: int) -> None:
         """Have every server take them, then remove the folders before."""
         self._meet()  # nobody draws with the weights before any more
-        if self._is_lead:
+        if self._adopt is None:
             self._sampler.load_weights(self._kept[version], version)
         self._meet()  # every server that answers has them
-        if not self._is_lead:
-            self._sampler.adopt(self._kept[version], version)
+        if self._adopt is not None:
+            self._adopt(self._kept[version], version)
         for old in [one for one in list(self._kept) if one < version]:
             del self._kept[old]
-            if self._is_lead:
+            if self._adopt is None:
                 shutil.rmtree(self._folder / f"{old:06d}", ignore_errors=True)

@@ -91,6 +91,10 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _student_fits_the_engine(self) -> Recipe:
+        if self.rollout.sampler is not None and not isinstance(self.engine, LocalEngine):
+            raise ValueError(
+                f"rollout.sampler is for engine.kind local, and it is {self.engine.kind}: use rollout.server"
+            )
         if isinstance(self.engine, TinkerEngine):
             self.engine.check(self.student, self.rollout, self.optimizer)
         return self

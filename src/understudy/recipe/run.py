@@ -8,6 +8,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from understudy.recipe.data import Suite
 from understudy.recipe.overlap import Overlap
+from understudy.recipe.samplers import InProcessField
 from understudy.recipe.section import Number, Section, Text, Whole
 from understudy.recipe.servers import SamplingServerField
 
@@ -25,7 +26,8 @@ class RolloutConfig(Section):
         server: servers that sample in place of this process. weights: how they are given new ones: ``adapter`` and
             ``disk`` through a folder that they see, ``group`` from memory to memory through a process group (NCCL
             between GPUs, else gloo; ``nccl`` is another word for it); ``auto`` takes the first for LoRA, the second
-            otherwise. overlap: sampling ahead of training.
+            otherwise. sampler: ``vllm`` samples in this process in place of the program's own sampler.
+            overlap: sampling ahead of training.
     """
 
     prompts_per_step: Whole = Field(default=16, ge=1)
@@ -38,13 +40,16 @@ class RolloutConfig(Section):
     show_every: Whole = Field(default=0, ge=0)
     magnified: Whole = Field(default=6, ge=0, le=64)
     server: SamplingServerField | None = None
+    sampler: InProcessField | None = None
     weights: Literal["auto", "adapter", "disk", "group", "nccl"] = "auto"
     overlap: Overlap = Overlap()
 
     @model_validator(mode="after")
-    def _carried_rollouts_have_one_turn(self) -> RolloutConfig:
+    def _fields_agree(self) -> RolloutConfig:
         if self.overlap.segment_tokens is not None and self.max_turns > 1:
             raise ValueError("overlap.segment_tokens carries single completions over: max_turns must be 1")
+        if self.server is not None and self.sampler is not None:
+            raise ValueError("server and sampler both say who draws the rollouts: leave one of them out")
         if self.server is None and self.weights != "auto":
             raise ValueError(f"weights {self.weights!r} go to servers, and rollout.server names none")
         return self
