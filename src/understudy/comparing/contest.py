@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from understudy.comparing.asking import check_versions, differences
@@ -61,10 +63,14 @@ class Contest:
 
     def outcome(self, problem: str, *, epsilon: float = TIE) -> Outcome:
         """Whether the first won, tied or lost a problem; ``none`` where it was left out."""
-        if problem not in self.pairs.problems:
+        gain = self._gains.get(problem)
+        if gain is None:
             return "none"
-        gain = self.pairs.gains[self.pairs.problems.index(problem)]
         return "win" if gain > epsilon else "loss" if gain < -epsilon else "tie"
+
+    @cached_property
+    def _gains(self) -> Mapping[str, float]:
+        return dict(zip(self.pairs.problems, self.pairs.gains, strict=True))
 
     def to_json(self) -> dict[str, object]:
         """What ``understudy compare --json`` prints."""

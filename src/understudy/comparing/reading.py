@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from understudy.comparing.marks import Marks, marks_of
 from understudy.comparing.office_results import RESULTS, OfficeResults, is_office, read_office
 from understudy.errors import DataError
+from understudy.evaluation.samples import SampleRecord
 from understudy.evaluation.suites import SuiteResult, read_suite_result
 
 _STEP = re.compile(r"step-(\d+)-")
@@ -29,6 +32,15 @@ class Side:
     marks: Mapping[str, Marks]
     results: Mapping[str, SuiteResult]
     office: OfficeResults | None = None
+
+    @cached_property
+    def samples(self) -> Mapping[tuple[str, str], Sequence[SampleRecord]]:
+        """The attempts at each problem, by suite and problem."""
+        found: dict[tuple[str, str], list[SampleRecord]] = defaultdict(list)
+        for suite, result in self.results.items():
+            for sample in result.samples:
+                found[suite, sample.problem].append(sample)
+        return found
 
 
 def read_side(path: Path) -> Side:

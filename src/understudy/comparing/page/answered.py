@@ -17,7 +17,7 @@ MAX_SAMPLES = 4
 
 def with_answers(leaf: Leaf, a: Side, b: Side) -> Leaf:
     """The leaf with what both sides answered."""
-    ours, theirs = (_samples(side, leaf) for side in (a, b))
+    ours, theirs = (side.samples.get((leaf.suite, leaf.problem), ()) for side in (a, b))
     shown = list(zip_longest(ours, theirs))[:MAX_SAMPLES]
     return replace(
         leaf,
@@ -25,11 +25,6 @@ def with_answers(leaf: Leaf, a: Side, b: Side) -> Leaf:
         attempt_b=_attempt(theirs),
         answers=tuple(mark(_text(one), _text(other)) for one, other in shown),
     )
-
-
-def _samples(side: Side, leaf: Leaf) -> list[SampleRecord]:
-    result = side.results.get(leaf.suite)
-    return [] if result is None else [sample for sample in result.samples if sample.problem == leaf.problem]
 
 
 def _attempt(samples: Sequence[SampleRecord]) -> Attempt | None:
