@@ -14,6 +14,7 @@ _LONGEST_TEXT = 4000
 """Answers stand at the end; more than so many characters of unboxed text are not searched."""
 
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
+_BRACE = re.compile(r"[{}]")
 _WORDS = re.compile(r"[A-Za-z]{2,}\s+[A-Za-z]{2,}")
 
 
@@ -95,10 +96,12 @@ def last_box(text: str) -> str | None:
     >>> last_box(r"\boxed{3} then \boxed{\frac{1}{2}} and \boxed{4")
     '\\frac{1}{2}'
     """
-    for box in reversed(list(_BOX.finditer(text))):
-        depth = 1
-        for place in range(box.end(), len(text)):
-            depth += {"{": 1, "}": -1}.get(text[place], 0)
-            if depth == 0:
-                return text[box.end() : place]
-    return None
+    begins = {box.end() for box in _BOX.finditer(text)}
+    opened: list[int] = []
+    last: tuple[int, int] | None = None
+    for brace in _BRACE.finditer(text):  # once through: a model that only repeats "\boxed{" must not take its square
+        if brace.group() == "{":
+            opened.append(brace.end())
+        elif opened and (start := opened.pop()) in begins and (last is None or start > last[0]):
+            last = start, brace.start()
+    return None if last is None else text[slice(*last)]

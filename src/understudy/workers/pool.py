@@ -80,6 +80,8 @@ class Workers:
         with self._lock:
             supervisor = self._supervisor
             if supervisor is None or not supervisor.is_fit():
+                if supervisor is not None:
+                    supervisor.close()
                 supervisor = self._supervisor = _Supervisor(self._settings)
                 atexit.register(supervisor.close)
             return supervisor.submit(line)
@@ -161,8 +163,9 @@ class _Supervisor:
             for line in lines:
                 number, outcome, value = json.loads(line)
                 with self._lock:
-                    future = self._pending.pop(number)
-                self._settle(future, outcome, value)
+                    future = self._pending.pop(number, None)
+                if future is not None:  # given up where a later job could not be handed over
+                    self._settle(future, outcome, value)
         self._lose()
 
     def _settle(self, future: Future[Any], outcome: str, value: Any) -> None:
@@ -191,6 +194,5 @@ def shared(
 ) -> Workers:
     """The workers of this process for such jobs; whoever asks for the same gets the same."""
     key = json.dumps([kind, options, seconds, memory_bytes], sort_keys=True)
-    if key not in _shared:
-        _shared[key] = Workers(kind, options=options, seconds=seconds, memory_bytes=memory_bytes)
-    return _shared[key]
+    # Of two threads that come first, one's is kept; nothing has been started yet.
+    return _shared.setdefault(key, Workers(kind, options=options, seconds=seconds, memory_bytes=memory_bytes))
