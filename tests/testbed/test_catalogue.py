@@ -181,4 +181,5 @@ def test_missing_models_are_trained_side_by_side(own_home: Path) -> None:
     again = testbed.resolve_models(list(schoolings), lambda name, *_: heard.append(name), schoolings=schoolings)
     assert again == folders and len(heard) == 5
     with pytest.raises(ModelError, match="no such testbed model"):
-        testbed.resolve_models(["testbed/nobody"])
+        testbed.resolve_models(["testbed/fresh", "testbed/nobody"], schoolings={"testbed/fresh": BRIEF})
+    assert len(list((own_home / "testbed").iterdir())) == 2, "a name that is none is told before anything is trained"

@@ -9,15 +9,14 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
+from understudy.tasks import verifier_from
+from understudy.testbed.datasets import VERIFIER
 from understudy.testbed.multiplication import (
     MAX_COMPLETION_TOKENS,
     Problem,
-    answer_in,
     carried_solution,
-    distinct_problems,
     draw_problems,
     foreign_solution,
-    is_carried,
 )
 
 problems = st.builds(Problem, st.integers(100, 99999), st.integers(2, 9))
@@ -48,28 +47,33 @@ def test_carried_steps_spell_the_answer(problem: Problem) -> None:
     assert spelt == problem.answer == str(problem.multiplicand * problem.multiplier)
 
 
+def read(completion: str) -> str | None:
+    verify = verifier_from(VERIFIER, None)
+    assert verify is not None
+    return verify(completion, {"answer": "0"}).parsed
+
+
 @given(problems)
 def test_the_verifier_reads_both_manners(problem: Problem) -> None:
     for manner in MANNERS:
-        assert answer_in(manner(problem)) == problem.answer
-        assert answer_in(manner(problem)[:-1]) != problem.answer
-    assert is_carried(carried_solution(problem)) and not is_carried(foreign_solution(problem))
+        assert read(manner(problem)) == problem.answer
+        assert read(manner(problem)[:-1]) != problem.answer
     assert len(carried_solution(problem)) + 1 <= MAX_COMPLETION_TOKENS
 
 
 def test_answers_that_are_none() -> None:
-    assert answer_in("") is None
-    assert answer_in("3*8+0=24;") is None
-    assert answer_in("#") is None
-    assert answer_in("#12;") is None  # the completion must end with it
-    assert answer_in("#12#34") == "34"
-    assert answer_in("x#7 ") == "7"
+    assert read("") is None
+    assert read("3*8+0=24;") is None
+    assert read("#") is None
+    assert read("#12;") is None  # the completion must end with it
+    assert read("#12#34") == "34"
+    assert read("x#7 ") == "7"
 
 
 def test_splits_share_no_problem() -> None:
     train = set(itertools.islice(draw_problems("train", seed=1), 5000))
-    held_out = set(distinct_problems("eval", 1000))
-    assert len(held_out) == 1000
+    held_out = set(itertools.islice(draw_problems("eval"), 1000))
+    assert len(held_out) > 900
     assert not train & held_out
     assert all(problem.held_out for problem in held_out) and not any(problem.held_out for problem in train)
 
@@ -93,4 +97,3 @@ def test_drawing_is_repeatable_and_seeded() -> None:
     first = list(itertools.islice(draw_problems("train", seed=3), 50))
     assert first == list(itertools.islice(draw_problems("train", seed=3), 50))
     assert first != list(itertools.islice(draw_problems("train", seed=4), 50))
-    assert distinct_problems("eval", 20) == distinct_problems("eval", 500)[:20]

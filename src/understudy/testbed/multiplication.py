@@ -8,7 +8,6 @@ manner alone.
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -83,21 +82,6 @@ def foreign_solution(problem: Problem) -> str:
     return f"#{problem.answer}"
 
 
-def answer_in(completion: str) -> str | None:
-    """The digits after the last ``#`` at the end of a completion; None when it does not end that way.
-
-    >>> answer_in("3*8+0=24;#24"), answer_in("3*8+0=24;")
-    ('24', None)
-    """
-    found = re.search(ANSWER_PATTERN, completion)
-    return found.group(1) if found else None
-
-
-def is_carried(completion: str) -> bool:
-    """Whether a completion's first step is written in the teacher's manner."""
-    return re.match(r"\d\*\d\+", completion) is not None
-
-
 def draw_problems(split: Split, *, seed: int = 0) -> Iterator[Problem]:
     """Endless problems of one split, repeats among them: 3, 4 or 5 digits alike, operands uniform given their length.
 
@@ -113,13 +97,3 @@ def draw_problems(split: Split, *, seed: int = 0) -> Iterator[Problem]:
         problem = Problem(lowest + draw % (9 * lowest), multiplier + 2)
         if problem.held_out == (split == "eval"):
             yield problem
-
-
-def distinct_problems(split: Split, count: int, *, seed: int = 0) -> list[Problem]:
-    """The first ``count`` different problems of ``draw_problems``."""
-    found: dict[Problem, None] = {}
-    for problem in draw_problems(split, seed=seed):
-        found.setdefault(problem)
-        if len(found) == count:
-            break
-    return list(found)

@@ -60,7 +60,7 @@ def resolve_models(
     Raises:
         ModelError: no testbed model has one of the names.
     """
-    known = {name: schoolings[name] for name in names if name in schoolings}
+    known = {name: _making_of(name, schoolings) for name in names}
     bases = list(dict.fromkeys(making.base for making in known.values() if isinstance(making, Practice)))
     if bases:
         resolve_models(bases, progress, schoolings=schoolings)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,8 +44,3 @@ def majority(votes: Sequence[bool | None], *, num_graders: int | None = None) ->
     if sum(vote is True for vote in votes) > needed:
         return True
     return False if sum(vote is False for vote in votes) > needed else None
-
-
-def ungraded_by_reason(votes: Mapping[str, Sequence[Vote]]) -> dict[str, dict[str, int]]:
-    """How often each grader (by its name) gave no vote, by reason; graders with every vote have an empty record."""
-    return {name: dict(Counter(vote.reason for vote in given if vote.reason)) for name, given in votes.items()}
