@@ -231,6 +231,9 @@ def test_a_folder_of_data_is_looked_into(tmp_path: Path, monkeypatch: pytest.Mon
     assert with_local_data(benchmark, tmp_path).dataset == str(named)
     with pytest.raises(DataError, match="holds no data of suite aime24"):
         with_local_data(benchmark_named("aime24"), tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(DataError, match="a folder"):
+        with_local_data(benchmark_named("aime24"), Path("~"))
     assert askable(tmp_path) == {"gsm8k"} and "scicode" not in askable()
     with pytest.raises(DataError, match=r"suite scicode needs a file.*--data"):
         monkeypatch.delenv("UNDERSTUDY_DATA_DIR")

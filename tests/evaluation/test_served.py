@@ -257,9 +257,9 @@ def test_a_killed_evaluation_goes_on_where_it_was(script: Script, sums: Path) ->
     command += ["--data", str(sums), "--concurrency", "1", "--json"]
     environment = {**os.environ, "UNDERSTUDY_HOME": str(sums.parent / "home")}
     first = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert reached.wait(60)
+    assert reached.wait(300), "a busy machine starts a process slowly"
     first.send_signal(signal.SIGKILL)
-    assert first.wait(10) == -signal.SIGKILL
+    assert first.wait(60) == -signal.SIGKILL
     first.communicate()
     before = script.server.count("/v1/chat/completions")
     script.server.answer = script._answer

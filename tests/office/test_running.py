@@ -230,6 +230,9 @@ def test_folders_that_cannot_be_used(tasks: Path, tmp_path: Path, understudy: Un
         ended = understudy(*run, "--max-turns", 9)
         assert ended.code == 2
         assert "other settings" in ended.err
+        (tmp_path / "out/run.json").write_text("{")
+        ended = understudy(*run)
+        assert (ended.code, "run.json cannot be read" in ended.err) == (2, True)
         ended = understudy("office", "run", tmp_path / "nowhere", "--server", server.url, "--out", tmp_path / "o")
         assert ended.code == 2
         assert "do not exist" in ended.err

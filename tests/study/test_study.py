@@ -62,7 +62,7 @@ def test_every_stage_leaves_what_others_read(study: Path, settings: StudySetting
     assert "http://" not in page.replace("http://www.w3.org/2000/svg", "") and "https://" not in page
 
 
-def test_a_study_goes_on_and_is_not_mixed_with_another(study: Path, settings: StudySettings) -> None:
+def test_a_study_goes_on_and_is_not_mixed_with_another(study: Path, settings: StudySettings, tmp_path: Path) -> None:
     before = (study / "distilled" / "results.json").stat().st_mtime_ns
     (study / "study.html").unlink()
     run_study(study, settings, Silent())
@@ -71,6 +71,9 @@ def test_a_study_goes_on_and_is_not_mixed_with_another(study: Path, settings: St
         run_study(study, replace(settings, seed=1), Silent())
     with pytest.raises(RunDirectoryError, match="no study"):
         run_study(study / "base", settings, Silent())
+    (tmp_path / "study.json").write_text("{")
+    with pytest.raises(RunDirectoryError, match="cannot be read"):
+        run_study(tmp_path, settings, Silent())
 
 
 def test_what_was_handed_in_is_graded_by_its_files(tmp_path: Path) -> None:

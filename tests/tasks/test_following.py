@@ -225,6 +225,8 @@ def test_an_instruction_nobody_knows_is_named_and_never_followed() -> None:
         ({"instruction_id_list": [3], "kwargs": [{}]}, "cannot be read"),
         (row(("count:numbers", {"N": "many"})), "count:numbers: an instruction's argument 'N'"),
         (row(("count:numbers", None)), "'N' cannot be used"),
+        (row(("count:numbers", {"N": float("nan")})), "'N' cannot be used"),
+        (row(("count:numbers", {"N": float("inf")})), "'N' cannot be used"),
         (row(("keywords:frequency", {"keyword": "a", "frequency": 1, "relation": "about"})), "at least"),
         (row(("language:response_language", {"language": "tlh"})), "no such language"),
     ],

@@ -89,8 +89,9 @@ def with_local_data(benchmark: Benchmark, data: Path | None = None) -> Suite:
         DataError: no such data, a folder without the suite's file, or none for a suite that needs a file.
     """
     folder = os.environ.get(DATA_DIRECTORY)
-    where = data or (Path(folder) if folder else None)
-    file = None if where is None else _file_of(benchmark, where.expanduser())
+    named = data or (Path(folder) if folder else None)
+    where = None if named is None else named.expanduser()
+    file = None if where is None else _file_of(benchmark, where)
     if file is not None:
         return _on_file(benchmark.suite, file)
     if data is None and not benchmark.files_only:

@@ -92,10 +92,10 @@ def _local_samples(
     attempts = [task for task in tasks for _ in range(suite.num_samples)]
     columns = {task.problem: task.columns for task in tasks}
     known = {} if journal is None else known_samples(journal, attempts)
-    if progress and known:
-        progress(len(known))
     if journal is not None and exam.environment is None:
         known |= _without_room(attempts, examinee)
+    if progress and known:
+        progress(len(known))
     missing = [number for number in range(len(attempts)) if number not in known]
     for batch in _batches(missing, len(missing) if journal is None else BATCH):
         samples = played_samples(

@@ -11,8 +11,7 @@ from understudy.evaluation.journal import Journal
 from understudy.evaluation.judging import Judge
 from understudy.evaluation.samples import SampleRecord, lost_sample
 from understudy.evaluation.suites import check_problems
-from understudy.protocols import Prompt
-from understudy.tasks.verdicts import Columns
+from understudy.protocols import Prompt, Task
 
 AT_ONCE = 4
 """Questions under way or waiting for each slot of the server; samples are kept when so many have been judged."""
@@ -47,43 +46,42 @@ def served_samples(
     missing = [number for number in range(len(attempts)) if number not in known]
     size = AT_ONCE * endpoint.client.settings.max_concurrency
     for start in range(0, len(missing), size):
-        prompts: Mapping[int, Prompt] = {number: attempts[number].prompt for number in missing[start : start + size]}
-        begun: dict[int, tuple[Reply, Callable[[], SampleRecord]]] = {}
+        begun: dict[int, Callable[[], SampleRecord]] = {}
 
-        def ended(number: int, reply: Reply, begun: dict = begun) -> None:
-            task = attempts[number]
-            begun[number] = (reply, _judged(judge, task.problem, task.columns, reply))
+        def ended(number: int, reply: Reply, begun: dict[int, Callable[[], SampleRecord]] = begun) -> None:
+            begun[number] = _judged(judge, attempts[number], reply)
             if progress:
                 progress(1)
 
+        prompts: Mapping[int, Prompt] = {number: attempts[number].prompt for number in missing[start : start + size]}
         try:
             endpoint.replies(prompts, drawing, seed=seed, ended=ended)
         finally:
-            found = {number: voting([sample()], suite)[0] for number, (_, sample) in begun.items()}
+            found = {number: voting([sample()], suite)[0] for number, sample in begun.items()}
             if journal is not None:
                 journal.add(found)
         known |= found
     return tuple(known[number] for number in range(len(attempts)))
 
 
-def _judged(judge: Judge, problem: str, columns: Columns, reply: Reply) -> Callable[[], SampleRecord]:
+def _judged(judge: Judge, task: Task, reply: Reply) -> Callable[[], SampleRecord]:
     """Start to judge a reply; the function that comes back waits for the record."""
     if reply.error is not None:
         reason = reply.error
-        return lambda: _lost(problem, reply, reason)
+        return lambda: _lost(task.problem, reply, reason)
     try:
-        wait = judge.begin(reply.text, columns)
+        wait = judge.begin(reply.text, task.columns)
     except EnvironmentFailedError as error:
         failure = str(error)
-        return lambda: _lost(problem, reply, failure)
+        return lambda: _lost(task.problem, reply, failure)
 
     def sample() -> SampleRecord:
         try:
             verdict = wait()
         except EnvironmentFailedError as error:
-            return _lost(problem, reply, str(error))
+            return _lost(task.problem, reply, str(error))
         return SampleRecord(
-            problem=problem,
+            problem=task.problem,
             completions=(reply.text,),
             reward=verdict.reward,
             correct=verdict.correct,

@@ -126,7 +126,7 @@ def read_results(folder: Path) -> Results:
         tasks = tuple(_task_result(one, path) for one in record["tasks"])
         rest = {name: record[name] for name in ("missing", "settings", "figures") if name in record}
         return Results(record["name"], record["model"], record["suite"], tasks, **rest)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path} holds no results over office tasks", got=str(error)) from error
 
 
@@ -142,5 +142,5 @@ def _task_result(record: Mapping[str, Any], path: Path) -> TaskResult:
 def _read(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} cannot be read", got=str(error)) from error

@@ -179,7 +179,10 @@ def _claim(out: Path, about: Mapping[str, object]) -> None:
             raise RunDirectoryError(f"{out} holds results that this command has not made", remedy="Give another --out.")
         write_json(about, path)
         return
-    before = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunDirectoryError(f"{path} cannot be read", got=error, remedy="Give another --out.") from error
     if before != about:
         raise RunDirectoryError(
             f"{out} holds results of another model or other settings",

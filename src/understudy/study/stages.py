@@ -73,7 +73,7 @@ def _open(out: Path, settings: StudySettings) -> None:
     """Begin a study, or make sure that the one that is there is the same."""
     mark = out / MARK
     if mark.is_file():
-        before: Mapping[str, object] = json.loads(mark.read_text(encoding="utf-8"))
+        before = _written(mark)
         differing = [name for name, value in settings.to_json().items() if before.get(name) != value]
         if differing:
             name = differing[0]
@@ -88,6 +88,16 @@ def _open(out: Path, settings: StudySettings) -> None:
             f"{out} holds other files and no study", remedy="Choose another folder with --out, or empty this one."
         )
     write_json(settings.to_json(), mark)
+
+
+def _written(mark: Path) -> Mapping[str, object]:
+    try:
+        found: Mapping[str, object] = dict(json.loads(mark.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise RunDirectoryError(
+            f"{mark} cannot be read", got=error, remedy="Choose another folder with --out."
+        ) from error
+    return found
 
 
 def _attempt(out: Path, name: str, model: str, settings: StudySettings, display: Display) -> None:

@@ -49,6 +49,7 @@ class Harm:
         (json.dumps([{"input": "1"}]), "no tests"),
         (json.dumps([{"input": "1", "output": "", "testtype": "shell"}]), "no tests"),
         ("[1]", "no tests"),
+        (stored("no JSON"), "no tests"),
     ],
 )
 def test_anything_else_is_refused_and_nothing_runs(text, match, capfd):

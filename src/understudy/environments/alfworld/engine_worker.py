@@ -29,9 +29,9 @@ def game_of(asked: dict[str, Any]) -> Any:
 
     if "file" in asked:
         return asked["file"]
-    grammar = Path(alfworld.info.ALFRED_TWL2_PATH).read_text()
+    grammar = Path(alfworld.info.ALFRED_TWL2_PATH).read_text(encoding="utf-8")
     return {
-        "pddl_domain": Path(alfworld.info.ALFRED_PDDL_PATH).read_text(),
+        "pddl_domain": Path(alfworld.info.ALFRED_PDDL_PATH).read_text(encoding="utf-8"),
         "grammar": grammar.replace("UNKNOWN GOAL", asked["goal"]),
         "pddl_problem": asked["pddl_problem"],
         "solvable": True,

@@ -101,13 +101,13 @@ def write_game(game: Game, path: Path, *, walkthrough: Iterable[str] = ()) -> No
         raise UserMistakeError("a game for ALFWorld needs its grammar, and alfworld is not installed", remedy=MISSING)
     data = Path(spec.origin).parent / "data"
     content = {
-        "pddl_domain": (data / "alfred.pddl").read_text(),
-        "grammar": (data / "alfred.twl2").read_text().replace("UNKNOWN GOAL", game.goal.sentence),
+        "pddl_domain": (data / "alfred.pddl").read_text(encoding="utf-8"),
+        "grammar": (data / "alfred.twl2").read_text(encoding="utf-8").replace("UNKNOWN GOAL", game.goal.sentence),
         "pddl_problem": pddl_problem(game),
         "solvable": True,
         "walkthrough": list(walkthrough),
     }
-    path.write_text(json.dumps(content))
+    path.write_text(json.dumps(content), encoding="utf-8")
 
 
 def _abilities(kind: str, name: str) -> list[str]:

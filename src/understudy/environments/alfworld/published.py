@@ -51,7 +51,7 @@ def published_tasks(folder: Path, *, limit: int | None = None) -> list[Task]:
 
 def _read(path: Path) -> dict[str, object]:
     try:
-        game = json.loads(path.read_text())
+        game = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError("an ALFWorld game cannot be read", got=f"{path.parent.name}/{NAME}") from error
     missing = [name for name in FIELDS if not isinstance(game, dict) or not game.get(name)]

@@ -55,7 +55,7 @@ def task_of(game: Game, problem: str, *, domain: str = "household") -> Task:
 
 def save_tasks(path: Path, found: list[Task]) -> None:
     """Write one task a line, as ``load_tasks`` reads them."""
-    path.write_text("".join(json.dumps(dict(task.columns)) + "\n" for task in found))
+    path.write_text("".join(json.dumps(dict(task.columns)) + "\n" for task in found), encoding="utf-8")
 
 
 def load_tasks(path: Path, *, domain: str = "household") -> list[Task]:
@@ -65,7 +65,7 @@ def load_tasks(path: Path, *, domain: str = "household") -> list[Task]:
         DataError: the file cannot be read or holds none, or a line is no game; the line is named.
     """
     try:
-        lines = path.read_text().splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError("a file of household tasks cannot be read", got=path.name, remedy=str(error)) from error
     found = [

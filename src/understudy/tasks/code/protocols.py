@@ -21,7 +21,7 @@ from understudy.tasks.code.stored_tests import StoredTest, stored_tests
 from understudy.tasks.templates import missing_column
 from understudy.tasks.verdicts import Columns, UnreadableGoldError, Verdict, verdict
 
-_WITHIN = Path(within.__file__).read_text()
+_WITHIN = Path(within.__file__).read_text(encoding="utf-8")
 _MEMORY_BYTES = 2 << 30
 _OUTPUT_BYTES = 8 << 20
 _HEAD_START_SECONDS = 5.0  # LiveCodeBench's, for the whole run, beside one second a test
@@ -173,7 +173,7 @@ def _limits(seconds: float) -> Limits:
 def _folder(files: Mapping[str, str]) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="understudy-") as name:
         for file, text in files.items():
-            (Path(name) / file).write_text(text, errors="replace")
+            (Path(name) / file).write_text(text, encoding="utf-8", errors="replace")
         yield Path(name)
 
 

@@ -36,11 +36,13 @@ def stored_tests(text: str, *, column: str) -> list[StoredTest]:
         DataError: it is neither of the two forms, or more than 256 MiB when decompressed.
     """
     try:
-        rows = json.loads(text)
-    except json.JSONDecodeError:
-        rows = json.loads(_unpickled(_decompressed(text, column), column))
-    try:
+        try:
+            rows = json.loads(text)
+        except json.JSONDecodeError:
+            rows = json.loads(_unpickled(_decompressed(text, column), column))
         return [_test(row) for row in rows]
+    except DataError:
+        raise
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"column {column!r} holds no tests", got=str(error), expected="input, output, testtype"

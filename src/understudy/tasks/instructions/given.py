@@ -19,7 +19,7 @@ class Given:
         value = self.arguments.get(name)
         if value is None and default is not None:
             return default
-        if isinstance(value, bool) or not isinstance(value, int | float) or int(value) != value:
+        if isinstance(value, bool) or not isinstance(value, int | float) or value % 1 != 0:
             raise self._missing(name, "a whole number")
         return int(value)
 

@@ -56,7 +56,7 @@ def build_index(path: Path, folder: Path) -> None:
     np.save(folder / _STARTS, np.array(starts, dtype=np.int64), allow_pickle=False)
     if _state(path) != state:
         raise DataError(f"corpus {path} changed while it was read", remedy="Start again when it is whole.")
-    (folder / _MANIFEST).write_text(json.dumps(state))
+    (folder / _MANIFEST).write_text(json.dumps(state), encoding="utf-8")
 
 
 def is_index_of(path: Path, folder: Path) -> bool:
@@ -66,7 +66,7 @@ def is_index_of(path: Path, folder: Path) -> bool:
         DataError: the file is missing.
     """
     try:
-        return bool(json.loads((folder / _MANIFEST).read_text()) == _state(path))
+        return bool(json.loads((folder / _MANIFEST).read_text(encoding="utf-8")) == _state(path))
     except (OSError, ValueError):
         return False
 
