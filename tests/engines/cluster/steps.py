@@ -100,12 +100,12 @@ def student(case: Case) -> LoadedModel:
     return describe(model, None)
 
 
-def dividable(kind: str, *, tied: bool) -> PreTrainedModel:
+def dividable(kind: str, *, tied: bool, vocab_size: int = VOCAB) -> PreTrainedModel:
     """A model of eight heads in four groups; biases everywhere where its kind has them."""
     wanted = {"attention_bias": True, "mlp_bias": True} if kind == "llama" else {}
     config = AutoConfig.for_model(
         kind,
-        vocab_size=VOCAB,
+        vocab_size=vocab_size,
         hidden_size=16,
         intermediate_size=24,
         num_hidden_layers=2,

@@ -42,7 +42,7 @@ def sharded(loss_module: LossModule, mesh: DeviceMesh, *, autocast: bool, offloa
     """
     inside = Inside(loss_module)
     small = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32, cast_forward_inputs=False)
-    home = CPUOffloadPolicy() if offload and mesh.device_type == "cuda" else OffloadPolicy()
+    home = CPUOffloadPolicy(pin_memory=mesh.device_type == "cuda") if offload else OffloadPolicy()
     for layer in layers_of(loss_module.model):
         fully_shard(layer, mesh=mesh, offload_policy=home, mp_policy=small if autocast else MixedPrecisionPolicy())
         _summing(layer)
