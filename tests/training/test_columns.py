@@ -208,6 +208,16 @@ def test_a_top_k_above_the_limit_is_refused_and_one_above_the_vocabulary_is_all_
     assert torch.allclose(whole.logprobs.double().exp().sum(1), torch.ones(batch.table.num_tokens, dtype=torch.float64))
 
 
+def test_more_chosen_ids_than_a_teacher_scores_are_refused_before_step_0() -> None:
+    needs = Needs(top_k={"student": 256}, at_ids=frozenset({("teacher", "student_top_k")}))
+    with pytest.raises(CapabilityError, match=r"log-probs at 256 chosen ids \(its limit: 128\) from the teacher"):
+        needs.check("teacher", Capabilities(at_ids=128))
+    with pytest.raises(CapabilityError, match="log-probs at 256 chosen ids"):
+        needs.check("teacher", Capabilities(top_k=256))
+    needs.check("teacher", Capabilities(at_ids=256))
+    needs.check("teacher", Capabilities(at_ids=100, vocab_size=100))  # all there are
+
+
 def test_a_teacher_may_read_other_contexts_than_the_student() -> None:
     """A view that puts a hint in front: the scores are those of the longer contexts."""
     hint = torch.tensor([9, 8, 7])

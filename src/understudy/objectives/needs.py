@@ -55,6 +55,7 @@ class Needs:
 
     def missing_from(self, scorer: str, capabilities: Capabilities) -> list[str]:
         """Sentences naming what ``scorer`` would have to give and cannot; empty when it suffices."""
+        ids = capabilities.width(self._widest_ids(scorer))
         wants = [
             (self.has_column(scorer, "logprob") and not capabilities.sampled, "the sampled token's log-prob"),
             (self.has_column(scorer, "entropy") and not capabilities.entropy, "exact entropies"),
@@ -62,10 +63,15 @@ class Needs:
                 capabilities.width(self.top_k.get(scorer, 0)) > capabilities.top_k,
                 f"the top {self.top_k.get(scorer, 0)} tokens (its limit: {capabilities.top_k})",
             ),
-            (any(p[0] == scorer for p in self.at_ids) and not capabilities.at_ids, "log-probs at chosen ids"),
+            (ids > capabilities.at_ids, f"log-probs at {ids} chosen ids (its limit: {capabilities.at_ids})"),
             (scorer in self.hidden and not capabilities.hidden, "last hidden states (a full-vocabulary divergence)"),
         ]
         return [what for is_missing, what in wants if is_missing]
+
+    def _widest_ids(self, scorer: str) -> int:
+        """K of the widest column at whose ids the scorer must answer; 0 for none."""
+        columns = [column for who, column in self.at_ids if who == scorer]
+        return max((self.top_k.get(column.removesuffix("_top_k"), 1) for column in columns), default=0)
 
     def check(self, scorer: str, capabilities: Capabilities) -> None:
         """Raise CapabilityError unless ``capabilities`` cover what is needed of ``scorer``."""

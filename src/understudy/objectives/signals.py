@@ -51,12 +51,14 @@ def power_difference(exponent: float) -> Slot:
 
     Source: PowerOPD, arXiv:2606.17199 (there without the division).
     """
-    log_ratio, student = teacher_log_ratio(), logprob_of("student")
+    log_ratio, student, teacher = teacher_log_ratio(), logprob_of("student"), logprob_of("teacher")
 
-    @requires(needs=needs_of(log_ratio, student))
+    @requires(needs=needs_of(log_ratio, student, teacher))
     def signal(table: TokenTable, context: PlanContext) -> Tensor:
-        own = (exponent * student(table, context)).exp()
-        return own * torch.expm1(exponent * log_ratio(table, context)) / exponent
+        ratio = log_ratio(table, context)
+        # The larger power is the factor: the smaller one may be 0 in float32, and its quotient by the other infinite.
+        larger = (exponent * torch.maximum(student(table, context), teacher(table, context))).exp()
+        return ratio.sign() * larger * -torch.expm1(-exponent * ratio.abs()) / exponent
 
     return signal
 

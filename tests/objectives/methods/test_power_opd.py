@@ -74,11 +74,11 @@ def test_teacher_equal_to_student_gives_exactly_zero(of):
     assert torch.equal(found, torch.zeros_like(found))
 
 
-def advantages(settings, teacher, student):
+def advantages(settings, teacher, student, dtype=torch.float64):
     chain = make_chain(7)
     table = chain.filled(chain.batch(Origin.STUDENT))
     columns = {"teacher_logprob": teacher, "student_logprob": student}
-    table = table.with_tokens(**{n: torch.full((table.num_tokens,), v).double() for n, v in columns.items()})
+    table = table.with_tokens(**{n: torch.full((table.num_tokens,), v, dtype=dtype) for n, v in columns.items()})
     (plan,) = objective_of(settings).plan(table, PlanContext())
     return plan.terms[0].row_loss.advantage[0, 0].item()
 
@@ -92,3 +92,4 @@ def test_bounds_by_hand():
     assert advantages(config(of="ratio"), -0.1, -60.0) > 1e12
     assert advantages(config(), 0.0, -60.0) == pytest.approx(1 / 5)
     assert advantages(OPD(), 0.0, -60.0) == 60.0
+    assert advantages(config(), -0.01, -60.0, torch.float32) == pytest.approx(math.exp(-0.05) / 5)
