@@ -105,7 +105,7 @@ class Carrying:
         episodes = [episode for group in groups for episode in group.open]
         if not episodes:
             return
-        self._segments.most = None if to_the_end else self._segment_tokens
+        self._segments.most, self._segments.cut = None if to_the_end else self._segment_tokens, {}
         tell: dict[str, Ended] = {} if ended is None else {"ended": ended}
         rollouts = self._write(episodes, born, progress, **tell)
         made = {rollout.key: rollout for rollout in rollouts}
