@@ -72,7 +72,16 @@ ROLLOUTS = [
         FinishReason.STOP,
         reward=0.0,
     ),
-    Rollout(3, 0, "p/5", (turn([1], [6, 7], [T, S], shown="\ud800"),), FinishReason.STOP, parsed=True, num_given=1),
+    Rollout(
+        3,
+        0,
+        "p/5",
+        (turn([1], [6, 7], [T, S], shown="\ud800", deed={"action": "half \ud83d"}),),
+        FinishReason.STOP,
+        extra={"half": "\udfff"},
+        parsed=True,
+        num_given=1,
+    ),
 ]
 
 

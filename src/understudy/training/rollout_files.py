@@ -194,12 +194,12 @@ def _rollout_row(rollout: Rollout) -> dict[str, Any]:
     return {
         "key": rollout.key,
         "group": rollout.group,
-        "problem": rollout.problem,
+        "problem": rollout.problem.encode("utf-8", "backslashreplace").decode(),
         "domain": rollout.domain,
         "reward": rollout.reward,
         "correct": rollout.correct,
         "finish_reason": str(rollout.finish_reason),
-        "extra": json.dumps(dict(rollout.extra), ensure_ascii=False, default=str),
+        "extra": _json(dict(rollout.extra)),
         "parsed": rollout.parsed,
         "num_given": rollout.num_given,
     }
@@ -217,8 +217,15 @@ def _turn_row(turn: Turn, decode: Decode | None) -> dict[str, Any]:
         "behaviour_logprob": turn.behaviour_logprob.numpy(),
         "weight_version": turn.weight_version.numpy(),
         "shown": None if turn.shown is None else json.dumps(turn.shown, default=str),
-        "deed": None if turn.deed is None else json.dumps(dict(turn.deed), ensure_ascii=False, default=str),
+        "deed": None if turn.deed is None else _json(dict(turn.deed)),
     }
+
+
+def _json(content: Mapping[str, object]) -> str:
+    """JSON that UTF-8 can hold: halves of surrogate pairs, which other JSON may bring, stay escapes."""
+    text = json.dumps(content, ensure_ascii=False, default=str)
+    is_whole = text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+    return text if is_whole else json.dumps(content, default=str)
 
 
 def _top_columns(who: str, top: Magnified, result: StepResult) -> dict[str, list[list[list[float]] | None]]:
