@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from tests.conformance.tiny import tiny_model
 from tests.tiny_files import Workplace, make_workplace
 from understudy.build import assemble
-from understudy.build.memory_plan import MemoryPlan, Resident, memory_plan, settle
+from understudy.build.memory_plan import MemoryPlan, Resident, bytes_on, memory_plan, resident, settle
 from understudy.engines.local.free_memory import free_host_memory
 from understudy.errors import RecipeError
+from understudy.models.load import describe
 from understudy.models.memory import ModelSize
 from understudy.objectives.methods import objective_of
 from understudy.preview import preview
@@ -36,6 +39,23 @@ def recipe_of(**changes: Any) -> Any:
 def plan_of(recipe: Any, *, checkpointing: bool = False) -> MemoryPlan:
     objective = objective_of(recipe.objective)
     return memory_plan(recipe, MODELS, objective, prompt_tokens=5, checkpointing=checkpointing)
+
+
+@pytest.mark.parametrize(("device", "has_gpu", "phase"), [("auto", True, 0), ("auto", False, 1), ("cuda", False, 0)])
+def test_a_teacher_that_visits_a_gpu_is_there_only_while_it_scores(
+    device: str, has_gpu: bool, phase: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: has_gpu)
+    plan = plan_of(recipe_of(engine={"offload": "teacher", "device": device}))
+    (part,) = [part for part in plan.parts if part.name == "teacher weights"]
+    assert part.phase == ("scoring", "always")[phase]
+
+
+def test_weights_that_are_at_home_elsewhere_are_not_on_the_device_yet() -> None:
+    model = describe(tiny_model(), None)
+    size = 4 * resident("student", model).size.num_parameters
+    assert bytes_on(torch.device("cpu"), [model, model]) == 2 * size
+    assert bytes_on(torch.device("cuda"), [model]) == 0
 
 
 def test_the_plan_by_hand() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+import torch
 
 from understudy.engines.local.free_memory import free_memory
 from understudy.errors import RecipeError
@@ -12,7 +14,7 @@ from understudy.models import memory
 from understudy.models.load import LoadedModel
 from understudy.models.memory import ModelSize, Precision
 from understudy.objectives.objective import Objective
-from understudy.recipe import Recipe
+from understudy.recipe import Engine, Recipe
 
 ASSUMED_PROMPT_TOKENS = 256
 """Length of a prompt where nobody has read them yet."""
@@ -109,8 +111,12 @@ def _weights(recipe: Recipe, one: Resident) -> Part:
     role = "teacher" if one.role.startswith("teacher") else one.role
     num_bytes = memory.BYTES[one.dtype] * one.size.num_parameters
     # At home on the CPU they are on the accelerator only while they score.
-    phase: Phase = "scoring" if recipe.engine.offload == "teacher" and recipe.engine.device == "cuda" else "always"
+    phase: Phase = "scoring" if recipe.engine.offload == "teacher" and _is_on_accelerator(recipe.engine) else "always"
     return Part(f"{one.role} weights", phase, num_bytes, f"{role}.dtype: bfloat16, or a smaller {role}.model")
+
+
+def _is_on_accelerator(engine: Engine) -> bool:
+    return engine.device == "cuda" or (engine.device == "auto" and torch.cuda.is_available())
 
 
 def _trained(recipe: Recipe, size: ModelSize) -> int:
@@ -261,16 +267,21 @@ def settle_loaded(
     if student.is_papers:  # it learns elsewhere
         return Settled(MemoryPlan([]), recipe)
     distinct = {id(one.model): (role, one) for role, one in others.items()}
-    residents = [resident("student", student), *(resident(role, one) for role, one in distinct.values())]
-    loaded = sum(memory.BYTES[one.dtype] * one.size.num_parameters for one in residents)
+    models = [("student", student), *distinct.values()]
     return settle(
         recipe,
-        residents,
+        [resident(role, one) for role, one in models],
         objective,
         prompt_tokens=prompt_tokens,
         free=free_memory(student.device),
-        loaded=loaded,
+        loaded=bytes_on(student.device, [one for _, one in models]),
     )
+
+
+def bytes_on(device: torch.device, models: Iterable[LoadedModel]) -> int:
+    """What the weights of those models take that are on the device; one that only visits it is at home elsewhere."""
+    there = [resident("", one) for one in models if one.device == device and not one.is_papers]
+    return sum(memory.BYTES[one.dtype] * one.size.num_parameters for one in there)
 
 
 def resident(role: str, one: LoadedModel) -> Resident:
