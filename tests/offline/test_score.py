@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,12 @@ LIGHTNING = {"objective": {"method": "lightning"}, "evaluation": {}}
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workplace:
     monkeypatch.chdir(tmp_path)
     return make_workplace(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Scores of a workplace, which is the same whoever makes it."""
+    return scored(make_workplace(tmp_path_factory.mktemp("made")))
 
 
 def scored(
@@ -173,6 +180,17 @@ def _rollouts_that_change(place: Workplace, _: Path) -> None:
     scored(place, "other", objective={"method": "opd"})
 
 
+def _no_rollouts(place: Workplace, _: Path) -> None:
+    (place.path / "empty").mkdir()
+    scored(place, "other", rollouts=place.path / "empty")
+
+
+def _going_on_with_half_a_manifest(place: Workplace, folder: Path) -> None:
+    file = folder / "scores.json"
+    file.write_text(file.read_text()[:60])
+    scored(place)
+
+
 def _the_scores_of_scores(place: Workplace, folder: Path) -> None:
     scored(place, "other", teacher={"scores": str(folder)})
 
@@ -198,14 +216,16 @@ def _whole_vocabularies(place: Workplace, folder: Path) -> None:
         (_another_teacher_into_it, RunDirectoryError, "holds scores of another teacher"),
         (_a_folder_of_something_else, RunDirectoryError, "exists and holds no stored scores"),
         (_rollouts_that_change, RecipeError, "learns from what the student writes at each step"),
+        (_no_rollouts, RunDirectoryError, "holds no rollouts"),
+        (_going_on_with_half_a_manifest, DataError, "cannot be read.* Choose another folder with --out, or delete"),
         (_the_scores_of_scores, RecipeError, "stored scores already"),
         (_whole_vocabularies, RecipeError, "cannot ask"),
     ],
 )
 def test_each_mistake_is_one_sentence(
-    place: Workplace, mistake: Callable[[Workplace, Path], None], kind: type[UserMistakeError], says: str
+    place: Workplace, made: Path, mistake: Callable[[Workplace, Path], None], kind: type[UserMistakeError], says: str
 ) -> None:
-    folder = scored(place)
+    folder = Path(shutil.copytree(made, place.path / "scores"))
     with pytest.raises(kind, match=says) as raised:
         mistake(place, folder)
     assert "\n" not in str(raised.value)

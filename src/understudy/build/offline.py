@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 from understudy.build.writers import Keeping
@@ -11,6 +12,7 @@ from understudy.models.load import LoadedModel
 from understudy.models.tokenizer_fingerprint import tokenizer_fingerprint
 from understudy.recipe import Recipe, StoredScores
 from understudy.teachers.disk_scores import DiskScorer
+from understudy.training.durable import write_file
 
 WRITTEN = "written"
 
@@ -54,5 +56,4 @@ def take_rollouts(recipe: Recipe, keeping: Keeping | None) -> None:
     for file in sorted(source.rglob("*.parquet")):
         target = keeping.run / WRITTEN / file.relative_to(source)
         if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, target)
+            write_file(target, partial(shutil.copyfile, file))

@@ -96,7 +96,14 @@ def _manifest(recipe: Recipe, assembly: Assembly, teacher: Scorer, *, top_k: int
 def _parts_of(recipe: Recipe, assembly: Assembly, folder: Path | None) -> Iterator[Sequence[Rollout]]:
     """Rollouts, some at a time: stored ones, or those that each step of the recipe will meet."""
     if folder is not None:
-        for file in sorted(folder.glob("*.parquet")):
+        files = sorted(folder.glob("*.parquet"))
+        if not files:
+            raise RunDirectoryError(
+                f"{folder} holds no rollouts",
+                expected="the folder rollouts of a run, with files step-NNNNNN.parquet",
+                remedy="Name it with --rollouts.",
+            )
+        for file in files:
             stored = rollout_files.read(file)
             for first in range(0, len(stored), ROLLOUTS_A_PART):
                 yield stored[first : first + ROLLOUTS_A_PART]

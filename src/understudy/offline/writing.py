@@ -37,6 +37,7 @@ class ScoresFolder:
         path: the folder. manifest: what its scores are of.
     Raises:
         RunDirectoryError: it holds scores of another teacher, tokenizer, temperature or width.
+        DataError: what it says of its scores cannot be read.
     """
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
@@ -75,7 +76,11 @@ class ScoresFolder:
     def _kept(self, wanted: Manifest) -> tuple[PartRecord, ...]:
         if not (self.path / MANIFEST).is_file():
             return ()
-        found = read_manifest(self.path)
+        try:
+            found = read_manifest(self.path)
+        except DataError as error:  # its own remedy is what was just done
+            error.remedy = "Choose another folder with --out, or delete this one."
+            raise
         for name in _OF:
             if getattr(found, name) != getattr(wanted, name):
                 raise RunDirectoryError(
