@@ -208,7 +208,7 @@ def by_hand(teacher_text: dict[str, float]) -> tuple[AlignedScorer, Tensor]:
     pair = Pair(reader(families.characters("ab")), reader(whole_words(list(teacher_text))))
     logits = torch.full((len(pair.teacher.tokenizer),), -math.inf)
     for token, probability in teacher_text.items():
-        logits[pair.teacher.tokenizer.convert_tokens_to_ids(token)] = math.log(probability)
+        logits[pair.teacher.tokenizer.convert_tokens_to_ids(token)] = torch.tensor(probability).log()
     return aligned(pair, Fixed(logits)), torch.tensor([-1, *pair.student.tokenizer("aa")["input_ids"]])
 
 
@@ -254,6 +254,13 @@ def test_without_candidates_the_tokens_of_the_student_share_evenly() -> None:
     marks = even.score(request_of([mixed], [(0, 1), (0, 2)])).sampled
     assert marks.tolist() == pytest.approx([math.log(0.2) / 2] * 2)
     assert even.fingerprint != scorer.fingerprint
+
+
+def test_what_a_teacher_calls_impossible_is_marked_so_once() -> None:
+    """A server's -inf: the first of the student's tokens within the teacher's one has it, the second no NaN."""
+    scorer, mixed = by_hand({"a": 0.1, "ab": 0.9, "aa": 0.0, "b": 0.0})
+    even = AlignedScorer(scorer.inner, scorer.pair, student_size=5, teacher_size=7, prefix_top_k=0)
+    assert even.score(request_of([mixed], [(0, 1), (0, 2)])).sampled.tolist() == [-math.inf, 0.0]
 
 
 def test_candidates_of_the_teacher_come_under_the_students_ids_and_the_others_leave_their_mass_out() -> None:

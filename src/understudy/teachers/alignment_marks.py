@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -30,12 +31,16 @@ class Answers:
     _known: dict[tuple[int, Point], float] = field(default_factory=dict)
 
     def marks(self, contexts: Sequence[int], places: Sequence[Place]) -> Tensor:
-        """[R] float32 nats: log-probability of the text up to each token's end, less that up to its beginning."""
+        """[R] float32 nats: log-probability of the text up to each token's end, less that up to its beginning.
+
+        What goes on after a beginning that the teacher calls impossible (-inf) is marked 0: no mark says it twice.
+        """
         sampled = self.scores.sampled.double().tolist()
         marks = []
         for context, place in zip(contexts, places, strict=True):
             whole = [sampled[self.row_of[context, token]] for token in range(place.start.token, place.end.token)]
-            marks.append(sum(whole) + self._up_to(context, place.end) - self._up_to(context, place.start))
+            before = self._up_to(context, place.start)
+            marks.append(0.0 if before == -math.inf else sum(whole) + self._up_to(context, place.end) - before)
         return torch.tensor(marks, dtype=torch.float64).float()
 
     def _up_to(self, context: int, point: Point) -> float:
