@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -92,3 +93,11 @@ def test_the_largest_hundredth() -> None:
     sizes = torch.ones(200)
     sizes[:2] = 99.0
     assert share_of_largest(sizes) == pytest.approx(198 / 396)
+
+
+def test_deciles_count_only_tokens_that_the_teacher_reads() -> None:
+    """Of a teacher of another tokenizer, tokens without a counterpart have no row: the others still span the answer."""
+    whole = probe_with([list(range(20))], [[0.0] * 20])
+    half = replace(whole, table=whole.table.keep_rows(torch.arange(10, 20)))
+    assert [one.num_tokens for one in measures_of(half).by_decile] == [1] * 10
+    assert measures_of(whole).by_decile[0].num_tokens == 2

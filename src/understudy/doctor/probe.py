@@ -13,6 +13,7 @@ from understudy.environments.episodes import Episode, play
 from understudy.environments.openings import prefix_of
 from understudy.evaluation.examination import Examinee
 from understudy.objectives.needs import Needs
+from understudy.objectives.within import sum_before, total_within
 from understudy.protocols import Environment, SamplingParams, Scorer, Task
 from understudy.recipe import Recipe
 from understudy.rollouts import Origin, Rollout, contexts_of
@@ -49,9 +50,11 @@ class Probe:
 
     @property
     def place(self) -> Tensor:
-        """[N] float64 in [0, 1): how far into its rollout each token stands."""
-        lengths = torch.bincount(self.table["rollout"], minlength=self.table.num_rollouts)
-        return self.table["index_in_rollout"].double() / lengths[self.table["rollout"]].clamp_min(1)
+        """[N] float64 in [0, 1): how far into its rollout each token stands, those of the table counted alone."""
+        rollout = self.table["rollout"]
+        ones = torch.ones(self.table.num_tokens)
+        before = sum_before(ones, rollout=rollout, index=self.table["index_in_rollout"])
+        return before / total_within(ones, rollout)
 
 
 def probe_tasks(assembly: Assembly, count: int) -> list[Task]:
