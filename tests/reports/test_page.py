@@ -11,6 +11,7 @@ import pytest
 from tests.reports.hand_made import HOSTILE, SCRIPT, SUMMARY, Page, make_run
 from understudy.errors import RunDirectoryError, UnderstudyError
 from understudy.reports import write_report
+from understudy.reports.reading import read_run
 
 
 @pytest.fixture
@@ -120,6 +121,13 @@ def test_broken_pieces_are_told_and_left_out(run: Path) -> None:
     assert "rollouts/step-000020.parquet cannot be read" in text
     assert "1 value not finite and left out" in text, "of the loss"
     assert [title.split()[1] for title in page.texts("h3") if title.startswith("Step ")] == ["0", "29"]
+
+
+def test_a_recipe_is_read_as_it_was_written(tmp_path: Path) -> None:
+    """Recipes are YAML 1.2: what 1.1 takes for a number, a truth or a day is text in them."""
+    (tmp_path / "recipe.yaml").write_text("name: 1_000\ndata:\n  dataset: on\nstudent:\n  model: 2026-11-30\n")
+    run = read_run(tmp_path)
+    assert (run.name, run.datasets, run.setting("student", "model")) == ("1_000", ("on",), "2026-11-30")
 
 
 def test_figures_that_are_not_numbers_do_not_reach_the_drawing(run: Path) -> None:

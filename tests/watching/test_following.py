@@ -32,6 +32,15 @@ def test_what_is_added_is_met_and_what_is_rewritten_read_again(tmp_path: Path) -
     assert same() == 4
     metrics.write_text(json.dumps({"step": 0, "loss": 5.0}) + "\n")
     assert same() == 1
+    metrics.write_text('{"step": 0, "loss": 5.0}\n{"step": 1, "lo')
+    assert len(Follower().record(tmp_path).metrics) == 1
+    fresh = Follower()
+    fresh.record(tmp_path)
+    with metrics.open("a") as file:
+        file.write('ss": 2.0}\n')
+    assert fresh.record(tmp_path) == read_run(tmp_path), "half a line that was there at the first look"
+    metrics.write_text(json.dumps({"step": 0, "loss": 5.0}) + "\n")
+    assert same() == 1
     with metrics.open("a") as file:
         file.write(json.dumps({"step": 0, "loss": 6.0}) + "\n")
     assert follower.record(tmp_path).metrics[0]["loss"] == 6.0, "a resumed run wrote the step again"

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
-from understudy.errors import RunDirectoryError
+from understudy.errors import RecipeError, RunDirectoryError
+from understudy.recipe.yaml_text import parse_yaml
 from understudy.reports.figures import as_mapping, as_number, count
 from understudy.reports.secrets import values_without_secrets, without_secrets
 
@@ -113,8 +112,8 @@ def _text(path: Path, notes: list[str]) -> str:
 
 def _yaml(text: str, notes: list[str]) -> Mapping[str, object]:
     try:
-        content = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError):
+        content = parse_yaml(text, source="recipe.yaml")
+    except RecipeError:
         content = None
     if text and not isinstance(content, Mapping):
         notes.append("recipe.yaml is not readable as YAML fields.")

@@ -23,6 +23,7 @@ class _Known:
     metrics: Path
     inode: int
     read: int
+    is_cut: bool
 
 
 class Follower:
@@ -51,7 +52,9 @@ class Follower:
     def _grown(self, run: Path, known: _Known) -> _Known | None:
         """What is known with the new lines; None where everything is to be read again."""
         status = _status(known.metrics)
-        if _stamp(run) != known.stamp or status is None or status[1] < known.read or status[2] != known.inode:
+        if known.is_cut or _stamp(run) != known.stamp or status is None:
+            return None
+        if status[1] < known.read or status[2] != known.inode:
             return None
         if status[1] == known.read:
             return known
@@ -71,7 +74,18 @@ def _read(run: Path) -> _Known:
     status = _status(metrics)
     record = read_run(run)
     # Read after the size was taken: what came in between is met again as a step that is known, and all is read anew.
-    return _Known(record, stamp, metrics, status[2] if status else 0, status[1] if status else 0)
+    size = status[1] if status else 0
+    return _Known(record, stamp, metrics, status[2] if status else 0, size, is_cut=_ends_within_a_line(metrics, size))
+
+
+def _ends_within_a_line(file: Path, size: int) -> bool:
+    """Whether the first ``size`` bytes end in half a line, which is read when it is whole."""
+    try:
+        with file.open("rb") as content:
+            content.seek(max(0, size - 1))
+            return content.read(1) not in (b"\n", b"")
+    except OSError:
+        return False
 
 
 def _stamp(run: Path) -> Stamp:
