@@ -43,7 +43,7 @@ from understudy.training.ending import ending_told, tell_ending
 from understudy.training.loop import LoopSettings, Outcome, Report
 from understudy.training.loop import run as run_loop
 from understudy.training.magnifying import Magnifier
-from understudy.training.progress import Display, Silent, display_on
+from understudy.training.progress import Display, Silent, display_on, shown
 from understudy.training.ranks import Ranks, agreed, by_first
 from understudy.training.run_directory import RunDirectory, open_run
 from understudy.training.surroundings import describe
@@ -107,8 +107,10 @@ def train(
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
     check_installed(recipe.report_to)
     own = Own(objective=objective, environment=environment, teacher=teacher)
-    with gathering_of(recipe.engine, device_of(recipe.engine)) as gathering:
-        display = (display or display_on(sys.stderr)) if gathering.is_first else Silent()
+    with (
+        gathering_of(recipe.engine, device_of(recipe.engine)) as gathering,
+        shown((display or display_on(sys.stderr)) if gathering.is_first else Silent()) as display,
+    ):
         return _trained(recipe, own, gathering, resume=resume, display=display)
 
 

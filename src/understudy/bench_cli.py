@@ -47,7 +47,7 @@ def methods(
     """Compare methods on the testbed: the same start, data and budget, several seeds."""
     from understudy.bench.methods import compare_methods
     from understudy.bench.outcome import section_of, text_of
-    from understudy.training.progress import display_on
+    from understudy.training.progress import display_on, shown
 
     order = _order(
         setting=setting,
@@ -59,7 +59,8 @@ def methods(
         out=out,
         processes=processes,
     )
-    outcome = compare_methods(order, display=display_on(sys.stderr))
+    with shown(display_on(sys.stderr)) as display:
+        outcome = compare_methods(order, display=display)
     if as_json:
         print(json.dumps(outcome.to_json()), flush=True)
     elif as_markdown:
@@ -91,7 +92,7 @@ def agents(
     from understudy.bench.agents.contenders import DRIFT, chosen
     from understudy.bench.agents.house import QUICK, UNSCHOOLED, Scale
     from understudy.bench.agents.outcome import section_of, text_of
-    from understudy.training.progress import display_on
+    from understudy.training.progress import display_on, shown
 
     if drift and methods is not None:
         raise UserMistakeError("--drift and --methods both say who takes part", remedy="Give one of them.")
@@ -107,7 +108,8 @@ def agents(
         command=_command(),
         **({"house": UNSCHOOLED} if drift else {}),
     )
-    outcome = compare_agents(order, display=display_on(sys.stderr))
+    with shown(display_on(sys.stderr)) as display:
+        outcome = compare_agents(order, display=display)
     if as_json:
         print(json.dumps(outcome.to_json()), flush=True)
     elif as_markdown:

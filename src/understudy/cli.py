@@ -112,9 +112,10 @@ def demo(
 ) -> None:
     """Build a tiny teacher and student, distil, evaluate; minutes on two cores."""
     from understudy.demo import run_demo, table_rows
-    from understudy.training.progress import display_on
+    from understudy.training.progress import display_on, shown
 
-    done = run_demo(out, display=display_on(sys.stderr))
+    with shown(display_on(sys.stderr)) as display:
+        done = run_demo(out, display=display)
     if done.run.outcome.signal is not None:
         _print(f"Stopped; what was done is in {done.path}.", error=True)
         raise typer.Exit(done.run.outcome.exit_status)

@@ -89,13 +89,14 @@ def memory(
     from understudy.bench.speed import memory as memories
     from understudy.bench.speed.settings import MEMORY_PEERS
     from understudy.bench.speed.workload import sizes_named
-    from understudy.training.progress import display_on
+    from understudy.training.progress import display_on, shown
 
     scale = {"rounds": rounds, "steps": 1, "threads": threads}
     peers = (None, ",".join(MEMORY_PEERS))
     order = _order(scale, clock="wall", python=against_trl, settings=peers, limit=limit)
     extent = memories.Extent(_counts(rows, option="--rows", least=1), _counts(long, option="--long", least=32))
-    found = memories.measure_memory(sizes_named(sizes), order, display_on(sys.stderr), extent=extent)
+    with shown(display_on(sys.stderr)) as display:
+        found = memories.measure_memory(sizes_named(sizes), order, display, extent=extent)
     forms = _Forms(
         found.to_json, lambda: memories.text_of(found), lambda command: memories.section_of(found, command=command)
     )
@@ -105,9 +106,10 @@ def memory(
 
 def _compare(names: list[str], order: Order, *, as_json: bool, as_markdown: bool) -> None:
     from understudy.bench.speed import outcome as speeds
-    from understudy.training.progress import display_on
+    from understudy.training.progress import display_on, shown
 
-    found = speeds.measure_speed(names, order, display_on(sys.stderr))
+    with shown(display_on(sys.stderr)) as display:
+        found = speeds.measure_speed(names, order, display)
     forms = _Forms(
         found.to_json, lambda: speeds.text_of(found), lambda command: speeds.section_of(found, command=command)
     )
@@ -117,9 +119,10 @@ def _compare(names: list[str], order: Order, *, as_json: bool, as_markdown: bool
 
 def _growth(name: str, order: Order) -> _Forms:
     from understudy.bench.speed import linear as growing
-    from understudy.training.progress import display_on
+    from understudy.training.progress import display_on, shown
 
-    found = growing.measure_growth(name, order, display_on(sys.stderr))
+    with shown(display_on(sys.stderr)) as display:
+        found = growing.measure_growth(name, order, display)
     return _Forms(
         lambda: [one.to_json() for one in found],
         lambda: growing.text_of(found),

@@ -31,7 +31,7 @@ from understudy.recipe.problems import recipe_error
 from understudy.servers.meeting import meet
 from understudy.tasks import data_fingerprint
 from understudy.testbed import is_testbed
-from understudy.training.progress import Display, Silent, display_on
+from understudy.training.progress import Display, Silent, display_on, shown
 
 
 @dataclass(frozen=True)
@@ -116,22 +116,21 @@ def evaluate(
         UserMistakeError: model or suite cannot be used. ServerDownError: nobody answers.
     """
     disable_progress_bar()
-    display = display or display_on(sys.stderr)
     wishes = wishes or Wishes()
     wishes = replace(
         wishes,
         num_samples=wishes.num_samples if num_samples is None else num_samples,
         limit=wishes.limit if limit is None else limit,
     )
-    chosen = [wishes.applied(_suite(name, data)) for name in _members(suites, display, data)]
-    exams = [exam_of(suite) for suite in chosen]
-    candidate = _candidate(model, address or Address(), display)
     results = []
-    for exam in exams:
-        results.append(_examined(exam, candidate, seed=seed, display=display, fresh=fresh, keep=keep))
-        if out is not None:
-            write_suite_result(results[-1], out / f"{exam.suite.name}.json")
-    display.end()
+    with shown(display or display_on(sys.stderr)) as display:
+        chosen = [wishes.applied(_suite(name, data)) for name in _members(suites, display, data)]
+        exams = [exam_of(suite) for suite in chosen]
+        candidate = _candidate(model, address or Address(), display)
+        for exam in exams:
+            results.append(_examined(exam, candidate, seed=seed, display=display, fresh=fresh, keep=keep))
+            if out is not None:
+                write_suite_result(results[-1], out / f"{exam.suite.name}.json")
     return results
 
 

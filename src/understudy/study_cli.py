@@ -28,7 +28,7 @@ def office_study(
 ) -> None:
     """Distil a tiny office worker and show whether it helped: curves, scores, losses elsewhere, work side by side."""
     from understudy.study import StudySettings, run_study
-    from understudy.training.progress import display_on
+    from understudy.training.progress import display_on, shown
 
     settings = StudySettings(
         method=method,
@@ -39,7 +39,8 @@ def office_study(
         margin=margin,
         temperature=temperature,
     )
-    done = run_study(out, settings, display_on(sys.stderr))
+    with shown(display_on(sys.stderr)) as display:
+        done = run_study(out, settings, display)
     if done.figures is None:
         print(f"Stopped; the same command goes on in {done.path}.", file=sys.stderr, flush=True)
         raise typer.Exit(130)

@@ -9,7 +9,7 @@ import pty
 
 import pytest
 
-from understudy.training.progress import Bar, Lines, Silent, display_on
+from understudy.training.progress import Bar, Lines, Silent, display_on, shown
 
 FIGURES = {"loss": 0.25, "kl/reverse_k1": 1.5, "reward": 0.75, "completions/mean_length": 43.2}
 
@@ -84,6 +84,18 @@ def test_a_phase_before_the_run_is_shown_too() -> None:
         follow(display, steps=1)
     shown = everything_from(reader)
     assert "make teacher" in shown and "1/1" in shown
+
+
+def test_a_bar_gives_the_cursor_back_whatever_ends_it() -> None:
+    reader, writer = pty.openpty()
+    with os.fdopen(writer, "w") as terminal:
+        with pytest.raises(ZeroDivisionError), shown(Bar(terminal)) as display:
+            display.phase("teacher on exam", size=4)
+            raise ZeroDivisionError
+        terminal.flush()
+    told = everything_from(reader)
+    assert "\x1b[?25l" in told, "hidden while bars are drawn"
+    assert told.rindex("\x1b[?25h") > told.rindex("\x1b[?25l")
 
 
 def everything_from(reader: int) -> str:

@@ -65,6 +65,15 @@ def display_on(stream: TextIO) -> Display:
     return Bar(stream) if is_terminal else Lines(stream)
 
 
+@contextmanager
+def shown(display: Display) -> Iterator[Display]:
+    """Ends the display with the block, whatever ends that: a bar that is left open keeps the terminal's cursor."""
+    try:
+        yield display
+    finally:
+        display.end()
+
+
 class Silent:
     """Shows nothing."""
 
