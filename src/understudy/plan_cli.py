@@ -16,7 +16,6 @@ from rich.table import Table
 from understudy.errors import UserMistakeError
 
 if TYPE_CHECKING:
-    from understudy.recipe import Recipe
     from understudy.scaling import Hardware, Plan
     from understudy.scaling.splitting import Split
 
@@ -63,7 +62,7 @@ def plan(
         Model(models.student, models.teacher, work, device),
         gpus,
         steps=resolved.steps,
-        staleness=_staleness(resolved) if staleness is None else staleness,
+        staleness=resolved.rollout.overlap.max_staleness if staleness is None else staleness,
         grows=grow,
         notes=notes,
     )
@@ -81,11 +80,6 @@ def _check(**values: float | None) -> None:
             raise UserMistakeError(f"{option} is out of range", got=value, expected=f"at least {least[name]}")
     if (values["gpus"] or 0) > 100_000:
         raise UserMistakeError("--gpus is out of range", got=values["gpus"], expected="at most 100,000")
-
-
-def _staleness(recipe: Recipe) -> int:
-    overlap = getattr(recipe.rollout, "overlap", None)
-    return int(getattr(overlap, "max_staleness", 0) or 0)
 
 
 def _device(text: str) -> Hardware:

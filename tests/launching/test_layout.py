@@ -172,6 +172,7 @@ def test_orders_that_cannot_be_filled(changes: Any, words: str, write: Any) -> N
         ({"model": "self"}, "the student as its own teacher"),
         ({"server": "http://elsewhere:1"}, "names its servers, and not its model"),
         ({"model": "org/t", "trust_remote_code": True}, "--serve-with vllm"),
+        ({"routes": {"maths.hard": {"model": "org/t"}}}, "a dot in a route's name"),
     ],
 )
 def test_teachers_that_cannot_be_served(teacher: Any, words: str, write: Any) -> None:

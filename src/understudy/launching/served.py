@@ -66,14 +66,7 @@ def most_logprobs(recipe: Recipe) -> int:
 def _samplers(recipe: Recipe, order: Order) -> list[Served]:
     if not order.samplers:
         return []
-    if "server" not in type(recipe.rollout).model_fields:
-        raise UserMistakeError(
-            "this version cannot sample from servers",
-            got=f"--samplers {order.samplers}",
-            remedy="Leave --samplers out: the student is sampled where it is trained.",
-        )
-    student = recipe.student
-    written = getattr(recipe.rollout, "server", None)
+    student, written = recipe.student, recipe.rollout.server
     section = {} if written is None else _written(written)
     program = _program(order, str(section.get("kind", "auto")))
     return [
@@ -136,6 +129,12 @@ def _teacher(recipe: Recipe, order: Order, name: str, one: Teacher | ServedTeach
 
 def _field_of(recipe: Recipe, name: str) -> str:
     route = name.partition("/")[2]
+    if "." in route:
+        raise UserMistakeError(
+            f"the {name} cannot be sent to its servers: a dot in a route's name reads as a section within a section",
+            got=repr(route),
+            remedy="Give the route, and the data set that it is for (name: ...), a name without dots.",
+        )
     if isinstance(recipe.teacher, RoutedTeachers):
         return f"teacher.routes.{route}"
     return f"teacher.mixture.{route}" if isinstance(recipe.teacher, MixedTeachers) else "teacher"
