@@ -56,7 +56,13 @@ def reference_logprobs(logits: Tensor, params: SamplingParams) -> Tensor:
 
 
 class SamplerSuite:
-    """The suite; subclasses define the fixture ``subject``."""
+    """The suite; subclasses define the fixture ``subject``.
+
+    Args:
+        num_draws: of the test of distributions; fewer where each costs a request.
+    """
+
+    num_draws = 4000
 
     @pytest.fixture
     def subject(self) -> SamplerSubject:
@@ -179,16 +185,16 @@ class SamplerSuite:
 
     @pytest.mark.parametrize("name", ["plain", "all"])
     def test_samples_follow_the_distribution(self, subject: SamplerSubject, name: str) -> None:
-        """Chi-square of 4,000 first tokens against the dense forward; p < 1e-4 fails."""
+        """Chi-square of ``num_draws`` first tokens against the dense forward; p < 1e-4 fails."""
         params = replace(TRUNCATIONS[name], max_completion_length=1, stop_ids=frozenset())
         prompts = [request.prompt_ids for request in self.requests(subject)]
         prompt = max(prompts, key=lambda ids: _num_kept(subject, ids, params))
         assert _num_kept(subject, prompt, params) > 2
-        requests = [SampleRequest(prompt, key=key) for key in range(4000)]
+        requests = [SampleRequest(prompt, key=key) for key in range(self.num_draws)]
         counts = torch.zeros(subject.vocab_size)
         for sample in subject.sampler.sample(requests, params, seed=11, step=4):
             counts[sample.completion_ids] += 1
-        expected = reference_logprobs(subject.logits(prompt)[-1], params).exp() * 4000
+        expected = reference_logprobs(subject.logits(prompt)[-1], params).exp() * self.num_draws
         assert counts[expected == 0].sum() == 0
         common = expected >= 5
         observed = torch.cat([counts[common], counts[~common].sum()[None]]).numpy()
@@ -219,6 +225,12 @@ class SamplerSuite:
         assert all(told[place] is sample for place, sample in enumerate(samples))
         assert list(told).index(2) < list(told).index(0), "one token, and nine of a prompt of like length"
         assert sum(numbers) == 9
+
+    def check_all_are_told(self, subject: SamplerSubject) -> None:
+        """What is left of the test before where the order is another's to choose."""
+        told: dict[int, Sample] = {}
+        samples = subject.sampler.sample(self.requests(subject), PARAMS, seed=0, step=0, ended=told.__setitem__)
+        assert [told[place] for place in range(9)] == samples
 
     def test_tokens_carry_the_version_of_the_weights(self, subject: SamplerSubject) -> None:
         request = SampleRequest(torch.tensor([2]), key=0)

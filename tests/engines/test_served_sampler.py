@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from scipy import stats
 from torch import Tensor
 
-from tests.conformance.sampler import PARAMS, SamplerSubject, SamplerSuite, reference_logprobs
+from tests.conformance.sampler import PARAMS, SamplerSubject, SamplerSuite
 from tests.models.test_sampling import V, qwen3, sharpened
 from tests.servers.scripted import Answer, Asked, Reply, scripted
 from tests.serving.served import served_model
@@ -38,6 +37,8 @@ def settings(*urls: str) -> ServerSettings:
 
 
 class TestServedSampler(SamplerSuite):
+    num_draws = 300
+
     @pytest.fixture(scope="class")
     def served(self) -> Iterator[tuple[str, Any]]:
         model = sharpened(qwen3(tie_word_embeddings=False)).eval()
@@ -68,23 +69,11 @@ class TestServedSampler(SamplerSuite):
 
     @pytest.mark.parametrize("name", ["plain"])
     def test_samples_follow_the_distribution(self, subject: SamplerSubject, name: str) -> None:
-        params = replace(PARAMS, max_completion_length=1, stop_ids=frozenset())
-        prompt = torch.tensor([4, 2, 3])
-        requests = [SampleRequest(prompt, key=key) for key in range(300)]
-        counts = torch.zeros(V)
-        for sample in subject.sampler.sample(requests, params, seed=11, step=4):
-            counts[sample.completion_ids] += 1
-        expected = reference_logprobs(subject.logits(prompt)[-1], params).exp() * 300
-        common = expected >= 5
-        observed = torch.cat([counts[common], counts[~common].sum()[None]]).numpy()
-        wanted = torch.cat([expected[common], expected[~common].sum()[None]]).numpy()
-        assert stats.chisquare(observed, wanted).pvalue > 1e-4
+        super().test_samples_follow_the_distribution(subject, name)
 
     def test_every_completion_is_told_once_as_soon_as_it_has_ended(self, subject: SamplerSubject) -> None:
         """In whatever order a server answers: ours draws a batch to its end."""
-        told: dict[int, Sample] = {}
-        samples = subject.sampler.sample(self.requests(subject), PARAMS, seed=0, step=0, ended=told.__setitem__)
-        assert [told[place] for place in range(9)] == samples
+        self.check_all_are_told(subject)
 
 
 # ------------------------------------------------------------------------------------------------ weights

@@ -13,7 +13,32 @@ from understudy.trl.fields import FATES
 
 
 @dataclass
-class DistillationConfig(TrainingArguments):
+class _Arguments(TrainingArguments):
+    """What both of TRL's configs add to transformers' arguments, or give another default."""
+
+    logging_steps: float = 10
+    gradient_checkpointing: bool | None = None
+    bf16: bool | None = None  # type: ignore[assignment]
+    lr_scheduler_kwargs: dict[str, Any] | str | None = None
+    hub_strategy: str = "end"
+    model_init_kwargs: dict[str, Any] | None = None
+    trust_remote_code: bool = False
+    teacher_model_name_or_path: str | None = None
+    teacher_model_init_kwargs: dict[str, Any] | None = None
+    pad_to_multiple_of: int | str | None = "auto"
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        """As transformers does it, without its demand that bfloat16 have a GPU; then what cannot be kept is refused."""
+        _refuse(self)
+        wanted = self.bf16
+        self.bf16 = False
+        TrainingArguments.__post_init__(self)
+        self.bf16 = wanted
+
+
+@dataclass
+class DistillationConfig(_Arguments):
     """Arguments of ``DistillationTrainer``, with TRL 1.16's names and defaults.
 
     ``fields.FATES`` says what becomes of each: mapped to a field of a recipe, of no effect on any result here, or
@@ -24,23 +49,12 @@ class DistillationConfig(TrainingArguments):
     """
 
     learning_rate: float = 1e-6
-    logging_steps: float = 10
-    gradient_checkpointing: bool | None = None
-    bf16: bool | None = None  # type: ignore[assignment]
-    lr_scheduler_kwargs: dict[str, Any] | str | None = None
-    hub_strategy: str = "end"
-    model_init_kwargs: dict[str, Any] | None = None
-    trust_remote_code: bool = False
-    teacher_model_name_or_path: str | None = None
     teacher_model_revision: str | None = None
-    teacher_model_init_kwargs: dict[str, Any] | None = None
     disable_dropout: bool = False
     remove_unused_columns: bool | None = False  # type: ignore[assignment]
     max_completion_length: int | None = 512
     ds3_gather_for_generation: bool = True
     shuffle_dataset: bool | None = True
-    pad_to_multiple_of: int | str | None = "auto"
-    temperature: float = 1.0
     top_p: float = 1.0
     top_k: int = 0
     min_p: float | None = None
@@ -67,25 +81,15 @@ class DistillationConfig(TrainingArguments):
     num_completions_to_print: int | None = None
     log_unique_prompts: bool = False
 
-    def __post_init__(self) -> None:
-        _post_init(self)
-
 
 @dataclass
-class GKDConfig(TrainingArguments):
+class GKDConfig(_Arguments):
     """Arguments of ``GKDTrainer``, with the names of TRL 1.16's, those of its ``SFTConfig`` among them.
 
     One default differs: ``temperature`` is 1. TRL samples at 0.9 and computes the loss at 1; here it is one number.
     """
 
     learning_rate: float = 2e-5
-    logging_steps: float = 10
-    gradient_checkpointing: bool | None = None
-    bf16: bool | None = None  # type: ignore[assignment]
-    lr_scheduler_kwargs: dict[str, Any] | str | None = None
-    hub_strategy: str = "end"
-    model_init_kwargs: dict[str, Any] | None = None
-    trust_remote_code: bool = False
     router_aux_loss_coef: float | None = None
     chat_template_path: str | None = None
     dataset_text_field: str = "text"
@@ -99,23 +103,16 @@ class GKDConfig(TrainingArguments):
     packing: bool = False
     packing_strategy: str = "bfd"
     padding_free: bool = False
-    pad_to_multiple_of: int | str | None = "auto"
     eval_packing: bool | None = None
     completion_only_loss: bool | None = None
     assistant_only_loss: bool = False
     loss_type: str = "nll"
     activation_offloading: bool = False
-    temperature: float = 1.0
     lmbda: float = 0.5
     beta: float = 0.5
     max_new_tokens: int = 128
-    teacher_model_name_or_path: str | None = None
-    teacher_model_init_kwargs: dict[str, Any] | None = None
     disable_dropout: bool = True
     seq_kd: bool = False
-
-    def __post_init__(self) -> None:
-        _post_init(self)
 
 
 def refused_of(args: TrainingArguments) -> list[str]:
@@ -123,16 +120,7 @@ def refused_of(args: TrainingArguments) -> list[str]:
     return [name for name in _changed(args) if name not in FATES or FATES[name].kind == "refused"]
 
 
-def _post_init(args: DistillationConfig | GKDConfig) -> None:
-    """As transformers does it, without its demand that bfloat16 have a GPU; then what cannot be kept is refused."""
-    _refuse(args)
-    wanted = args.bf16
-    args.bf16 = False
-    TrainingArguments.__post_init__(args)
-    args.bf16 = wanted
-
-
-def _refuse(args: DistillationConfig | GKDConfig) -> None:
+def _refuse(args: _Arguments) -> None:
     names = refused_of(args)
     if names:
         name = names[0]

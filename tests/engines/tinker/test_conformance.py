@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 import torch
-from scipy import stats
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from tests.conformance.oracle import naive_loss
 from tests.conformance.policy import MakePolicy, PolicySuite, gradients_of, request_of, sampled
-from tests.conformance.sampler import PARAMS, SamplerSubject, SamplerSuite, reference_logprobs
+from tests.conformance.sampler import PARAMS, SamplerSubject, SamplerSuite
 from tests.conformance.scorer import MakeScorer, ScorerSuite
 from tests.conformance.tiny import VOCAB, every_term, likelihood_plan, tiny_batch, tiny_model, tiny_tokenizer
 from tests.engines.tinker.pair import RANK, policy_on, session
@@ -25,7 +24,7 @@ from understudy.errors import CapabilityError, CheckpointError
 from understudy.models.adapters import LoraConfig, add_lora
 from understudy.models.load import describe
 from understudy.plans import LossPlan
-from understudy.protocols import Policy, Sample, SampleRequest
+from understudy.protocols import Policy, SampleRequest
 from understudy.rollouts import FinishReason
 from understudy.tokens import Batch
 
@@ -42,6 +41,8 @@ def serving() -> Iterator[Serving]:
 
 
 class TestSampler(SamplerSuite):
+    num_draws = 100
+
     @pytest.fixture(scope="class")
     def model(self) -> Any:
         return sharpened(qwen3(tie_word_embeddings=False)).eval()
@@ -67,23 +68,11 @@ class TestSampler(SamplerSuite):
 
     @pytest.mark.parametrize("name", ["plain"])
     def test_samples_follow_the_distribution(self, subject: SamplerSubject, name: str) -> None:
-        params = replace(PARAMS, max_completion_length=1, stop_ids=frozenset())
-        prompt = torch.tensor([4, 2, 3])
-        requests = [SampleRequest(prompt, key=key) for key in range(100)]
-        counts = torch.zeros(V)
-        for sample in subject.sampler.sample(requests, params, seed=11, step=4):
-            counts[sample.completion_ids] += 1
-        expected = reference_logprobs(subject.logits(prompt)[-1], params).exp() * 100
-        common = expected >= 5
-        observed = torch.cat([counts[common], counts[~common].sum()[None]]).numpy()
-        wanted = torch.cat([expected[common], expected[~common].sum()[None]]).numpy()
-        assert stats.chisquare(observed, wanted).pvalue > 1e-4
+        super().test_samples_follow_the_distribution(subject, name)
 
     def test_every_completion_is_told_once_as_soon_as_it_has_ended(self, subject: SamplerSubject) -> None:
         """In whatever order the service answers."""
-        told: dict[int, Sample] = {}
-        samples = subject.sampler.sample(self.requests(subject), PARAMS, seed=0, step=0, ended=told.__setitem__)
-        assert [told[place] for place in range(9)] == samples
+        self.check_all_are_told(subject)
 
     def test_the_context_ends_completions_after_others_have_stopped(self, subject: SamplerSubject) -> None:
         """Each request is one of its own there; six of the suite's say as much."""

@@ -21,6 +21,7 @@ from understudy.engines.local.policy_scorer import PolicyScorer
 from understudy.engines.local.scorer import DEFAULT_TOKEN_BUDGET, capabilities_of, score_within
 from understudy.engines.local.shares import Share, shares_of
 from understudy.engines.local.weights import NamedTensors, all_trainable, average_into, copy_of, swapped
+from understudy.engines.trained_model import TrainedModel
 from understudy.errors import CapabilityError, NonFiniteError
 from understudy.models.adapters import LoraSettings, add_lora
 from understudy.models.architectures import why_not_packed
@@ -32,7 +33,7 @@ from understudy.protocols import Capabilities, ScoreRequest, Scores, UpdateResul
 from understudy.tokens import Batch
 
 
-class LocalPolicy:
+class LocalPolicy(TrainedModel):
     """Implements ``Policy`` with AdamW on all weights, or on LoRA adapters.
 
     Args:
@@ -96,29 +97,9 @@ class LocalPolicy:
         return self.model
 
     @property
-    def stop_ids(self) -> frozenset[int]:
-        """Ids that end a completion."""
-        return self.loaded.stop_ids
-
-    @property
-    def max_length(self) -> int:
-        """Longest context in tokens."""
-        return self.loaded.max_length
-
-    @property
-    def vocab_size(self) -> int:
-        """True vocabulary."""
-        return self.loaded.vocab_size
-
-    @property
     def capabilities(self) -> Capabilities:
         """Everything."""
         return capabilities_of(self.vocab_size)
-
-    @property
-    def fingerprint(self) -> str:
-        """The start's fingerprint and the number of updates since."""
-        return f"{self.loaded.fingerprint}+{self.updates}"
 
     def score(self, request: ScoreRequest) -> Scores:
         """Exactly one row a requested row, in order, under the live weights."""

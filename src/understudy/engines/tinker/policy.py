@@ -21,6 +21,7 @@ from understudy.engines.tinker.native import check_plan
 from understudy.engines.tinker.sampler import TinkerSampler
 from understudy.engines.tinker.scorer import TinkerScorer, capabilities_of, check_request
 from understudy.engines.tinker.service import TinkerService
+from understudy.engines.trained_model import TrainedModel
 from understudy.errors import CapabilityError, NonFiniteError
 from understudy.models.load import LoadedModel
 from understudy.plans import LossPlan, LossTerm
@@ -48,7 +49,7 @@ class TinkerLora:
     head: bool = False
 
 
-class TinkerPolicy:
+class TinkerPolicy(TrainedModel):
     """Implements ``Policy`` with AdamW on adapters, both on the service.
 
     Args:
@@ -80,29 +81,9 @@ class TinkerPolicy:
         self._sampled = -1
 
     @property
-    def stop_ids(self) -> frozenset[int]:
-        """Ids that end a completion."""
-        return self.loaded.stop_ids
-
-    @property
-    def max_length(self) -> int:
-        """Longest context in tokens."""
-        return self.loaded.max_length
-
-    @property
-    def vocab_size(self) -> int:
-        """True vocabulary."""
-        return self.loaded.vocab_size
-
-    @property
     def capabilities(self) -> Capabilities:
         """Tokens, chosen ids and the top ones; no entropy, no hidden states."""
         return capabilities_of(self.vocab_size, max_ids=self._max_ids)
-
-    @property
-    def fingerprint(self) -> str:
-        """The start's fingerprint and the number of updates since."""
-        return f"{self.loaded.fingerprint}+{self.updates}"
 
     @property
     def training(self) -> tinker.TrainingClient:
