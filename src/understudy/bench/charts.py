@@ -65,21 +65,25 @@ def in_groups(labels: Sequence[str], *, most: int) -> list[list[str]]:
 
 def _chart(figure: Figure, curves: Mapping[str, Sequence[Curves]], number: int, count: int) -> Chart:
     first = next(iter(curves.values()))[0]
-    drawn = {label: _means([figure.values(one) for one in found]) for label, found in curves.items()}
+    drawn = {label: means_of([figure.values(one) for one in found]) for label, found in curves.items()}
     steps = first.probed if figure.probed else range(len(first.grad_norm))
-    series = tuple(
+    title = figure.title if count == 1 else f"{figure.title} ({number + 1} of {count})"
+    return Chart(title, figure.unit, tuple(map(float, steps)), series_of(drawn), form=figure.form)
+
+
+def series_of(drawn: Mapping[str, Column]) -> tuple[Series, ...]:
+    """A curve a label, those without any figure left out; each keeps the colour of its place."""
+    return tuple(
         Series(label, values, slot)
         for slot, (label, values) in enumerate(drawn.items())
         if any(value is not None for value in values)
     )
-    title = figure.title if count == 1 else f"{figure.title} ({number + 1} of {count})"
-    return Chart(title, figure.unit, tuple(map(float, steps)), series, form=figure.form)
 
 
-def _means(columns: Sequence[Sequence[float | None]]) -> Column:
+def means_of(columns: Sequence[Sequence[float | None]]) -> Column:
     """The mean over runs at each step; None where no run has a figure. Runs that were never asked for it are left out.
 
-    >>> _means([(1.0, None), (2.0, None), ()])
+    >>> means_of([(1.0, None), (2.0, None), ()])
     (1.5, None)
     """
     steps = [[v for v in values if v is not None] for values in zip(*filter(None, columns), strict=True)]

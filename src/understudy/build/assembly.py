@@ -21,7 +21,7 @@ from understudy.build.models import (
     teacher_sampler,
 )
 from understudy.build.offline import take_rollouts
-from understudy.build.sampling import check_overlap, intake_of, sampling_of, staleness_of
+from understudy.build.sampling import Intake, check_overlap, intake_of, sampling_of, staleness_of
 from understudy.build.teachers import Teaching, teaching_of, with_teacher
 from understudy.build.writers import Cast, Keeping, writers_of
 from understudy.build.writing_checks import writing_notices
@@ -98,25 +98,40 @@ def assemble(
     take_rollouts(recipe, keeping)
     cast = _cast(about, company, policy, student=replace(student, sampler=sampling.rollouts), teacher=teacher)
     intake = intake_of(recipe, _collector(recipe, about, company, cast, keeping, gathering), sampling)
+    settings = _step_settings(recipe, about.lessons, gathering)
+    parts = _parts(company, teaching, scorers, policy, cast=cast, intake=intake, settings=settings)
+    notices = [*company.notices, *sampling.notices, *about.lessons.notices]
+    notices += [*writing_notices(recipe, objective.writing), *teaching.notices]
+    return Assembly(parts, policy, exams, student, teacher, about.lessons, notices)
+
+
+def _parts(
+    company: Company,
+    teaching: Teaching,
+    scorers: Mapping[str, Scorer],
+    policy: LocalPolicy,
+    *,
+    cast: Cast,
+    intake: Intake,
+    settings: StepSettings,
+) -> Parts:
     parts = Parts(
         collect=intake.collect,
         policy=policy,
-        objective=objective,
+        objective=company.objective,
         scorers=scorers,
         views=teaching.views,
         route=teaching.route,
         announce=intake.announce,
         # A sampler on a thread of its own works beside the step: how long it rests in one says nothing.
         busy=cast.busy if intake.ahead is None else Busy(),
-        settings=_step_settings(recipe, about.lessons, gathering),
+        settings=settings,
         kept=intake.kept,
         close=intake.close,
     )
     if intake.ahead is not None:
         intake.ahead.ended = expecting(parts)
-    notices = [*company.notices, *sampling.notices, *about.lessons.notices]
-    notices += [*writing_notices(recipe, objective.writing), *teaching.notices]
-    return Assembly(parts, policy, exams, student, teacher, about.lessons, notices)
+    return parts
 
 
 def _teaching(own: Own, about: Curriculum, company: Company, policy: LocalPolicy, *, notice: Notice | None) -> Teaching:

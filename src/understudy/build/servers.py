@@ -49,20 +49,10 @@ def settings_of(section: ServedModel) -> ServerSettings:
     Raises:
         ServerKeyError: the environment variable for the key is not set.
     """
-    return ServerSettings(
-        urls=section.addresses,
-        model=section.model,
-        kind=section.kind,
-        key=_key_in(section.api_key_env),
-        timeout_seconds=section.timeout_seconds,
-        deadline_seconds=section.deadline_seconds,
-        max_concurrency=section.max_concurrency,
-        max_logprobs=section.max_logprobs,
-        prefix_cache=section.prefix_cache,
-    )
+    return replace(sampling_settings(section), max_logprobs=section.max_logprobs, prefix_cache=section.prefix_cache)
 
 
-def sampling_settings(section: SamplingServer) -> ServerSettings:
+def sampling_settings(section: SamplingServer | ServedModel) -> ServerSettings:
     """How the servers that sample are to be asked; raises ServerKeyError as ``settings_of`` does."""
     return ServerSettings(
         urls=section.addresses,

@@ -204,10 +204,7 @@ class MixturePart(Teacher):
 
     @model_validator(mode="after")
     def _reads_what_the_others_read(self) -> MixturePart:
-        if self.view:
-            raise ValueError("the teachers of a mixture read one text: a part has no view of its own")
-        if self.align:
-            raise ValueError("the teachers of a mixture have one vocabulary: a part cannot be aligned")
+        _check_part(self)
         return self
 
 
@@ -222,11 +219,15 @@ class ServedPart(ServedTeacher):
 
     @model_validator(mode="after")
     def _reads_what_the_others_read(self) -> ServedPart:
-        if self.view:
-            raise ValueError("the teachers of a mixture read one text: a part has no view of its own")
-        if self.align:
-            raise ValueError("the teachers of a mixture have one vocabulary: a part cannot be aligned")
+        _check_part(self)
         return self
+
+
+def _check_part(part: MixturePart | ServedPart) -> None:
+    if part.view:
+        raise ValueError("the teachers of a mixture read one text: a part has no view of its own")
+    if part.align:
+        raise ValueError("the teachers of a mixture have one vocabulary: a part cannot be aligned")
 
 
 OnePart = Annotated[

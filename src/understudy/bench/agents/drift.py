@@ -25,8 +25,8 @@ class Drift:
 
     Args:
         label, teacher: of the runs. kl_before, kl_after: to their own teacher, nats a token. kl_change: paired.
-        success_before, success_after, success_change: shares of games won. loops_before, loops_after: repeated turns
-            a turn. finding: by the two changes.
+        success_before, success_after, success_change: shares of games won. loops_before, loops_after, loops_change:
+            repeated turns a turn. finding: by the two changes.
     """
 
     label: str

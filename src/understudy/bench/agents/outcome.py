@@ -7,18 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from statistics import fmean
 
 from understudy.bench.agents.drift import EXPLAINED, Drift, drift_of, drift_table
 from understudy.bench.agents.house import Definition
 from understudy.bench.agents.results import AgentResult, Course
 from understudy.bench.agents.rows import INTERVALS, Row, row_of
 from understudy.bench.agents.tables import against_table, conduct_table, kinds_table, ratio_table, success_table
-from understudy.bench.charts import MOST_CURVES, in_groups
+from understudy.bench.charts import MOST_CURVES, in_groups, means_of, series_of
 from understudy.bench.outcome import machine_of
 from understudy.bench.page import Page, write_page
 from understudy.bench.tables import Table, aligned, markdown
-from understudy.reports.charts import Chart, Column, Form, Series
+from understudy.reports.charts import Chart, Column, Form
 from understudy.testbed import tasks
 from understudy.training.durable import write_text
 from understudy.training.surroundings import describe
@@ -172,26 +171,16 @@ def charts_of(runs: Mapping[str, Sequence[AgentResult]]) -> list[Chart]:
     ]
     ratios = {label: found for label, found in known.items() if any(found[0].ratio)}
     if ratios:
-        drawn = {label: _means([course.ratio for course in found]) for label, found in ratios.items()}
+        drawn = {label: means_of([course.ratio for course in found]) for label, found in ratios.items()}
         steps = next(iter(ratios.values()))[0].ratio_at
         charts.append(_curves("Ratio of the two signals", "mean |kappa A_OPD| / mean |rho A_GRPO|", steps, drawn))
     return [chart for chart in charts if chart.series]
 
 
 def _chart(title: str, unit: str, form: Form, courses: Mapping[str, Sequence[Course]], *, name: str) -> Chart:
-    drawn = {label: _means([getattr(course, name) for course in found]) for label, found in courses.items()}
+    drawn = {label: means_of([getattr(course, name) for course in found]) for label, found in courses.items()}
     return _curves(title, unit, next(iter(courses.values()))[0].validated, drawn, form=form)
 
 
 def _curves(title: str, unit: str, steps: Sequence[int], drawn: Mapping[str, Column], form: Form = "number") -> Chart:
-    series = tuple(
-        Series(label, values, slot)
-        for slot, (label, values) in enumerate(drawn.items())
-        if any(value is not None for value in values)
-    )
-    return Chart(title, unit, tuple(map(float, steps)), series, form=form)
-
-
-def _means(columns: Sequence[Sequence[float | None]]) -> Column:
-    at_steps = [[value for value in values if value is not None] for values in zip(*columns, strict=True)]
-    return tuple(fmean(values) if values else None for values in at_steps)
+    return Chart(title, unit, tuple(map(float, steps)), series_of(drawn), form=form)
