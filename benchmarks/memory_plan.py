@@ -14,7 +14,8 @@ from understudy.bench.speed.ours import recipe_of
 from understudy.bench.speed.resident import forget_peak_memory, peak_memory
 from understudy.bench.speed.workload import SIZES, write_workload
 from understudy.build import assemble
-from understudy.build.memory_plan import MemoryPlan, memory_plan, resident
+from understudy.build.memory_plan import MemoryPlan, memory_plan
+from understudy.build.settling import resident
 from understudy.objectives.methods import objective_of
 from understudy.recipe import Recipe
 from understudy.training.clock import Clock

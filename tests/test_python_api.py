@@ -152,7 +152,7 @@ class Prefers:
 def test_own_teacher_is_followed(place: Workplace) -> None:
     place.write_recipe(teacher=None)
     assert isinstance(Prefers(7), Scorer)
-    run = train(place, "steps=30", "evaluation.suites=[]", teacher=Prefers(7))
+    run = train(place, "steps=30", "checkpoint.every=30", "evaluation.suites=[]", teacher=Prefers(7))
     shares = [share_of(7, run, step) for step in (0, 29)]
     assert shares[0] < 0.3
     assert shares[1] > 0.6

@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from understudy.build.memory_plan import ASSUMED_PROMPT_TOKENS, MemoryPlan, Resident, settle
+from understudy.build.memory_plan import ASSUMED_PROMPT_TOKENS, MemoryPlan, Resident
 from understudy.build.models import device_of, optimizer_of
 from understudy.build.servers import served_models
+from understudy.build.settling import settle
 from understudy.build.teachers import teacher_notices
 from understudy.build.writing_preview import WritingPreview, preview_writing
 from understudy.engines.local import learning_rate_at

@@ -10,7 +10,8 @@ import torch
 from tests.conformance.tiny import tiny_model
 from tests.tiny_files import Workplace, make_workplace
 from understudy.build import assemble
-from understudy.build.memory_plan import MemoryPlan, Resident, bytes_on, memory_plan, resident, settle
+from understudy.build.memory_plan import MemoryPlan, Resident, memory_plan
+from understudy.build.settling import bytes_on, resident, settle
 from understudy.engines.local.free_memory import free_host_memory
 from understudy.errors import RecipeError
 from understudy.models.load import describe
@@ -144,7 +145,7 @@ def place(tmp_path: Path) -> Workplace:
 def test_a_run_that_cannot_fit_ends_before_its_first_step(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = recipe_from(place.recipe())
     assert not any("emory" in notice for notice in assemble(recipe).notices)
-    monkeypatch.setattr("understudy.build.memory_plan.free_memory", lambda _: 1000)
+    monkeypatch.setattr("understudy.build.settling.free_memory", lambda _: 1000)
     with pytest.raises(RecipeError, match="the device has"):
         assemble(recipe)
 

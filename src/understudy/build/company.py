@@ -9,9 +9,10 @@ from functools import partial
 from understudy.build.aligned import Alignments, alignments_of, check_aligned_prompts
 from understudy.build.curriculum import Curriculum, Own
 from understudy.build.data import check_lengths, check_teacher_reads
-from understudy.build.memory_plan import ASSUMED_PROMPT_TOKENS, settle_loaded
+from understudy.build.memory_plan import ASSUMED_PROMPT_TOKENS
 from understudy.build.models import Building, load_models
 from understudy.build.servers import Connections, check_served_reads, connections_of, cut_to_shared
+from understudy.build.settling import settle_loaded
 from understudy.evaluation.examination import in_words_of
 from understudy.models.load import LoadedModel
 from understudy.models.tokenizers import token_id

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import torch
 
-from understudy.build.memory_plan import resident, settle
 from understudy.build.models import device_of
+from understudy.build.settling import resident, settle
 from understudy.doctor.findings import Finding, ok, stop_for, warn
 from understudy.engines.local.free_memory import free_memory
 from understudy.errors import RecipeError
