@@ -67,7 +67,9 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=value)
     options = parser.parse_args()
     print("error of the gradient against float64, its norm over that of the gradient, by seed\n")
-    print("| | " + " | ".join(f"seed {seed}" for seed in range(options.seeds)) + " |\n|---" + "|---" * options.seeds + "|")
+    print(
+        "| | " + " | ".join(f"seed {seed}" for seed in range(options.seeds)) + " |\n|---" + "|---" * options.seeds + "|"
+    )
     for name, (layers, head) in WAYS.items():
         errors = []
         for seed in range(options.seeds):

@@ -125,8 +125,7 @@ INLINE float attend(const float *query, const float *columns, int64_t column_res
             if (!mask[i]) scores[i] = -INFINITY;
     lanes most = splat(-INFINITY), sum = splat(0);
     for (at = begin; at < end; at += LANES) most = larger(load(scores + at), most);
-    float top = -INFINITY;
-    for (int i = 0; i < LANES; i++) top = most[i] > top ? most[i] : top;
+    const float top = highest(most);
     for (at = begin; at < end; at += LANES) {
         lanes score = load(scores + at);
         whole kept = score > splat(-INFINITY);

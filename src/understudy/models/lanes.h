@@ -19,10 +19,21 @@ INLINE lanes splat(float x) { return x - (lanes){0}; }
 INLINE lanes load(const float *x) { return *(const lanes *)x; }
 INLINE void store(float *x, lanes y) { *(lanes *)x = y; }
 
+/* Halves are put on each other: a chain of LANES sums would take as long as the loop before it. */
 INLINE float total(lanes x) {
-    float sum = 0;
-    for (int i = 0; i < LANES; i++) sum += x[i];
-    return sum;
+    float part[LANES];
+    store(part, x);
+    for (int n = LANES / 2; n; n /= 2)
+        for (int i = 0; i < n; i++) part[i] += part[i + n];
+    return part[0];
+}
+
+INLINE float highest(lanes x) {
+    float part[LANES];
+    store(part, x);
+    for (int n = LANES / 2; n; n /= 2)
+        for (int i = 0; i < n; i++) part[i] = part[i] > part[i + n] ? part[i] : part[i + n];
+    return part[0];
 }
 
 INLINE lanes larger(lanes x, lanes y) {

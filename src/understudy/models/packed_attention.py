@@ -22,6 +22,7 @@ from transformers.masking_utils import causal_mask_function, sdpa_mask
 
 from understudy.errors import ModelError
 from understudy.models.attention import Kind, Rule, attend_sequences, attention_dtype, weighted_products
+from understudy.models.attention_native import attend_in_c, can_attend
 from understudy.models.varlen import attend_varlen, has_varlen
 
 NAME = "understudy_sequences"
@@ -129,9 +130,14 @@ def attend(
 def _attend_sequences(
     query: Tensor, key: Tensor, value: Tensor, mask: SequenceMask, kind: Kind, *, window: int | None
 ) -> Tensor:
+    longest = query.shape[2] if mask.lengths is None else max(mask.lengths)
+    plain = kind.is_plain and kind.dropout == 0 and not mask.rule.binds(longest)
+    if plain and can_attend(query, key, value, longest=longest):
+        lengths = mask.lengths or (longest,) * query.shape[0]
+        q, k, v = (x.transpose(1, 2).flatten(0, 1) for x in (query, key, value))
+        return attend_in_c(q, k, v, lengths, scaling=kind.scaling).view(query.shape[0], -1, *q.shape[1:])
     if mask.lengths is None:
         return attend_sequences(query, key, value, mask.rule, kind)
-    longest = max(mask.lengths)
     slides = mask.rule.binds(longest)
     if has_varlen(query, kind) and (not slides or mask.rule.span == window):
         span = mask.rule.span if slides else None
