@@ -56,6 +56,15 @@ def test_a_template_that_eats_memory_is_ended(template: str) -> None:
     assert "MemoryError" in refused(template)
 
 
+def test_a_text_out_of_all_proportion_is_refused_and_a_long_message_is_not() -> None:
+    """A second of time and a gigabyte of memory are room for much text, which would be tokenised in this process."""
+    said = refused("{% for i in range(99999) %}{{ 'x' * 200 }}{% endfor %}")
+    assert "the text has 19,999,800 characters; at most 1," in said
+    long = [{"role": "user", "content": "x" * 3_000_000}]
+    doubled = render(make_tokenizer(template="{{ messages[0].content }}{{ messages[0].content }}"), long, {})
+    assert len(doubled) == 6_000_000
+
+
 @pytest.mark.parametrize(
     ("template", "said"),
     [

@@ -1,7 +1,8 @@
 """Chat templates are programs that come with a model: rendered in a sandbox, by a deadline, with bounded memory.
 
 The sandbox of ``transformers`` (immutable Jinja) refuses files, imports and Python's internals; it bounds neither time
-nor memory, so the rendering happens in a worker process that is killed when it takes too much.
+nor memory, so the rendering happens in a worker process that is killed when it takes too much. A text out of all
+proportion to its messages is refused there too.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def render(
     A tokenizer with a method of its own, whose code the user trusts, renders in this process.
 
     Raises:
-        TemplateRefusalError: the template raises, or does what the sandbox forbids.
+        TemplateRefusalError: the template raises, does what the sandbox forbids, or makes far too long a text.
         DataError: it does not end in time.
     """
     return begin(tokenizer, messages, options)()

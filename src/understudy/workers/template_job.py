@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
+
+_FREE_CHARACTERS = 1 << 20
+_TIMES_WHAT_IT_IS_GIVEN = 8
+"""A longer text than both together allow is no prompt: real templates add a few words to each message."""
 
 
 def preload() -> None:
@@ -20,6 +25,15 @@ def prepare(options: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], str]:  
             conversations=[payload["messages"]], chat_template=payload["template"], **payload["arguments"]
         )
         texts, _ = rendered
+        check_length(len(texts[0]), payload)
         return texts[0]
 
     return work
+
+
+def check_length(length: int, payload: Mapping[str, Any]) -> None:
+    """Raise ValueError where a text has many times the characters of its template, messages and arguments."""
+    if length > _FREE_CHARACTERS:
+        most = _FREE_CHARACTERS + _TIMES_WHAT_IT_IS_GIVEN * len(json.dumps(payload))
+        if length > most:
+            raise ValueError(f"the text has {length:,} characters; at most {most:,} are taken for these messages")
