@@ -94,7 +94,7 @@ def training_command() -> Scenario:
     from understudy.training.progress import Silent
 
     place = make_workplace(Path(tempfile.mkdtemp(prefix="faults-place-")))
-    overrides = ["steps=2", "checkpoint.every=1", "evaluation.every=1"]
+    overrides = ["steps=1", "checkpoint.every=1", "evaluation.every=1"]  # every kind of write, as few as there can be
 
     def run(path: Path, resume: bool) -> None:
         where = [f"name={path.name}", f"output={path.parent}"]
@@ -131,6 +131,12 @@ def forked(work: Callable[[], str]) -> str:
         said = pipe.read().decode("utf-8", "replace")
     _, status = os.waitpid(child, 0)
     return _KILLED if os.WIFSIGNALED(status) else said
+
+
+def warm(scenario: Scenario) -> None:
+    """Do it once here, so that what is imported and compiled at first use is there in every fork."""
+    with tempfile.TemporaryDirectory(prefix="faults-warm-") as name:
+        scenario.go(Path(name).resolve() / "run", False)
 
 
 def points_of(scenario: Scenario, folder: Path) -> list[Point]:
@@ -187,6 +193,7 @@ def run(options: argparse.Namespace) -> int:
 
     logging.disable_progress_bar()
     scenario = SCENARIOS[options.scenario]()
+    warm(scenario)
     with tempfile.TemporaryDirectory(prefix="faults-") as name:
         folder = Path(name).resolve()
         peaceful = folder / "peaceful" / "run"

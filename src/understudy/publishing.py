@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from huggingface_hub import CommitOperationAdd, HfApi, get_token
+from huggingface_hub import CommitOperationAdd, HfApi, get_session, get_token
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from huggingface_hub.utils import validate_repo_id
 
@@ -24,6 +24,10 @@ _REFUSALS = {
     403: ("its token may not write there", "Use a token with write permission for that owner."),
     404: ("there is no such owner, or the token may not see it", None),
 }
+
+
+_SILENCE_SECONDS = 300.0
+"""So long the hub may say nothing; its library waits for ever."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +60,19 @@ def push(run: str | Path, repo: str, *, private: bool = False, step: int | None 
             expected="a token that may write",
             remedy="Set HF_TOKEN, or run `hf auth login`.",
         )
-    api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
-    with _one_sentence(repo):
+    api = hub_at(os.environ.get("HF_ENDPOINT"))
+    with one_sentence(repo):
         url = api.create_repo(repo, private=private or None, exist_ok=True)
         api.create_commit(
             repo, _files(record, folder, repo=repo, step=step), commit_message=f"Weights after {step} steps"
         )
     return Published(str(url), step)
+
+
+def hub_at(endpoint: str | None, *, seconds: float = _SILENCE_SECONDS) -> HfApi:
+    """The hub's library, which gives up on a hub that says nothing for so many seconds."""
+    get_session().timeout = seconds
+    return HfApi(endpoint=endpoint)
 
 
 def _weights(run: Path, step: int | None) -> tuple[int, Path]:
@@ -120,7 +130,7 @@ def _pages(run: RunRecord, folder: Path, step: int) -> dict[str, str]:
 
 
 @contextmanager
-def _one_sentence(repo: str) -> Iterator[None]:
+def one_sentence(repo: str) -> Iterator[None]:
     """Whatever the hub's library raises, as one sentence."""
     try:
         yield

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 
 import httpx
 
+from understudy.errors import ServerError, UserMistakeError
 from understudy.launching.part import Part
+from understudy.servers.background import background
+from understudy.servers.http import Call, UnavailableError, ask
+
+_MOST_BYTES = 1 << 20
 
 _NUMBERS = {
     "waiting": ("understudy_waiting_requests", "vllm:num_requests_waiting", "sglang:num_queue_reqs"),
@@ -32,11 +39,8 @@ class Answer:
 
 
 def is_well(url: str, *, seconds: float = 2.0) -> bool:
-    """Whether ``/health`` answers with 200."""
-    try:
-        return _client().get(f"{url}/health", timeout=seconds).status_code == 200
-    except httpx.HTTPError:
-        return False
+    """Whether ``/health`` answers as one that is well."""
+    return _got(url, "/health", seconds=seconds) is not None
 
 
 def asked(part: Part, environment: Mapping[str, str], *, seconds: float = 1.0) -> Answer:
@@ -44,12 +48,8 @@ def asked(part: Part, environment: Mapping[str, str], *, seconds: float = 1.0) -
     if part.url is None or not is_well(part.url, seconds=seconds):
         return Answer(False)
     key = environment.get(part.key_variable or "", "")
-    try:
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        answer = _client().get(f"{part.url}/metrics", headers=headers, timeout=seconds)
-        return Answer(True, figures_in(answer.text) if answer.status_code == 200 else {})
-    except httpx.HTTPError:
-        return Answer(True)
+    metrics = _got(part.url, "/metrics", key=key, seconds=seconds)
+    return Answer(True, {} if metrics is None else figures_in(metrics.decode("utf-8", "replace")))
 
 
 def figures_in(text: str) -> dict[str, float]:
@@ -63,12 +63,27 @@ def figures_in(text: str) -> dict[str, float]:
     for line in text.splitlines():
         found = _LINE.match(line)
         if found and found[1] in meanings:
-            short = meanings[found[1]]
-            sums[short] = sums.get(short, 0.0) + float(found[2])
+            with suppress(ValueError):
+                value, short = float(found[2]), meanings[found[1]]
+                if math.isfinite(value):
+                    sums[short] = sums.get(short, 0.0) + value
     return sums
 
 
+def _got(url: str, path: str, *, key: str = "", seconds: float) -> bytes | None:
+    """The whole answer, bounded in time and size; None where there is none."""
+    call = Call(f"{url}{path}", bytes, is_json=False)
+    try:
+        return background().run(ask(_client(key), call, timeout_seconds=seconds, max_bytes=_MOST_BYTES))
+    except (UnavailableError, ServerError, UserMistakeError):
+        return None
+
+
 @cache
-def _client() -> httpx.Client:
-    """One for all: making one costs more than asking. No proxy stands between the machines of a launch."""
-    return httpx.Client(trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
+def _client(key: str) -> httpx.AsyncClient:
+    """One for all servers: making one costs more than asking. No proxy stands between the machines of a launch."""
+    return httpx.AsyncClient(
+        headers={"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {key}"} if key else {}),
+        trust_env=False,
+        limits=httpx.Limits(max_keepalive_connections=0),
+    )

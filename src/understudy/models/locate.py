@@ -9,7 +9,7 @@ from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
 from understudy.errors import ModelError
 
-_HUB_SECONDS = 15
+_HUB_SECONDS = 15.0
 
 
 def check_location(name: str) -> None:
@@ -31,13 +31,19 @@ def check_location(name: str) -> None:
     elif name.startswith((".", "/")) or name.count("/") != 1:
         raise ModelError(f"no model at {name}", remedy="Check the path, or give a hub id such as owner/name.")
     elif not isinstance(try_to_load_from_cache(name, "config.json"), str):
-        _check_hub(name)
+        check_hub(name)
 
 
-def _check_hub(name: str) -> None:
-    """One quick question, since loading would try an unreachable hub again and again for a minute."""
+def check_hub(name: str, *, endpoint: str | None = None, seconds: float = _HUB_SECONDS) -> None:
+    """One quick question, since loading would try an unreachable hub again and again for a minute.
+
+    Args:
+        endpoint: of the hub; None for the library's own. seconds: it may say nothing for so long.
+    Raises:
+        ModelError: the hub does not know the name, or nobody answers.
+    """
     try:
-        HfApi().model_info(name, timeout=_HUB_SECONDS)
+        HfApi(endpoint=endpoint).model_info(name, timeout=seconds)
     except RepositoryNotFoundError as error:
         raise ModelError(
             f"no model {name}", got="neither a folder here nor on the hub", remedy="Check the name and your access."

@@ -183,7 +183,7 @@ def _message(content: bytes) -> str:
 def _shown(value: object) -> str:
     text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
     text = " ".join(text.split())
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + " ..."
+    return (text or "nothing") if len(text) <= _SHOWN else text[:_SHOWN] + " ..."
 
 
 def _seconds(text: str | None) -> float:

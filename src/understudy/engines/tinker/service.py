@@ -142,10 +142,11 @@ class TinkerService:
         pause = 0.2
         while True:
             try:
-                answer = httpx.get(url, headers={"X-API-Key": self.settings.key}, timeout=self.settings.start_seconds)
-                if answer.status_code < 500:
-                    return
-                problem = f"HTTP {answer.status_code}"
+                headers, seconds = {"X-API-Key": self.settings.key}, self.settings.start_seconds
+                with httpx.stream("GET", url, headers=headers, timeout=seconds) as answer:  # its body says nothing
+                    if answer.status_code < 500:
+                        return
+                    problem = f"HTTP {answer.status_code}"
             except httpx.InvalidURL as error:
                 raise RecipeError("engine.base_url is no address", got=self.address) from error
             except httpx.HTTPError as error:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import codecs
 import ipaddress
+import json
 import socket
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from urllib.parse import quote, urlsplit
+from urllib.request import getproxies
 
 import httpx
 
@@ -26,8 +28,8 @@ class Web:
 
     Args:
         search_url: answers ``{query}`` with JSON ``{"results": [{"title", "url", "content"}]}``, as SearXNG does.
-        seconds: for one answer. most_results: of a search. reaches_private: pages of this machine and of private
-            networks may be fetched too.
+        seconds: for one answer, to its last byte. most_results: of a search. reaches_private: pages of this machine
+            and of private networks may be fetched too.
     """
 
     search_url: str
@@ -58,11 +60,12 @@ def web_tools(web: Web | None) -> Sequence[Tool]:
 
 def _search(web: Web, query: str) -> str:
     try:
-        response = httpx.get(web.search_url.replace("{query}", quote(query, safe="")), timeout=web.seconds)
-        response.raise_for_status()
-        results = response.json()["results"][: web.most_results]
+        url = web.search_url.replace("{query}", quote(query, safe=""))
+        with httpx.stream("GET", url, timeout=web.seconds) as response:
+            response.raise_for_status()
+            results = json.loads(_content(response, web.seconds))["results"][: web.most_results]
         lines = [f"{one['title']}\n{one['url']}\n{one.get('content') or ''}".strip() for one in results]
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ToolError("the search gave no answer", got=type(error).__name__) from error
     return "\n\n".join(lines) or "nothing was found"
 
@@ -72,37 +75,39 @@ def _fetch(web: Web, url: str) -> str:
         _check_address(web, url)
         try:
             with httpx.stream("GET", url, timeout=web.seconds, follow_redirects=False) as response:
+                _check_peer(web, response)
                 if not response.is_redirect:
-                    return _text(response, until=time.monotonic() + web.seconds)
+                    return _text(response, web.seconds)
                 url = str(response.next_request.url) if response.next_request else ""
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             raise ToolError(f"{url[:200]} cannot be fetched", got=f"{type(error).__name__}: {error}"[:200]) from error
     raise ToolError("the page leads from one address to the next without end")
 
 
-def _text(response: httpx.Response, *, until: float) -> str:
-    content = bytearray()
+def _content(response: httpx.Response, seconds: float) -> bytes:
+    """The body, cut at its bound; httpx itself bounds the wait for each piece, not for all of them."""
+    content, until = bytearray(), time.monotonic() + seconds
     for part in response.iter_bytes():
         content += part
         if len(content) > _MOST_BYTES:
             break
-        if time.monotonic() > until:  # the client's own limit is for each part: a page may come by drops
+        if time.monotonic() > until:
             raise ToolError("the page does not come in time", got=f"{len(content):,} bytes of it")
+    return bytes(content[:_MOST_BYTES])
+
+
+def _text(response: httpx.Response, seconds: float) -> str:
+    content = _content(response, seconds)
     kind = response.headers.get("content-type", "")
     if response.status_code >= 400:
         raise ToolError("the page cannot be had", got=f"HTTP {response.status_code}")
     if not kind.startswith(("text/", "application/json", "application/xml", "application/xhtml")):
         raise ToolError("the page is no text", got=kind or "no content type")
-    text = bytes(content[:_MOST_BYTES]).decode(_encoding(response), "replace")
-    return _words(text) if "html" in kind else text
-
-
-def _encoding(response: httpx.Response) -> str:
-    """As the page says, where there is such a one."""
     try:
-        return codecs.lookup(response.charset_encoding or "utf-8").name
-    except (LookupError, ValueError):
-        return "utf-8"
+        text = content.decode(response.charset_encoding or "utf-8", "replace")
+    except LookupError:  # an alphabet that nobody knows
+        text = content.decode("utf-8", "replace")
+    return _words(text) if "html" in kind else text
 
 
 def _check_address(web: Web, url: str) -> None:
@@ -126,6 +131,16 @@ def _host(url: str) -> str:
     return parts.hostname
 
 
+def _check_peer(web: Web, response: httpx.Response) -> None:
+    """A name may lead elsewhere when it is asked for again: who answered is looked at before what was answered."""
+    stream = response.extensions.get("network_stream")
+    peer = None if stream is None else stream.get_extra_info("server_addr")
+    if web.reaches_private or not isinstance(peer, tuple) or getproxies():  # a proxy looks names up itself
+        return
+    if not ipaddress.ip_address(str(peer[0]).partition("%")[0]).is_global:
+        raise ToolError(f"{response.url.host} is not on the public web")
+
+
 class _Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
@@ -147,6 +162,7 @@ class _Reader(HTMLParser):
 
 def _words(html: str) -> str:
     reader = _Reader()
-    reader.feed(html)
+    with suppress(AssertionError):  # the parser's answer to marked sections that never were; what came before is kept
+        reader.feed(html)
     lines = (" ".join(line.split()) for line in "".join(reader.words).splitlines())
     return "\n".join(line for line in lines if line)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Union
 
 from pydantic import Field
@@ -132,7 +133,14 @@ class MethodEntry:
 
 def entries() -> list[MethodEntry]:
     """One entry a method, sorted by name, read from docstrings and default configurations."""
-    return sorted((_entry(config, constructor) for config, constructor in METHODS.items()), key=lambda e: e.name)
+    return list(_entries())
+
+
+@cache
+def _entries() -> tuple[MethodEntry, ...]:
+    """Made once: every model card asks, and a run writes one with each checkpoint."""
+    made = (_entry(config, constructor) for config, constructor in METHODS.items())
+    return tuple(sorted(made, key=lambda entry: entry.name))
 
 
 def _entry(config: type[MethodConfig], constructor: Callable[..., Objective]) -> MethodEntry:
