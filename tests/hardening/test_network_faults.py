@@ -53,6 +53,7 @@ ELSEWHERE = {
     "reports/trackers": "every error of a tracker is told once, and the run goes on (tests/reports)",
     "sandbox": "sockets between processes of this machine, and none inside",
     "servers/completions.py": "forms of requests, which the pool sends",
+    "servers/pushing_vllm.py": "weights over NCCL, told of by the pool; needs a GPU (tests/servers)",
     "servers/rows.py": "forms of requests, which the pool sends",
     "servers/sglang.py": "forms of requests, which the pool sends",
     "serving": "listens",

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +13,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from understudy.errors import DataError, UnderstudyError
+from understudy.errors import DataError
 from understudy.evaluation.agents import actions_of, invalid_rate_of, mean_turns_of, scores_by_domain
 from understudy.evaluation.attempts import Majority, majority, pass_at_estimate, run_to_run_error
 from understudy.evaluation.samples import SampleRecord, sample_of
@@ -23,6 +21,7 @@ from understudy.evaluation.statistics import Estimate, clustered_interval, mean_
 from understudy.protocols import Task
 from understudy.rollouts import FinishReason, Rollout
 from understudy.tasks import Verdict
+from understudy.written_whole import write_whole
 
 Better = Literal["higher", "lower"]
 Reader = Callable[[str, str], Verdict]
@@ -251,20 +250,9 @@ def write_json(content: object, path: Path) -> None:
         UnderstudyError: the disk refuses; a file that was there is as it was.
     """
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Halves of surrogate pairs, which JSON read elsewhere may hold, are written as JSON escapes them.
-        beside.write_text(text, encoding="utf-8", errors="backslashreplace")
-        beside.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            beside.unlink()
-        raise UnderstudyError(
-            f"{path} cannot be written",
-            got=error.strerror or error,
-            remedy="Make room or give permission, then go on with --resume.",
-        ) from error
+    # Halves of surrogate pairs, which JSON read elsewhere may hold, are written as JSON escapes them.
+    remedy = "Make room or give permission, then go on with --resume."
+    write_whole(path, text, remedy=remedy, errors="backslashreplace")
 
 
 def _record(rollout: Rollout, decode: Callable[[Tensor], str], read: Reader | None) -> SampleRecord:

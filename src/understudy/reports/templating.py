@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
-from contextlib import suppress
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -13,8 +11,8 @@ from pathlib import Path
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from understudy.errors import UnderstudyError
 from understudy.reports.visible_text import visible
+from understudy.written_whole import write_whole
 
 
 def environment(*packages: str) -> Environment:
@@ -52,14 +50,5 @@ def write_page(page: str, out: Path, *, remedy: str) -> Path:
     Raises:
         UnderstudyError: the file cannot be written.
     """
-    beside = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(page, encoding="utf-8", newline="\n")
-        beside.replace(out)
-    except OSError as error:
-        raise UnderstudyError(f"{out} cannot be written", got=error.strerror or error, remedy=remedy) from error
-    finally:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
+    write_whole(out, page, remedy=remedy)
     return out

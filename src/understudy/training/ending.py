@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from understudy.errors import UnderstudyError
-from understudy.training.durable import write_json
+from understudy.training.durable import refused_by_disk, write_json
 
 ENDING = "ending.json"
 """In a run's folder: absent while it runs, and where it was killed or came to its end."""
@@ -16,7 +16,8 @@ ENDING = "ending.json"
 @contextmanager
 def ending_told(run: Path) -> Iterator[None]:
     """Forget how an earlier session ended; keep what error or interruption ends this one, and let it pass."""
-    (run / ENDING).unlink(missing_ok=True)
+    with refused_by_disk(run / ENDING):
+        (run / ENDING).unlink(missing_ok=True)
     try:
         yield
     except KeyboardInterrupt:
