@@ -74,9 +74,9 @@ class Run:
 
     @property
     def weights(self) -> str:
-        """Where the newest weights are, in words: that folder, or the state that a service keeps."""
+        """Where the newest weights are, in words: that folder, and the state that a service keeps."""
         elsewhere = None if self.outcome.checkpoint is None else kept_state(self.outcome.checkpoint)
-        return str(self.model) if elsewhere is None else elsewhere
+        return ", and ".join(str(one) for one in (self.model, elsewhere) if one is not None) or "nowhere"
 
     def push_to_hub(self, repo: str, *, private: bool = False, step: int | None = None) -> Published:
         """Push the newest weights, or those of ``step``, to OWNER/NAME of the model hub; see ``publishing.push``."""

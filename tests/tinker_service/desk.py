@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Any
 
@@ -45,6 +47,8 @@ class Desk:
         self.promises: dict[str, Future] = {}
         self.lines: dict[str, Line] = {}
         self.asked: list[str] = []
+        self.exports: dict[str, dict[str, bytes]] = {}
+        self.spoil: Callable[[dict[str, bytes]], dict[str, bytes]] = dict  # of a test: what it makes of an export
         self._lock = Lock()
         self._numbers = itertools.count()
         self.pool = ThreadPoolExecutor(1)
@@ -84,6 +88,16 @@ class Desk:
         path = f"tinker://{model}/weights/{name}"
         self.saved[path] = self.students[model].saved()
         return {"path": path, "type": "save_weights"}
+
+    def export(self, model: str, name: str) -> Answer:
+        """The adapter's files in PEFT's form, under the names that a client is told."""
+        path = f"tinker://{model}/external_weights/{name}"
+        self.asked.append("export")
+        with TemporaryDirectory() as folder:
+            self.students[model].model.save_pretrained(folder, save_embedding_layers=False)
+            files = {file.name: file.read_bytes() for file in Path(folder).iterdir()}
+        self.exports[path] = self.spoil(files)
+        return {"path": path, "type": "save_weights_external"}
 
     def load(self, model: str, path: str, *, optimizer: bool) -> Answer:
         saved = self.saved.get(path)

@@ -35,7 +35,10 @@ def app_of(desk: Desk, *, texts_a_request: int) -> FastAPI:
 
     @app.middleware("http")
     async def with_key(request: Request, go_on: Any) -> Response:
-        if request.headers.get("x-api-key") != KEY and not request.url.path.endswith("/healthz"):
+        path, key = request.url.path, request.headers.get("x-api-key")
+        if path.startswith("/signed/"):  # another host's, there: it has to get no key
+            return JSONResponse({}, status_code=400) if key else await go_on(request)
+        if key != KEY and not path.endswith("/healthz"):
             return JSONResponse({"detail": "this key is not known"}, status_code=401)
         return await go_on(request)
 
@@ -96,6 +99,26 @@ def app_of(desk: Desk, *, texts_a_request: int) -> FastAPI:
     async def save_weights(request: Request) -> dict:
         body = await request.json()
         return _numbered(body, lambda: desk.save(body["model_id"], body["path"]))
+
+    @app.post("/api/v1/save_weights_external")
+    async def save_weights_external(request: Request) -> dict:
+        body = await request.json()
+        return _numbered(body, lambda: desk.export(body["model_id"], body["path"]))
+
+    @app.get("/api/v1/training_runs/{model}/checkpoints/{checkpoint:path}/external_weights_urls")
+    def external_weights_urls(request: Request, model: str, checkpoint: str) -> dict:
+        names = desk.exports[f"tinker://{model}/{checkpoint}"]
+        root = f"{request.base_url}signed/{model}/{checkpoint}"
+        return {"urls": {name: f"{root}?file={name}" for name in names}, "expires": "2099-01-01T00:00:00Z"}
+
+    @app.get("/signed/{model}/{checkpoint:path}")
+    def signed(model: str, checkpoint: str, file: str) -> Response:
+        return Response(desk.exports[f"tinker://{model}/{checkpoint}"][file])
+
+    @app.delete("/api/v1/training_runs/{model}/checkpoints/{checkpoint:path}")
+    def delete(model: str, checkpoint: str) -> Response:
+        del desk.exports[f"tinker://{model}/{checkpoint}"]
+        return Response(status_code=204)
 
     @app.post("/api/v1/load_weights")
     async def load_weights(request: Request) -> dict:

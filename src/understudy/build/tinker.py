@@ -85,6 +85,7 @@ def tinker_policy(
         total_updates=recipe.steps * objective.num_updates,
         seed=recipe.seed,
         max_ids=engine.max_logprobs,
+        fetches=engine.fetch_adapter,
     )
 
 

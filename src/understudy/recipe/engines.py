@@ -64,6 +64,7 @@ class TinkerEngine(Engine):
             process.
         train_attn, train_mlp, train_unembed: which layers have adapters; by default those of ``all-linear``.
         max_logprobs: log-probs a token that the service is asked for at most.
+        fetch_adapter: bring the trained adapter into each checkpoint's folder, in PEFT's form.
         start_seconds: the service may take so long to answer at all. timeout_seconds: for one answer.
         telemetry: let the SDK report calls and errors to the service.
     """
@@ -79,6 +80,7 @@ class TinkerEngine(Engine):
     start_seconds: Number = Field(default=20.0, gt=0)
     timeout_seconds: Number = Field(default=3600.0, gt=0)
     telemetry: bool = False
+    fetch_adapter: bool = True
 
     @model_validator(mode="after")
     def _something_is_trained(self) -> TinkerEngine:

@@ -64,7 +64,10 @@ def test_the_student_moves_toward_its_teacher_and_goes_on_after_a_stop(
     assert after < 0.9 * before
     record = json.loads((place.run / "checkpoints" / "step-000010" / "tinker.json").read_text())
     assert record["path"].startswith("tinker://") and record["updates"] == 10
-    assert record["path"] in ended.out, "the user is told where the weights are"
+    adapter = place.run / "checkpoints" / "step-000010" / "adapter"
+    assert record["path"] in ended.out and str(adapter) in ended.out, "the user is told where the weights are"
+    assert {"README.md", "adapter_model.safetensors", "tokenizer.json"} <= {file.name for file in adapter.iterdir()}
+    assert_same_answers(running, adapter)
     everything = "".join(
         file.read_text() for file in place.run.rglob("*") if file.suffix in (".json", ".jsonl", ".yaml")
     )
@@ -75,6 +78,14 @@ def test_the_student_moves_toward_its_teacher_and_goes_on_after_a_stop(
     shutil.rmtree(place.run / "checkpoints" / "step-000010")
     assert understudy("train", recipe, "--resume").code == 0
     assert [plain(line) for line in metrics_of(place.run)] == [plain(line) for line in lines]
+
+
+def assert_same_answers(running: Running, adapter: Path) -> None:
+    """The adapter in the folder is the student that the service has."""
+    fetched, student = load_model(adapter), list(running.desk.students.values())[-1]
+    with torch.no_grad():
+        mine, theirs = (dense(model, [2, 5, 3, 7], 19) for model in (fetched.model, student.model))
+    torch.testing.assert_close(mine, theirs, atol=1e-5, rtol=0)
 
 
 def plain(line: dict[str, object]) -> dict[str, object]:

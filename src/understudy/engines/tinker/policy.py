@@ -14,6 +14,7 @@ from torch import Tensor
 from understudy.engines.local.optimizer import OptimizerSettings, learning_rate_at
 from understudy.engines.local.shares import weighted_only
 from understudy.engines.tinker import checkpoint
+from understudy.engines.tinker.adapter import fetch_or_tell
 from understudy.engines.tinker.elsewhere import Elsewhere
 from understudy.engines.tinker.layout import Wanted, layout_of
 from understudy.engines.tinker.learning import Learned, accumulate, data_of, logprobs_of
@@ -56,6 +57,7 @@ class TinkerPolicy(TrainedModel):
         loaded: the student's words and limits; its weights are not read. service: where it learns.
         base_model: its name there. lora: its adapters. optimizer: learning rate, schedule, AdamW and clipping.
         total_updates: length of the schedule. seed: keys the adapters' start. max_ids: log-probs a token, at most.
+        fetches: a checkpoint has the adapter itself beside the service's record.
     """
 
     def __init__(
@@ -69,12 +71,13 @@ class TinkerPolicy(TrainedModel):
         total_updates: int,
         seed: int = 0,
         max_ids: int = 256,
+        fetches: bool = False,
     ) -> None:
         self.loaded, self.service, self.base_model, self.lora = loaded, service, base_model, lora
         self.version = 0
         self.updates = 0
         self._settings, self._total_updates = optimizer, total_updates
-        self._seed, self._max_ids = seed, max_ids
+        self._seed, self._max_ids, self._fetches = seed, max_ids, fetches
         self._drawing: Weights = "live"
         self._training: tinker.TrainingClient | None = None
         self._sampling: tinker.SamplingClient | None = None  # of the weights after ``_sampled`` updates
@@ -185,11 +188,13 @@ class TinkerPolicy(TrainedModel):
         return self.version
 
     def save(self, folder: Path) -> None:
-        """Have the service save the student and its optimiser, and write down where."""
+        """Have the service save the student and its optimiser, and write down where; fetch the adapter where wanted."""
         name = f"update-{self.updates:06d}"
         saved = self.service.result(self.training.save_state(name, overwrite=True), "a checkpoint")
         state = checkpoint.TinkerState(saved.path, self.base_model, self.lora.rank, self.updates, self.version)
         checkpoint.write(folder, state)
+        if self._fetches:
+            fetch_or_tell(self.service, self.training, folder, loaded=self.loaded, name=name)
 
     def load(self, folder: Path) -> None:
         """Go on from what ``save`` wrote.
