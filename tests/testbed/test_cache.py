@@ -80,13 +80,15 @@ def test_a_rival_that_was_first_wins(tmp_path: Path) -> None:
 
 def test_kill_9_leaves_no_target(tmp_path: Path) -> None:
     script = (
-        "import sys, time; from pathlib import Path; from understudy.testbed.cache import cached_folder\n"
+        "import sys, time; from pathlib import Path; from runpy import run_path\n"
+        "cache = run_path(sys.argv[2])\n"  # the file alone: the package would load torch first
         "def make(folder):\n"
         "    (folder / 'a').write_text('1'); print('half', flush=True); time.sleep(60)\n"
-        "cached_folder(Path(sys.argv[1]), make=make, is_whole=lambda folder: folder.is_dir())\n"
+        "cache['cached_folder'](Path(sys.argv[1]), make=make, is_whole=lambda folder: folder.is_dir())\n"
     )
     target = tmp_path / "model"
-    child = subprocess.Popen([sys.executable, "-c", script, str(target)], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", script, str(target), str(cache.__file__)]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None and child.stdout.readline() == "half\n"
     child.send_signal(signal.SIGKILL)
     child.wait()

@@ -88,9 +88,8 @@ def main() -> None:
     sys.path[:] = settings["path"]
     _silence_output()
     try:
-        import understudy.protocols  # noqa: F401  # once, for all processes
-
         factory = load(settings["factory"])
+        import understudy.protocols  # noqa: F401  # once, for all processes; after what may be refused, for it is dear
     except BaseException as error:
         control.sendall(f"refused {type(error).__name__}: {_text(error)}\n".encode())
         return

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from itertools import islice
 
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from understudy.testbed.multiplication import carried_solution, draw_problems
-from understudy.testbed.tokenizer import CONTEXT_TOKENS, EOS, PAD
+from understudy.testbed.tokenizer import CONTEXT_TOKENS, word_piece_tokenizer
 
 VOCAB_SIZE = 382  # all that there is to merge
 TAUGHT_TO_TOKENIZER = 1000
@@ -26,28 +26,15 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
     >>> tokenizer.tokenize("473*8:3*8+0=24;")
     ['4', '7', '3', '*', '8', ':', '3', '*8+', '0', '=24;']
     """
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
+    taught = islice(draw_problems("train"), TAUGHT_TO_TOKENIZER)
+    return word_piece_tokenizer(
+        (problem.prompt + carried_solution(problem) for problem in taught),
+        vocab_size=VOCAB_SIZE,
+        context_tokens=CONTEXT_TOKENS,
+        split=[
             pre_tokenizers.Split(Regex(_PARTS), "isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=VOCAB_SIZE,
-        special_tokens=[PAD, EOS],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    taught = islice(draw_problems("train"), TAUGHT_TO_TOKENIZER)
-    tokenizer.train_from_iterator((problem.prompt + carried_solution(problem) for problem in taught), trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        eos_token=EOS,
-        pad_token=PAD,
-        clean_up_tokenization_spaces=False,
-        model_max_length=CONTEXT_TOKENS,
+        ],
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
@@ -65,12 +65,21 @@ def _opening_texts(tokenizer: Tokenizer, *, context_tokens: int) -> PreTrainedTo
     )
 
 
-def word_piece_tokenizer(texts: Iterable[str], *, vocab_size: int, context_tokens: int) -> PreTrainedTokenizerFast:
-    """Byte-level BPE learned from ``texts``: digits stand alone, every text comes back, and nothing opens one."""
+def word_piece_tokenizer(
+    texts: Iterable[str],
+    *,
+    vocab_size: int,
+    context_tokens: int,
+    split: Sequence[pre_tokenizers.PreTokenizer] = (),
+) -> PreTrainedTokenizerFast:
+    """Byte-level BPE learned from ``texts``: every text comes back, and nothing opens one.
+
+    Args:
+        split: parts a text before anything is merged, byte level last; none: digits alone, then words.
+    """
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-    )
+    by_digits = [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(list(split) or by_digits)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,

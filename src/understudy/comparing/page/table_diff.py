@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from understudy.comparing.page.text_diff import matches
 from understudy.evaluation.deliverables import Sheet, shown
+from understudy.evaluation.deliverables.cells import letters_of, place_of
 
 MAX_ROWS, MAX_COLUMNS = 200, 26
 """Shown of each table."""
@@ -109,7 +110,7 @@ def _cells(sheet: Sheet) -> Rows:
         tuple(
             _cell(value, sheet.formulas.get(name, ""), highlighted=name in filled)
             for column, value in enumerate(row[:MAX_COLUMNS])
-            for name in (f"{letter(column)}{number + 1}",)
+            for name in (place_of(number, column),)
         )
         for number, row in enumerate(sheet.rows[:MAX_ROWS])
     ]
@@ -122,21 +123,7 @@ def _cell(value: object, formula: str, *, highlighted: bool) -> Cell:
 
 
 def _letters(sheet: Sheet) -> tuple[str, ...]:
-    return tuple(letter(column) for column in range(min(MAX_COLUMNS, max(map(len, sheet.rows), default=0))))
-
-
-def letter(column: int) -> str:
-    """The name of a column, from 0.
-
-    >>> letter(0), letter(25), letter(26)
-    ('A', 'Z', 'AA')
-    """
-    text = ""
-    column += 1
-    while column:
-        column, rest = divmod(column - 1, 26)
-        text = chr(65 + rest) + text
-    return text
+    return tuple(letters_of(column) for column in range(min(MAX_COLUMNS, max(map(len, sheet.rows), default=0))))
 
 
 def _note(sheet: Sheet) -> str:

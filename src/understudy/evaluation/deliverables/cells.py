@@ -43,11 +43,20 @@ def place_of(row: int, column: int) -> str:
     >>> place_of(9, 26)
     'AA10'
     """
+    return f"{letters_of(column)}{row + 1}"
+
+
+def letters_of(column: int) -> str:
+    """The name of a column, from 0.
+
+    >>> letters_of(0), letters_of(25), letters_of(26)
+    ('A', 'Z', 'AA')
+    """
     letters, column = "", column + 1
     while column:
         column, digit = divmod(column - 1, 26)
         letters = chr(65 + digit) + letters
-    return f"{letters}{row + 1}"
+    return letters
 
 
 def sheets_named_in(formula: str) -> list[str]:
