@@ -81,7 +81,7 @@ def assemble(
     recipe, objective = company.recipe, company.objective
     notice = keeping.display.notice if keeping else None
     if gathering.group is not None:
-        check_on_ranks(recipe, objective)
+        check_on_ranks(objective)
     policy = policy_of(recipe, company.student, objective, notice=notice, group=gathering.group)
     check_overlap(recipe, objective.writing)
     sampling = sampling_of(recipe, policy, run=keeping.run if keeping else None, ranks=gathering.ranks)
@@ -89,15 +89,15 @@ def assemble(
     reference = company.served.reference or reference_scorer(recipe, policy, building, notice=notice)
     named = {"teacher": teaching.scorer, "reference": reference}
     scorers = {name: scorer for name, scorer in named.items() if scorer is not None}
-    # The first rank examines alone, so nothing there may wait for the others.
-    scorer = policy if gathering.group is None else local_scorer(_sampling(policy, company.student), recipe.engine)
+    scorer = _examined_scorer(recipe, company.student, policy, gathering)
     student = examinee_of(company.student, sampling.exams, recipe.student.chat_template_kwargs, scorer=scorer)
     teacher = _teacher_examinee(recipe, company.taught, scorers)
     exams = [with_teacher(exam, teaching) for exam in about.exams]
     check_needs(objective, policy=policy, scorers=scorers)
     take_rollouts(recipe, keeping)
     cast = _cast(about, company, policy, student=replace(student, sampler=sampling.rollouts), teacher=teacher)
-    intake = intake_of(recipe, _collector(recipe, about, company, cast, keeping, gathering), sampling)
+    collector = _collector(recipe, about, company, cast, keeping, gathering)
+    intake = intake_of(recipe, collector, sampling, ranks=gathering.ranks)
     settings = _step_settings(recipe, about.lessons, gathering)
     parts = _parts(company, teaching, scorers, policy, cast=cast, intake=intake, settings=settings)
     notices = [*company.notices, *sampling.notices, *about.lessons.notices]
@@ -178,8 +178,13 @@ def _teacher_examinee(
     return examinee_of(model, sampler, recipe.student.chat_template_kwargs, scorer=scorer)
 
 
-def _sampling(policy: LocalPolicy, student: LoadedModel) -> LoadedModel:
-    return replace(student, model=policy.sampling_model)  # type: ignore[arg-type]
+def _examined_scorer(recipe: Recipe, student: LoadedModel, policy: LocalPolicy, gathering: Gathering) -> Scorer | None:
+    """The student for those who examine it; the first rank does that alone, so nothing there waits for the others."""
+    if gathering.group is None:
+        return policy
+    if not gathering.is_first:
+        return None
+    return local_scorer(replace(student, model=policy.sampling_model), recipe.engine)  # type: ignore[arg-type]
 
 
 def _collector(

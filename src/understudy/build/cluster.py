@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from understudy.engines.cluster import ClusterPolicy, Group, join
 from understudy.engines.cluster.group import leave
-from understudy.errors import CapabilityError, RecipeError
+from understudy.engines.cluster.meeting import Meeting
+from understudy.errors import CapabilityError
 from understudy.models.load import LoadedModel
 from understudy.objectives.objective import Objective
 from understudy.recipe import ClusterEngine, Recipe
@@ -60,14 +61,8 @@ def gathering_of(engine: Engine, device: str) -> Iterator[Gathering]:
         leave()
 
 
-def check_on_ranks(recipe: Recipe, objective: Objective) -> None:
-    """Refuse what ranks cannot do together; raises CapabilityError or RecipeError."""
-    if recipe.rollout.overlap.max_staleness:
-        raise RecipeError(
-            "on a cluster every step is drawn with the newest weights",
-            got=f"rollout.overlap.max_staleness: {recipe.rollout.overlap.max_staleness}",
-            expected=0,
-        )
+def check_on_ranks(objective: Objective) -> None:
+    """Refuse what ranks cannot do together; raises CapabilityError."""
     if objective.writing.weights == "initial":
         raise CapabilityError(
             "on a cluster nobody can write with the weights that the student began with",
@@ -75,10 +70,38 @@ def check_on_ranks(recipe: Recipe, objective: Objective) -> None:
         )
 
 
+class Alone:
+    """The meeting of one process, which waits for nobody."""
+
+    def __call__(self) -> None:
+        """At once."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+def meeting_of(ranks: Ranks) -> Meeting | Alone:
+    """Where the threads that draw on every rank wait for each other."""
+    return ranks.meeting() if isinstance(ranks, Group) else Alone()
+
+
 def sharded_policy(
-    engine: ClusterEngine, loaded: LoadedModel, group: Group, options: dict[str, object]
+    recipe: Recipe, engine: ClusterEngine, loaded: LoadedModel, *, group: Group, options: dict[str, object]
 ) -> ClusterPolicy:
-    """The student over all ranks; each keeps a whole copy to sample from."""
+    """The student over all ranks, each of which keeps a whole copy where it samples from it."""
     return ClusterPolicy(
-        loaded, group=group, offload_parameters=engine.offload_parameters, samples_here=True, **options
+        loaded,
+        group=group,
+        offload_parameters=engine.offload_parameters,
+        samples_here=samples_on_ranks(recipe),
+        **options,
     )
+
+
+def samples_on_ranks(recipe: Recipe) -> bool:
+    """Whether anything is drawn from copies on the ranks.
+
+    Where servers draw the rollouts ahead they have older weights than are examined, so the first rank draws for that.
+    """
+    rollout = recipe.rollout
+    return rollout.server is None or bool(rollout.overlap.max_staleness and recipe.evaluation.suites)

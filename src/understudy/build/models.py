@@ -217,7 +217,7 @@ def policy_of(
         "notice": notice,
     }
     if group is not None and isinstance(recipe.engine, ClusterEngine):
-        return sharded_policy(recipe.engine, loaded, group, options)
+        return sharded_policy(recipe, recipe.engine, loaded, group=group, options=options)
     return LocalPolicy(loaded, **options)
 
 

@@ -6,6 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from torch import nn
+
+from understudy.build.cluster import meeting_of, samples_on_ranks
 from understudy.build.models import sampler_of
 from understudy.build.servers import sampling_settings
 from understudy.build.supplies import supply_of
@@ -15,6 +18,7 @@ from understudy.engines.served_sampler import ServedSampler, connect_sampler
 from understudy.engines.supply import HeldWeights, SharedWeights, Supply
 from understudy.errors import RecipeError, TokenizerMismatchError
 from understudy.models.load import LoadedModel
+from understudy.models.sampling import LocalSampler
 from understudy.models.tokenizer_fingerprint import tokenizer_fingerprint
 from understudy.objectives.writing import ExpertReplay, Writing
 from understudy.protocols import Sampler
@@ -35,13 +39,14 @@ class Sampling:
     Args:
         rollouts: the sampler that training learns from. exams: one with the present weights. supply: of the first.
         segments: where a step draws a part of a rollout: that sampler around ``rollouts``.
-        notices: what the user should know.
+        part: gives up a hand-over of weights that waits for other ranks. notices: what the user should know.
     """
 
     rollouts: Sampler
     exams: Sampler
     supply: Supply
     segments: SegmentSampler | None = None
+    part: Callable[[], None] = lambda: None
     notices: Sequence[str] = ()
 
 
@@ -70,12 +75,9 @@ def sampling_of(recipe: Recipe, policy: LocalPolicy, *, run: Path | None, ranks:
         UnderstudyError: a server is down, or has another model than the student.
     """
     rollout, loaded = recipe.rollout, policy.loaded
-    local = sampler_of(policy.sampling_model, loaded, recipe.engine, recipe.student.dtype)
     if rollout.server is not None:
-        served = served_sampler(rollout.server, loaded)
-        supply = supply_of(rollout.weights, policy, served, run=run, ranks=ranks or OneRank())
-        sampling = _in_segments(recipe, served, local if rollout.overlap.max_staleness else served, supply)
-        return replace(sampling, notices=_doubts(recipe, served, loaded))
+        return _served(recipe, policy, served_sampler(rollout.server, loaded), run=run, ranks=ranks or OneRank())
+    local = _local(recipe, policy, policy.sampling_model)
     if rollout.sampler is not None:
         beside = vllm_sampler(rollout.sampler, recipe, policy)
         exams = local if rollout.overlap.max_staleness else beside
@@ -83,9 +85,23 @@ def sampling_of(recipe: Recipe, policy: LocalPolicy, *, run: Path | None, ranks:
     if rollout.overlap.ahead == 0:
         return _in_segments(recipe, local, local, SharedWeights(local))
     learning = [name for name, weight in policy.model.named_parameters() if weight.requires_grad]
-    held = HeldWeights(policy.model, learning)
-    held.sampler = sampler_of(held.module, loaded, recipe.engine, recipe.student.dtype)
+    held = HeldWeights(policy.sampling_model, learning)
+    held.sampler = _local(recipe, policy, held.module)
     return _in_segments(recipe, held.sampler, local, held)
+
+
+def _served(recipe: Recipe, policy: LocalPolicy, served: ServedSampler, *, run: Path | None, ranks: Ranks) -> Sampling:
+    rollout, meeting = recipe.rollout, meeting_of(ranks)
+    supply = supply_of(rollout.weights, policy, served, run=run, ranks=ranks, meet=meeting)
+    # Servers that draw ahead have older weights than are examined.
+    has_own = rollout.overlap.max_staleness > 0 and samples_on_ranks(recipe)
+    exams = _local(recipe, policy, policy.sampling_model) if has_own else served
+    sampling = _in_segments(recipe, served, exams, supply)
+    return replace(sampling, part=meeting.close, notices=_doubts(recipe, served, policy.loaded))
+
+
+def _local(recipe: Recipe, policy: LocalPolicy, module: nn.Module) -> LocalSampler:
+    return sampler_of(module, policy.loaded, recipe.engine, recipe.student.dtype)
 
 
 def _in_segments(recipe: Recipe, rollouts: Sampler, exams: Sampler, supply: Supply) -> Sampling:
@@ -128,7 +144,7 @@ def served_sampler(section: SamplingServer, student: LoadedModel) -> ServedSampl
     return sampler
 
 
-def intake_of(recipe: Recipe, collector: Collector, sampling: Sampling) -> Intake:
+def intake_of(recipe: Recipe, collector: Collector, sampling: Sampling, *, ranks: Ranks | None = None) -> Intake:
     """The collector as it is, or drawing ahead and in segments as ``rollout.overlap`` says."""
     overlap, supply = recipe.rollout.overlap, sampling.supply
 
@@ -145,11 +161,17 @@ def intake_of(recipe: Recipe, collector: Collector, sampling: Sampling) -> Intak
             segment_tokens=overlap.segment_tokens,
             most_steps=overlap.max_staleness - overlap.ahead,
             total_steps=recipe.steps,
+            ranks=ranks,
         )
     if overlap.ahead == 0:
-        return Intake(collect, announce, lambda: None, kept)
+        return Intake(collect, announce, sampling.part, kept)
     ahead = Ahead(collect, supply, steps_ahead=overlap.ahead, total_steps=recipe.steps)
-    return Intake(ahead, ahead.announce, ahead.close, kept, ahead)
+
+    def close() -> None:
+        sampling.part()
+        ahead.close()
+
+    return Intake(ahead, ahead.announce, close, kept, ahead)
 
 
 def staleness_of(recipe: Recipe) -> Staleness | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from functools import partial
+from collections.abc import Callable, Mapping
 from pathlib import Path
+
+from torch import Tensor
 
 from understudy.engines.local import LocalPolicy
 from understudy.engines.pushed_weights import PushedWeights, named_weights, weights_as_saved
@@ -23,26 +25,39 @@ GROUPS = ("group", "nccl")
 """Values of ``rollout.weights`` that mean a process group; ``nccl`` is the word that other programs have for it."""
 
 
-def supply_of(weights: str, policy: LocalPolicy, served: ServedSampler, *, run: Path | None, ranks: Ranks) -> Supply:
+def supply_of(
+    weights: str,
+    policy: LocalPolicy,
+    served: ServedSampler,
+    *,
+    run: Path | None,
+    ranks: Ranks,
+    meet: Callable[[], None],
+) -> Supply:
     """The way that ``rollout.weights`` names.
 
     Args:
         run: folder of the run, seen by the servers; None takes a temporary one. ranks: the first gives the weights.
+        meet: returns once every rank has called it, on the thread that samples.
     """
-
-    def meet() -> None:
-        gathered(ranks, None)
-
     is_lead = ranks.rank == 0
     if weights not in GROUPS:
         folder = Path(tempfile.mkdtemp(prefix="understudy-")) if run is None else run / WEIGHTS
-        shared = Path(gathered(ranks, str(folder))[0])
-        return FolderWeights(policy.save_model, served, shared, adopt=None if is_lead else served.adopt, meet=meet)
+
+        def save(place: Path) -> Path:
+            """Where the first rank has written them."""
+            return Path(gathered(ranks, str(policy.save_model(place)))[0])
+
+        return FolderWeights(save, served, folder, adopt=None if is_lead else served.adopt, meet=meet)
     served.push_with(Pusher(_form(policy, served)) if is_lead else None)
     if is_lead and ranks.size > 1:
         served.look_after_servers()
     names = named_weights if served.identity.kind == "understudy" else weights_as_saved
-    live = partial(names, policy.sampling_model)
+
+    def live() -> Mapping[str, Tensor]:
+        """Of the first rank's whole copy; others may have none."""
+        return names(policy.sampling_model)
+
     return PushedWeights(
         live,
         served,

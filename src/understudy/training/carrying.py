@@ -15,6 +15,7 @@ from understudy.errors import CheckpointError
 from understudy.protocols import Sample
 from understudy.rollouts import Rollout
 from understudy.training.collecting import Collector, Ended, Write
+from understudy.training.ranks import OneRank, Ranks, gathered
 from understudy.training.segments import SegmentSampler
 from understudy.training.step import Progress
 
@@ -49,20 +50,30 @@ class Carrying:
     Args:
         collector: says what is attempted; the student writes all of it. segments: the sampler behind its writer.
         segment_tokens: of a rollout, drawn in one step. most_steps: that a group is carried. total_steps: of the run.
+        ranks: of the run; each has the groups of its own share, from their first token to their last.
     """
 
     def __init__(
-        self, collector: Collector, segments: SegmentSampler, *, segment_tokens: int, most_steps: int, total_steps: int
+        self,
+        collector: Collector,
+        segments: SegmentSampler,
+        *,
+        segment_tokens: int,
+        most_steps: int,
+        total_steps: int,
+        ranks: Ranks | None = None,
     ) -> None:
         self._collector, self._segments = collector, segments
         self._write: Write = collector.write["student"]
         self._segment_tokens, self._most_steps, self._total_steps = segment_tokens, most_steps, total_steps
+        self._ranks = ranks or OneRank()
         self._groups: list[_Group] = []
         self._left: dict[int, list[tuple[int, int]]] = {}
 
     def __call__(self, step: int, progress: Progress, *, ended: Ended | None = None) -> list[Rollout]:
         """The rollouts of the groups that end in ``step``, by group, with keys of this step."""
-        self._groups += [self._begun(step, step, number) for number in range(self._collector.prompts_per_step)]
+        numbers = [number for number in range(self._collector.prompts_per_step) if self._is_mine(number)]
+        self._groups += [self._begun(step, step, number) for number in numbers]
         for born in sorted({group.born for group in self._groups}):
             for must_end in (True, False):
                 chosen = [one for one in self._groups if one.born == born and self._must_end(one, step) == must_end]
@@ -74,22 +85,31 @@ class Carrying:
         return [rollout for group in closed for rollout in self._renumbered(group, step)]
 
     def carried(self, step: int) -> int:
-        """Rollouts that ``step`` left for later steps, those of their groups that have ended with them."""
+        """Rollouts that ``step`` left for later steps on this rank, those of their groups that have ended with them."""
         return len(self._left.get(step + 1, ())) * self._collector.num_generations
 
     def save(self, folder: Path, done: int) -> None:
-        """Which groups were under way after ``done`` steps; a resumed run begins them anew, so none is lost."""
-        (folder / _FILE).write_text(json.dumps(self._left.get(done, [])) + "\n")
+        """Which groups were under way after ``done`` steps, on any rank; a resumed run begins them anew: none is lost.
+
+        A call of all ranks.
+        """
+        told = gathered(self._ranks, self._left.get(done, []))
+        if self._ranks.rank == 0:
+            (folder / _FILE).write_text(json.dumps(sorted(pair for left in told for pair in left)) + "\n")
 
     def load(self, folder: Path) -> None:
-        """Take up these groups again; raises CheckpointError."""
+        """Take up again those of these groups that are this rank's; raises CheckpointError."""
         try:
-            left = [(int(born), int(number)) for born, number in json.loads((folder / _FILE).read_text())]
+            pairs = [(int(born), int(number)) for born, number in json.loads((folder / _FILE).read_text())]
+            left = [(born, number) for born, number in pairs if self._is_mine(number)]
         except (OSError, ValueError, TypeError) as error:
             raise CheckpointError("the rollouts under way cannot be read", got=f"{folder / _FILE}: {error}") from error
         done = int(folder.name.rpartition("-")[2]) if folder.name.rpartition("-")[2].isdigit() else 0
         self._groups = [self._begun(born, done, number) for born, number in left]
         self._left = {done: left}
+
+    def _is_mine(self, number: int) -> bool:
+        return number % self._ranks.size == self._ranks.rank
 
     def _begun(self, born: int, since: int, number: int) -> _Group:
         task, count = self._collector.tasks_of(born)[number], self._collector.num_generations

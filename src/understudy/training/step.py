@@ -26,6 +26,7 @@ from understudy.training.collecting import Ended
 from understudy.training.columns import Scoring, Trust, request_of, with_late_ids, with_scorer, with_student
 from understudy.training.early import early_scorers
 from understudy.training.magnifying import Magnified, Magnifier, magnified
+from understudy.training.pooling import total
 from understudy.training.ranks import OneRank, Ranks, agreed
 from understudy.training.staleness import Staleness
 from understudy.training.views import as_the_student, read_through, rows_seen_by_all
@@ -232,7 +233,7 @@ def _planned(parts: Parts, table: TokenTable, step: int) -> tuple[Sequence[LossP
     plans = parts.objective.plan(stale.columns(table, version), context)
     figures = dict(stale.figures(table, version, settings.world))
     if parts.kept is not None:
-        figures["rollouts/carried"] = float(parts.kept.carried(step))
+        figures["rollouts/carried"] = total(float(parts.kept.carried(step)))
     return stale.plans(plans, table, version), figures
 
 

@@ -14,6 +14,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
+from understudy.engines.cluster.meeting import Meeting
 from understudy.errors import RankLostError, UserMistakeError
 from understudy.torchrun.orphans import end_with_torchrun
 from understudy.torchrun.telling import is_first_to_say, mark_told, met
@@ -71,6 +72,7 @@ class Group:
     ) -> None:
         self.rank, self.size = place.rank, place.size
         self.mesh, self.control, self.peers = mesh, control, peers
+        self._meetings = 0
 
     def sum(self, value: Tensor) -> Tensor:
         """Element-wise sum over ranks."""
@@ -98,6 +100,12 @@ class Group:
     def gather_from_peers(self, content: bytes) -> list[bytes]:
         """What every rank that divides products with this one brought, in their order, on each of them."""
         return [content] if self.peers is None else _gathered(content, self.peers.get_group())
+
+    def meeting(self) -> Meeting:
+        """For a thread beside the one that trains; every rank makes its meetings in the same order."""
+        self._meetings += 1
+        store = dist.distributed_c10d._get_default_store()
+        return Meeting(store, f"understudy meeting {self._meetings}", self.size)
 
     def largest(self, count: int) -> int:
         """The largest of the ranks' counts."""

@@ -43,7 +43,7 @@ class ClusterPolicy(LocalPolicy):
     Args:
         loaded: the student, whole; it is cut here. group: of the ranks.
         samples_here: ranks keep a whole copy of the weights for their samplers, brought up to date by ``publish``;
-            otherwise only the first rank has one, on the CPU, from which the model is written.
+            otherwise only the first rank has one, on the CPU, from which the model is written and examined.
         offload_parameters: shards live in the CPU's memory. options: as of ``LocalPolicy``.
     Raises:
         CapabilityError: the optimiser's averages are to be compact.
@@ -71,7 +71,7 @@ class ClusterPolicy(LocalPolicy):
     @property
     def sampling_model(self) -> nn.Module:
         """This rank's whole copy of the weights, as of the last ``publish``."""
-        if self._whole is None or not self._samples_here:
+        if self._whole is None:
             raise CapabilityError("this rank keeps no whole copy of the student to sample from")
         return self._whole
 
@@ -81,9 +81,8 @@ class ClusterPolicy(LocalPolicy):
             return {name: gathered(p) for name, p in self._sharded.items()}
 
     def publish(self) -> int:
-        """A new version number for the live weights, which every sampling copy now has; a call of all ranks."""
-        if self._samples_here:
-            self._fill_whole()
+        """A new version number for the live weights, which every whole copy now has; a call of all ranks."""
+        self._fill_whole()
         return super().publish()
 
     def update(self, batch: Batch, plan: LossPlan) -> UpdateResult:
@@ -157,8 +156,7 @@ class ClusterPolicy(LocalPolicy):
             self._ema = dict(saved.average)
         self.version, self.updates = saved.state.version, saved.state.updates
         resharded(self._inside)
-        if self._samples_here:
-            self._fill_whole()
+        self._fill_whole()
 
     def under(self, weights: Weights) -> AbstractContextManager[None]:
         """Within the block the shards hold these weights; afterwards the live ones, bit for bit."""
