@@ -8,7 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from understudy.cli import app
-from understudy.completions import fields, methods, recipe_files
+from understudy.completions import fields, listed, methods, models, recipe_files, results, run_folders, suites
+from understudy.evaluation.benchmarks import benchmarks
 
 
 @pytest.fixture
@@ -38,11 +39,55 @@ def test_methods_by_name() -> None:
     assert methods("gk") == ["gkd"]
 
 
-def test_a_shell_that_asks(folder: Path) -> None:
+def test_several_methods_with_commas() -> None:
+    assert listed(methods)("opd,gk") == ["opd,gkd"]
+
+
+def test_runs_results_and_models_are_known_by_what_is_in_them(folder: Path) -> None:
+    model = folder / "runs" / "first" / "checkpoints" / "step-000004" / "model"
+    model.mkdir(parents=True)
+    for file in ("config.json", "../../../recipe.yaml", "../../../metrics.jsonl"):
+        (model / file).touch()
+    assert run_folders("") == ["recipes/", "runs/"]
+    assert run_folders("runs/") == ["runs/first"]
+    assert results("runs/first/") == ["runs/first/checkpoints/", "runs/first/metrics.jsonl"]
+    assert models("runs/first/checkpoints/step-000004/") == ["runs/first/checkpoints/step-000004/model"]
+    assert models("te") == ["testbed/"]
+    assert models("testbed/multiplication-t") == ["testbed/multiplication-teacher"]
+
+
+def test_suites_are_those_of_the_list(folder: Path) -> None:
+    assert suites("gsm") == ["gsm8k"]
+    assert set(benchmarks()) <= set(suites(""))
+    assert {"one.yaml", "testbed/"} <= set(suites(""))
+    assert suites("testbed/multiplication-g") == ["testbed/multiplication-greedy"]
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("train one.yaml rollout.num", ["rollout.num_generations="]),
+        ("doctor o", ["one.yaml", "other.yml"]),
+        ("launch one.yaml data.shuf", ["data.shuffle="]),
+        ("plan one.yaml --hardware h2", ["h200"]),
+        ("score one.yaml steps", ["steps="]),
+        ("report re", ["recipes/"]),
+        ("push re", ["recipes/"]),
+        ("watch re", ["recipes/"]),
+        ("compare re", ["recipes/"]),
+        ("evaluate te", ["testbed/"]),
+        ("evaluate . --suite gsm", ["gsm8k"]),
+        ("serve te", ["testbed/"]),
+        ("bench methods --methods opd,gk", ["opd,gkd"]),
+        ("office-study --method gk", ["gkd"]),
+        ("methods gk", ["gkd"]),
+    ],
+)
+def test_a_shell_that_asks(words: str, offered: list[str], folder: Path) -> None:
     asked = {
         "_UNDERSTUDY_COMPLETE": "complete_bash",
-        "COMP_WORDS": "understudy train one.yaml rollout.num",
-        "COMP_CWORD": "3",
+        "COMP_WORDS": f"understudy {words}",
+        "COMP_CWORD": str(len(words.split())),
     }
     told = CliRunner().invoke(app, [], prog_name="understudy", env=asked)
-    assert told.output.split() == ["rollout.num_generations="]
+    assert told.output.split() == offered

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from understudy.completions import among, listed
+from understudy.completions import methods as method_names
 from understudy.cost_cli import memory, speed
 from understudy.errors import UserMistakeError
 
@@ -28,14 +30,24 @@ bench.command()(memory)
 
 @bench.command()
 def methods(
-    setting: Annotated[str, typer.Option(help="matched, mismatched, merge or strong-to-weak.")] = "matched",
+    setting: Annotated[
+        str,
+        typer.Option(
+            help="matched, mismatched, merge or strong-to-weak.",
+            autocompletion=among("matched", "mismatched", "merge", "strong-to-weak"),
+        ),
+    ] = "matched",
     quick: Annotated[bool, typer.Option("--quick", help="Fewer methods, seeds and problems; stored rates.")] = False,
     unified: Annotated[bool, typer.Option("--unified", help="One learning rate for all (the default).")] = False,
     tuned: Annotated[
         bool, typer.Option("--tuned", help="Each method's rate from a grid, on a validation split.")
     ] = False,
-    methods: Annotated[str | None, typer.Option(help="Names, with commas between them.")] = None,
-    ablation: Annotated[str | None, typer.Option(help="The rows of a paper's ablation: tropd.")] = None,
+    methods: Annotated[
+        str | None, typer.Option(help="Names, with commas between them.", autocompletion=listed(method_names))
+    ] = None,
+    ablation: Annotated[
+        str | None, typer.Option(help="The rows of a paper's ablation: tropd.", autocompletion=among("tropd"))
+    ] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Runs of each method; 5, or 3 with --quick.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Of each run; else the setting's.")] = None,
     problems: Annotated[int | None, typer.Option(min=1, max=1000, help="Examined in each domain.")] = None,

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from understudy.bench_cli import bench
 from understudy.compare_cli import compare
-from understudy.completions import fields, recipe_files
+from understudy.completions import among, fields, recipe_files, run_folders
 from understudy.completions import methods as method_names
 from understudy.doctor_cli import doctor
 from understudy.errors import UnderstudyError
@@ -128,7 +128,7 @@ def demo(
 
 @app.command()
 def report(
-    run: Annotated[Path, typer.Argument(help="Folder of a run, finished or not.")],
+    run: Annotated[Path, typer.Argument(help="Folder of a run, finished or not.", autocompletion=run_folders)],
     out: Annotated[Path | None, typer.Option(help="The file; else report.html in the folder.")] = None,
 ) -> None:
     """Write a run's page: curves, tables, and its rollouts token by token; one HTML file."""
@@ -140,7 +140,7 @@ def report(
 
 @app.command()
 def push(
-    run: Annotated[Path, typer.Argument(help="Folder of a run, finished or not.")],
+    run: Annotated[Path, typer.Argument(help="Folder of a run, finished or not.", autocompletion=run_folders)],
     repo: Annotated[str, typer.Option(help="OWNER/NAME on the hub, made where there is none.")],
     private: Annotated[bool, typer.Option("--private", help="A new repository is not public.")] = False,
     checkpoint: Annotated[int | None, typer.Option(min=0, help="Its step; else the newest.")] = None,
@@ -157,7 +157,9 @@ def methods(
     name: Annotated[str | None, typer.Argument(help="Show the page of this one.", autocompletion=method_names)] = None,
     as_json: Json = False,
     markdown: Annotated[Path | None, typer.Option(help="Write the page of every method into this folder.")] = None,
-    engine: Annotated[str | None, typer.Option(help="How each runs on this engine: tinker.")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="How each runs on this engine: tinker.", autocompletion=among("tinker"))
+    ] = None,
 ) -> None:
     """List the methods, where each comes from, and what it needs; or tell all of one."""
     if engine is not None:

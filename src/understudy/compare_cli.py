@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from understudy.completions import among, results
 from understudy.errors import UserMistakeError
 
 if TYPE_CHECKING:
@@ -20,12 +21,16 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs to r
 
 
 def compare(
-    a: Annotated[Path | None, typer.Argument(help="Results: a file, a folder, a run, an office result.")] = None,
-    b: Annotated[Path | None, typer.Argument(help="What to compare them with.")] = None,
+    a: Annotated[
+        Path | None, typer.Argument(help="Results: a file, a folder, a run, an office result.", autocompletion=results)
+    ] = None,
+    b: Annotated[Path | None, typer.Argument(help="What to compare them with.", autocompletion=results)] = None,
     counts: Annotated[str | None, typer.Option(metavar="W,T,L", help="Wins, ties and losses instead.")] = None,
     margin: Annotated[float | None, typer.Option(help="The largest loss that would not matter.")] = None,
     epsilon: Annotated[float, typer.Option(help="Scores at most so far apart are a tie.")] = 1e-9,
-    missing: Annotated[str, typer.Option(help="A problem one side never answered: zero or drop.")] = "zero",
+    missing: Annotated[
+        str, typer.Option(help="A problem one side never answered: zero or drop.", autocompletion=among("zero", "drop"))
+    ] = "zero",
     confidence: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
     page: Annotated[Path | None, typer.Option(help="Write an HTML page of both, problem by problem.")] = None,

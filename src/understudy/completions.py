@@ -1,9 +1,17 @@
-"""What the Tab key offers beyond commands and options: recipes, their fields, and names of methods."""
+"""What the Tab key offers beyond commands and options: recipes and their fields, runs, models, suites, methods."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from importlib import resources
 from pathlib import Path
+
+Completer = Callable[[str], list[str]]
+"""From the beginning of a word to what it may become."""
+
+_YAML = (".yaml", ".yml")
+_RUN = ("metrics.jsonl", "recipe.yaml")
+_MODEL = ("config.json", "adapter_config.json")
 
 
 def recipe_files(incomplete: str) -> list[str]:
@@ -12,14 +20,38 @@ def recipe_files(incomplete: str) -> list[str]:
     >>> recipe_files("no such folder/")
     []
     """
-    folder, _, name = incomplete.rpartition("/")
-    place = Path(folder or ("/" if incomplete.startswith("/") else "."))
-    if not place.is_dir():
-        return []
-    found = sorted(each for each in place.iterdir() if each.name.startswith(name) and not each.name.startswith("."))
-    shown = [each for each in found if each.is_dir() or each.suffix in (".yaml", ".yml")]
-    prefix = f"{folder}/" if "/" in incomplete else ""
-    return [f"{prefix}{each.name}{'/' if each.is_dir() else ''}" for each in shown]
+    return _paths(incomplete, is_wanted=lambda each: each.suffix in _YAML)
+
+
+def run_folders(incomplete: str) -> list[str]:
+    """Folders of runs, and folders to look into, that begin so."""
+    return _paths(incomplete, is_wanted=_is_run)
+
+
+def results(incomplete: str) -> list[str]:
+    """What ``compare`` reads: files of results, runs, and folders to look into."""
+    return _paths(incomplete, is_wanted=lambda each: each.suffix in (".json", ".jsonl") or _is_run(each))
+
+
+def models(incomplete: str) -> list[str]:
+    """Folders of models and adapters, folders to look into, and the testbed's models."""
+    if incomplete.startswith("testbed/"):
+        from understudy.testbed.roster import MODELS
+
+        return [name for name in MODELS if name.startswith(incomplete)]
+    offered = _paths(incomplete, is_wanted=lambda each: any((each / name).is_file() for name in _MODEL))
+    return [*offered, *(["testbed/"] if "testbed/".startswith(incomplete) else [])]
+
+
+def suites(incomplete: str) -> list[str]:
+    """Named suites, the testbed's behind ``testbed/``, YAML files, and folders to look into."""
+    if incomplete.startswith("testbed/"):
+        from understudy.testbed import known_suites
+
+        return [f"testbed/{name}" for name in known_suites() if f"testbed/{name}".startswith(incomplete)]
+    catalogue = resources.files("understudy").joinpath("evaluation", "catalogue")
+    named = sorted(file.name.removesuffix(".yaml") for file in catalogue.iterdir() if file.name.endswith(".yaml"))
+    return [*(name for name in [*named, "testbed/"] if name.startswith(incomplete)), *recipe_files(incomplete)]
 
 
 def fields(incomplete: str) -> list[str]:
@@ -44,6 +76,46 @@ def methods(incomplete: str) -> list[str]:
     from understudy.objectives.methods import entries
 
     return [entry.name for entry in entries() if entry.name.startswith(incomplete)]
+
+
+def among(*choices: str) -> Completer:
+    """A completer of one word out of a few.
+
+    >>> among("zero", "drop")("z")
+    ['zero']
+    """
+    return lambda incomplete: [choice for choice in choices if choice.startswith(incomplete)]
+
+
+def listed(each: Completer) -> Completer:
+    """A completer of several words with commas between them, from that of one.
+
+    >>> listed(among("opd", "gkd"))("opd,g")
+    ['opd,gkd']
+    """
+
+    def complete(incomplete: str) -> list[str]:
+        done, comma, begun = incomplete.rpartition(",")
+        return [f"{done}{comma}{word}" for word in each(begun)]
+
+    return complete
+
+
+def _is_run(path: Path) -> bool:
+    return all((path / name).is_file() for name in _RUN)
+
+
+def _paths(incomplete: str, *, is_wanted: Callable[[Path], bool]) -> list[str]:
+    """What is wanted, and other folders with a slash behind them; hidden ones are left out."""
+    folder, _, name = incomplete.rpartition("/")
+    place = Path(folder or ("/" if incomplete.startswith("/") else "."))
+    prefix = f"{folder}/" if "/" in incomplete else ""
+    try:
+        found = sorted(each for each in place.iterdir() if each.name.startswith(name) and not each.name.startswith("."))
+    except OSError:
+        return []
+    offered = ((each, is_wanted(each)) for each in found)
+    return [f"{prefix}{each.name}{'' if wanted else '/'}" for each, wanted in offered if wanted or each.is_dir()]
 
 
 def _keys() -> Iterator[str]:

@@ -11,6 +11,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from understudy.completions import fields, recipe_files
+
 if TYPE_CHECKING:
     from understudy.doctor import Diagnosis
 
@@ -18,8 +20,10 @@ _COLOURS = {"ok": "green", "warn": "yellow", "stop": "bold red"}
 
 
 def doctor(
-    recipe: Annotated[Path, typer.Argument(help="A YAML file.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="key.sub=value, one field each.")] = None,
+    recipe: Annotated[Path, typer.Argument(help="A YAML file.", autocompletion=recipe_files)],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="key.sub=value, one field each.", autocompletion=fields)
+    ] = None,
     problems: Annotated[int, typer.Option(min=4, help="Answered by the student for the measured part.")] = 32,
     fast: Annotated[bool, typer.Option("--fast", help="Only what can be read; no weights are loaded.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs to read.")] = False,

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from understudy.completions import among, models, suites
 from understudy.errors import ServerKeyError, UserMistakeError
 
 if TYPE_CHECKING:
@@ -25,9 +26,14 @@ _LINES = 240
 
 def evaluate(
     model: Annotated[
-        str | None, typer.Argument(help="A folder (a model or an adapter), a hub name, testbed/..., or http://...")
+        str | None,
+        typer.Argument(
+            help="A folder (a model or an adapter), a hub name, testbed/..., or http://...", autocompletion=models
+        ),
     ] = None,
-    suite: Annotated[list[str] | None, typer.Option(help="A name of --list, or a YAML file.")] = None,
+    suite: Annotated[
+        list[str] | None, typer.Option(help="A name of --list, or a YAML file.", autocompletion=suites)
+    ] = None,
     show_list: Annotated[bool, typer.Option("--list", help="Show the named suites, and stop.")] = False,
     data: Annotated[Path | None, typer.Option(help="The suite's data: a file, or a folder that holds it.")] = None,
     num_samples: Annotated[int | None, typer.Option(min=1, help="Attempts at each problem.")] = None,
@@ -45,7 +51,11 @@ def evaluate(
     timeout_seconds: Annotated[float, typer.Option(min=1, help="For one answer of a server.")] = 600.0,
     deadline_seconds: Annotated[float, typer.Option(min=0, help="A question is asked again for so long.")] = 300.0,
     cross_check: Annotated[
-        str | None, typer.Option(help="Of a server: ask again in inspect-ai or lm-eval, and compare.")
+        str | None,
+        typer.Option(
+            help="Of a server: ask again in inspect-ai or lm-eval, and compare.",
+            autocompletion=among("inspect-ai", "lm-eval"),
+        ),
     ] = None,
     cross_check_python: Annotated[str | None, typer.Option(help="A Python that has that harness.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs to read.")] = False,

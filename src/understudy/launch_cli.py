@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from understudy.completions import among, fields, recipe_files
 from understudy.errors import UserMistakeError
 
 if TYPE_CHECKING:
@@ -17,15 +18,22 @@ if TYPE_CHECKING:
 
 
 def launch(
-    recipe: Annotated[Path, typer.Argument(help="A YAML file.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="key.sub=value, one field each.")] = None,
+    recipe: Annotated[Path, typer.Argument(help="A YAML file.", autocompletion=recipe_files)],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="key.sub=value, one field each.", autocompletion=fields)
+    ] = None,
     ranks: Annotated[int, typer.Option(help="Processes that train, on each machine.")] = 1,
     samplers: Annotated[int, typer.Option(help="Servers that sample from the student, on each machine.")] = 0,
     teachers: Annotated[int, typer.Option(help="Servers of each teacher, on each machine.")] = 0,
     machines: Annotated[int, typer.Option(help="Above 1 prints the commands of each, unless --machine is given.")] = 1,
     machine: Annotated[int | None, typer.Option(help="Start this one's parts: 0 is the first.")] = None,
     hosts: Annotated[str, typer.Option(help="Names of the machines, with commas between them.")] = "",
-    serve_with: Annotated[str, typer.Option(help="auto, understudy, vllm or sglang.")] = "auto",
+    serve_with: Annotated[
+        str,
+        typer.Option(
+            help="auto, understudy, vllm or sglang.", autocompletion=among("auto", "understudy", "vllm", "sglang")
+        ),
+    ] = "auto",
     gpus: Annotated[int | None, typer.Option(min=0, help="Of a machine; else those of this one.")] = None,
     server_gpus: Annotated[int, typer.Option(help="For each server.")] = 1,
     first_port: Annotated[int | None, typer.Option(help="Of the servers; else free ones, or 8100 on several.")] = None,

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from understudy.completions import among, fields, recipe_files
 from understudy.errors import UserMistakeError
 
 if TYPE_CHECKING:
@@ -21,10 +22,18 @@ if TYPE_CHECKING:
 
 
 def plan(
-    recipe: Annotated[Path, typer.Argument(help="A YAML file.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="key.sub=value, one field each.")] = None,
+    recipe: Annotated[Path, typer.Argument(help="A YAML file.", autocompletion=recipe_files)],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="key.sub=value, one field each.", autocompletion=fields)
+    ] = None,
     gpus: Annotated[int, typer.Option(help="How many devices there are.")] = 8,
-    hardware: Annotated[str, typer.Option(help="h100, h200, a100, cpu (measured here), or a YAML file.")] = "h100",
+    hardware: Annotated[
+        str,
+        typer.Option(
+            help="h100, h200, a100, cpu (measured here), or a YAML file.",
+            autocompletion=among("h100", "h200", "a100", "cpu"),
+        ),
+    ] = "h100",
     prompt_tokens: Annotated[float | None, typer.Option(help="Of a prompt, on average; else 256.")] = None,
     completion_tokens: Annotated[float | None, typer.Option(help="Of a rollout, on average; else the longest.")] = None,
     environment_seconds: Annotated[float, typer.Option(help="Of one turn of a world.")] = 0.0,

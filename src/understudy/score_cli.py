@@ -11,10 +11,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from understudy.completions import fields, recipe_files
+
 
 def score(
-    recipe: Annotated[Path, typer.Argument(help="A YAML file.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="key.sub=value, one field each.")] = None,
+    recipe: Annotated[Path, typer.Argument(help="A YAML file.", autocompletion=recipe_files)],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="key.sub=value, one field each.", autocompletion=fields)
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the scores; one that was begun is gone on with.")] = ...,  # type: ignore[assignment]
     rollouts: Annotated[
         Path | None, typer.Option(help="A run's rollouts; else the student writes the recipe's.")

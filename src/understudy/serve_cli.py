@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from understudy.completions import among, models
 from understudy.errors import UserMistakeError
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def serve(
-    model: Annotated[str, typer.Argument(help="A folder, a hub name, or testbed/...")],
+    model: Annotated[str, typer.Argument(help="A folder, a hub name, or testbed/...", autocompletion=models)],
     host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0 takes a free one and prints it.")] = 8000,
     allowed_host: Annotated[
@@ -23,8 +24,15 @@ def serve(
     served_model_name: Annotated[str | None, typer.Option(help="What clients call it; else MODEL.")] = None,
     max_logprobs: Annotated[int, typer.Option(help="Ids a row that a client may ask for; -1 for no bound.")] = 128,
     max_model_len: Annotated[int | None, typer.Option(help="Longest context; else the model's own.")] = None,
-    dtype: Annotated[str, typer.Option(help="Of the weights: float32, bfloat16 or float16.")] = "float32",
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    dtype: Annotated[
+        str,
+        typer.Option(
+            help="Of the weights: float32, bfloat16 or float16.", autocompletion=among("float32", "bfloat16", "float16")
+        ),
+    ] = "float32",
+    device: Annotated[
+        str, typer.Option(help="auto, cpu or cuda.", autocompletion=among("auto", "cpu", "cuda"))
+    ] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="Of the CPU.")] = None,
     api_key_env: Annotated[str | None, typer.Option(help="Environment variable that holds the key.")] = None,
     max_body_bytes: Annotated[int, typer.Option(help="Longest request.")] = 64 << 20,

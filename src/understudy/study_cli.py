@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from understudy.completions import methods
+
 if TYPE_CHECKING:
     from understudy.study.figures import Figures
 
@@ -17,7 +19,7 @@ def office_study(
     out: Annotated[Path, typer.Option(help="Folder of the study; one that was stopped goes on.")] = Path(
         "runs/office-study"
     ),
-    method: Annotated[str, typer.Option(help="Of training.")] = "opd",
+    method: Annotated[str, typer.Option(help="Of training.", autocompletion=methods)] = "opd",
     steps: Annotated[int, typer.Option(min=1, help="Of training.")] = 30,
     seed: Annotated[int, typer.Option(min=0, help="Of everything that is drawn.")] = 0,
     tasks: Annotated[int, typer.Option(min=2, help="Unseen errands for each model.")] = 220,

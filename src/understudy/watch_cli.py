@@ -7,9 +7,13 @@ from typing import Annotated
 
 import typer
 
+from understudy.completions import run_folders
+
 
 def watch(
-    runs: Annotated[list[Path] | None, typer.Argument(help="Runs, or folders of runs; else runs.")] = None,
+    runs: Annotated[
+        list[Path] | None, typer.Argument(help="Runs, or folders of runs; else runs.", autocompletion=run_folders)
+    ] = None,
     host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0 takes a free one and prints it.")] = 0,
     allowed_host: Annotated[

@@ -149,3 +149,18 @@ def test_adapters() -> None:
         lora_section(LoraConfig(use_dora=True), model_type="qwen3")
     with pytest.raises(RecipeError, match="no target_modules for no-such-model"):
         lora_section(LoraConfig(), model_type="no-such-model")
+
+
+def test_a_server_of_vllm_draws_the_rollouts() -> None:
+    server = recipe(use_vllm=True, vllm_mode="server", vllm_server_port=9, vllm_server_timeout=7.0).rollout.server
+    assert server is not None
+    assert (server.addresses, server.deadline_seconds) == (("http://localhost:9",), 7.0)
+    other = recipe(use_vllm=True, vllm_mode="server", vllm_server_host="one", vllm_server_base_url="https://two:1/")
+    assert other.rollout.server is not None and other.rollout.server.addresses == ("https://two:1",)
+    assert recipe(vllm_server_port=9).rollout.server is None, "nobody asked for it"
+
+
+def test_vllm_in_the_same_process_is_refused_with_a_way_out() -> None:
+    with pytest.raises(RecipeError, match="vllm_mode='server'") as raised:
+        recipe(use_vllm=True)
+    assert "understudy serve MODEL --allow-updates" in str(raised.value)

@@ -62,6 +62,12 @@ _MAPPED = {
     "teacher_model_name_or_path": "`teacher.model`, where the trainer is given none",
     "shuffle_dataset": "`data.shuffle`; in GKDConfig without effect, as its batches are drawn at random either way",
     "max_completion_length": "`rollout.max_completion_length`; None is refused",
+    "use_vllm": "`rollout.server` with vllm_mode='server'; in one process the sampler is ours, and it is refused",
+    "vllm_mode": "'server': `rollout.server`, which is `vllm serve` or `understudy serve`, not `trl vllm-serve`",
+    "vllm_server_base_url": "`rollout.server.urls`",
+    "vllm_server_host": "`rollout.server.urls`, where there is no vllm_server_base_url; 0.0.0.0 is this machine",
+    "vllm_server_port": "the same",
+    "vllm_server_timeout": "`rollout.server.deadline_seconds`: so long a server that is down is waited for",
     "temperature": "`rollout.temperature`, of sampling and loss",
     "top_p": "`rollout.top_p`",
     "top_k": "`rollout.top_k`",
@@ -95,10 +101,9 @@ _NO_EFFECT: Mapping[str, str] = {
     "lengths are known; batches are cut by tokens": "length_column_name auto_find_batch_size",
     "memory is managed without it": "torch_empty_cache_steps",
     "one process; nothing to wait for": "ddp_timeout local_rank average_tokens_across_devices",
-    "of vLLM, which is not used": (
-        "vllm_mode vllm_model_impl vllm_server_host vllm_server_port vllm_server_timeout vllm_group_port "
-        "vllm_tensor_parallel_size vllm_gpu_memory_utilization vllm_max_model_length vllm_server_base_url "
-        "vllm_enable_sleep_mode"
+    "a server's own settings, given where it is started": (
+        "vllm_model_impl vllm_group_port vllm_tensor_parallel_size vllm_gpu_memory_utilization "
+        "vllm_max_model_length vllm_enable_sleep_mode"
     ),
     "files are written once, by one process": "save_on_each_node",
     "sampling has its own cache": "use_cache",
@@ -139,10 +144,9 @@ _REFUSED: Mapping[str, str] = {
     "use understudy train --traceback, or understudy bench speed": "debug skip_memory_metrics",
     "download that revision, and name its folder": "teacher_model_revision",
     "a sampler that a loss is computed for has temperature, top_p and top_k": (
-        "min_p generation_kwargs repetition_penalty"
+        "min_p generation_kwargs repetition_penalty vllm_structured_outputs_regex"
     ),
     "the sampler has a cache of its own": "cache_implementation",
-    "sample from a server with a recipe's rollout.server": "use_vllm vllm_structured_outputs_regex",
     "use an environment with tools (docs/tools.md)": "max_tool_calling_iterations",
     "every completion is in rollouts/; one is shown": "num_completions_to_print log_unique_prompts",
     "method seq_kd in a recipe is sequence-level distillation": "seq_kd",

@@ -139,6 +139,7 @@ def _rollout(args: Config) -> dict[str, Any]:
     if isinstance(args, DistillationConfig):
         own = {"top_p": float(args.top_p), "top_k": args.top_k}
         own |= {"show_every": max(1, int(args.logging_steps))} if args.log_completions else {}
+        own |= {"server": _server(args)} if args.use_vllm else {}
     return {
         "prompts_per_step": prompts_per_step(args),
         "num_generations": 1,
@@ -146,6 +147,20 @@ def _rollout(args: Config) -> dict[str, Any]:
         "temperature": float(args.temperature),
         **own,
     }
+
+
+def _server(args: DistillationConfig) -> dict[str, Any]:
+    """Where ``use_vllm`` with ``vllm_mode="server"`` has the rollouts drawn."""
+    if args.vllm_mode != "server":
+        raise RecipeError(
+            f"use_vllm with vllm_mode={args.vllm_mode!r} has no counterpart here",
+            expected="vllm_mode='server'",
+            remedy="Leave use_vllm out, and this process samples by itself; or start `vllm serve` or `understudy serve "
+            "MODEL --allow-updates`, and name it: vllm_mode='server', vllm_server_base_url='http://...'.",
+        )
+    host = "localhost" if args.vllm_server_host == "0.0.0.0" else args.vllm_server_host
+    url = args.vllm_server_base_url or f"http://{host}:{args.vllm_server_port}"
+    return {"urls": [url], "deadline_seconds": float(args.vllm_server_timeout)}
 
 
 def _objective(args: Config) -> dict[str, Any]:
