@@ -86,6 +86,8 @@ def gather(out: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(picture, target)
     settings: dict[str, Any] = yaml.safe_load((HERE / "mkdocs.yml").read_text(encoding="utf-8"))
+    handler = next(each for each in settings["plugins"] if "mkdocstrings" in each)["mkdocstrings"]["handlers"]["python"]
+    handler["options"]["extensions"] = [f"{HERE / 'split_arguments.py'}:SplitArguments"]
     settings |= {"nav": navigation(places), "docs_dir": "pages", "site_dir": os.path.relpath(ROOT / "site", out)}
     (out / "mkdocs.yml").write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
 

@@ -11,6 +11,7 @@ import sys
 import traceback
 from dataclasses import asdict
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
@@ -60,10 +61,19 @@ app.command()(watch)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs to read.")]
 
 
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"understudy {metadata.version('understudy')}")
+        raise typer.Exit
+
+
 @app.callback()
 def _settings(
     context: typer.Context,
     show_traceback: Annotated[bool, typer.Option("--traceback", help="Show where an error came from.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version, and stop.", callback=_print_version, is_eager=True)
+    ] = False,
 ) -> None:
     context.obj = {"traceback": show_traceback}
 

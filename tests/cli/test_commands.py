@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ def test_the_page_of_one_method(understudy: Understudy) -> None:
 
 def test_the_pages_of_all_methods(tmp_path: Path, understudy: Understudy) -> None:
     assert understudy("methods", "--markdown", tmp_path / "pages").code == 0
-    assert (tmp_path / "pages" / "opd.md").read_text().endswith(understudy("methods", "opd").out)
+    assert (tmp_path / "pages" / "opd.md").read_text().count(understudy("methods", "opd").out) == 1
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["train", "--help"], ["evaluate", "-h"], ["demo", "-h"]])
@@ -71,6 +72,11 @@ def test_the_demo_does_not_touch_a_folder_that_is_no_demo(tmp_path: Path, unders
     ended = understudy("demo", "--out", tmp_path)
     assert_is_refused(ended, f"{tmp_path} exists and is no demo", "--out")
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_version(understudy: Understudy) -> None:
+    told = understudy("--version")
+    assert told.code == 0 and told.out == f"understudy {metadata.version('understudy')}\n"
 
 
 def test_help_does_not_wait_for_torch() -> None:

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from docs_site.check import faults_of
 from docs_site.gather import gather, navigation
+from docs_site.split_arguments import split
 
 from tests.docs.pages import ROOT
 
@@ -43,6 +44,24 @@ def test_code_is_left_as_it_is(source: Path) -> None:
     assert "\n  gain over before  " in (source / "pages" / "index.md").read_text()
     shown = (source / "pages" / "files" / "recipes" / "gsm8k.md").read_text()
     assert (ROOT / "recipes" / "gsm8k.yaml").read_text().rstrip() in shown
+
+
+def test_arguments_that_share_a_line_get_one_each() -> None:
+    written = (
+        "What.\n\nArgs:\n    a: one, ``b: x``\n        more. c, d: both (e: not). f: last.\nRaises:\n    E: g: h.\n"
+    )
+    split_up = (
+        "What.\n\nArgs:\n    a: one, ``b: x`` more.\n    c, d: both (e: not).\n    f: last.\nRaises:\n    E: g: h.\n"
+    )
+    assert split(written) == split_up
+    assert split("No arguments. a: b.\n") == "No arguments. a: b.\n"
+
+
+def test_the_api_s_pages_are_read_with_it(source: Path) -> None:
+    plugins = yaml.safe_load((source / "mkdocs.yml").read_text())["plugins"]
+    options = next(each["mkdocstrings"] for each in plugins if "mkdocstrings" in each)["handlers"]["python"]["options"]
+    (extension,) = options["extensions"]
+    assert Path(extension.rpartition(":")[0]).is_file()
 
 
 def test_the_settings_ask_no_other_host(source: Path) -> None:
