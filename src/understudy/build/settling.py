@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from understudy.build.cut import cut_of
 from understudy.build.memory_plan import ASSUMED_PROMPT_TOKENS, MemoryPlan, Resident, memory_plan
 from understudy.engines.local.free_memory import free_memory
 from understudy.errors import RecipeError
@@ -50,9 +51,9 @@ def settle(
     Raises:
         RecipeError: the run needs more than there is by a margin that the plan's error cannot explain.
     """
-    choice = recipe.engine.activation_checkpointing
+    choice, cut = recipe.engine.activation_checkpointing, cut_of(recipe)
     plans = {
-        again: memory_plan(recipe, residents, objective, prompt_tokens=prompt_tokens, checkpointing=again)
+        again: memory_plan(recipe, residents, objective, prompt_tokens=prompt_tokens, checkpointing=again, cut=cut)
         for again in (False, True)
     }
     plan = plans[choice == "on"]
@@ -92,12 +93,15 @@ def settle_loaded(
         return Settled(MemoryPlan([]), recipe)
     distinct = {id(one.model): (role, one) for role, one in others.items()}
     models = [("student", student), *distinct.values()]
+    free = free_memory(student.device)
+    if free is not None and student.device.type == "cpu":
+        free //= cut_of(recipe).here  # the ranks of a machine share its memory
     return settle(
         recipe,
         [resident(role, one) for role, one in models],
         objective,
         prompt_tokens=prompt_tokens,
-        free=free_memory(student.device),
+        free=free,
         loaded=bytes_on(student.device, [one for _, one in models]),
     )
 

@@ -14,7 +14,9 @@ from tests.engines.cluster.on_ranks import on_ranks
 from tests.engines.cluster.steps import options, student, told
 from tests.engines.cluster.test_world_sizes import same
 from tests.engines.cluster.ways import CASE, WAYS, rank_ways, taken
+from understudy.build.cut import Cut
 from understudy.engines.local import LocalPolicy
+from understudy.models.memory import ModelSize
 
 LAYOUTS: dict[str, tuple[int, list[str]]] = {
     "sharded": (1, list(WAYS)),
@@ -54,6 +56,15 @@ def test_checkpointed_layers_run_again_for_their_gradients(folder: Path) -> None
     plain, again = (_read(folder, "sharded", way)["calls"] for way in ("plain", "checkpointed"))
     alone, alone_again = _alone("plain")[1], _alone("checkpointed")[1]
     assert again / plain == alone_again / alone > 1
+
+
+@pytest.mark.parametrize("layout", list(LAYOUTS))
+def test_a_rank_keeps_what_the_memory_plan_says(folder: Path, layout: str) -> None:
+    """Weights and both averages; what is left of the difference are norms, which the plan counts among layers."""
+    model = student(CASE).model
+    size = ModelSize.of(model.config, sum(p.numel() for p in model.parameters()))
+    share = Cut(ranks=2, peers=LAYOUTS[layout][0], is_cluster=True).share(size)
+    assert _read(folder, layout, "plain")["kept"] == pytest.approx(4 * share + 8 * share, rel=0.02)
 
 
 def _alone(way: str) -> tuple[list[dict[str, Any]], int]:

@@ -42,5 +42,7 @@ def rank_ways(folder: str, ways: Sequence[str], tensor_parallel: int) -> None:
         updates, calls = taken(policy, group)
         weights = policy.full_weights()
         if group.rank == 0:
-            (Path(folder) / f"{name}.json").write_text(json.dumps({"told": told(updates), "calls": calls}))
+            kept = [policy._parameters.values(), *(states.values() for states in policy._optimizer.state.values())]
+            found = {"told": told(updates), "calls": calls, "kept": sum(x.nbytes for xs in kept for x in xs if x.ndim)}
+            (Path(folder) / f"{name}.json").write_text(json.dumps(found))
             save_file({key: value.contiguous() for key, value in weights.items()}, Path(folder) / name)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import CPUOffloadPolicy, FSDPModule, MixedPrecisionPolicy, OffloadPolicy, fully_shard
-from torch.distributed.tensor import DTensor
+from torch.distributed.tensor import DTensor, Replicate
 
 from understudy.engines.local.checkpointing import layers_of
 from understudy.models.loss_module import LossModule
@@ -94,7 +94,9 @@ def gathered(parameter: nn.Parameter) -> Tensor:
     """The whole weight on every rank; every rank must ask for it."""
     whole = parameter.detach()
     assert isinstance(whole, DTensor)
-    return whole.full_tensor()
+    for axis in range(whole.device_mesh.ndim):  # one after the other: torch warns of a weight that is cut twice
+        whole = whole.redistribute(placements=[Replicate()] * (axis + 1) + list(whole.placements[axis + 1 :]))
+    return whole.to_local()
 
 
 def copies_of(parameter: nn.Parameter, ranks: int) -> int:
