@@ -68,20 +68,10 @@ def training_loop() -> Scenario:
     """Three steps, a checkpoint and an evaluation after each second, rollouts at each: a fraction of a second."""
     from tests.training.tiny_run import go, parts_of
 
-    from benchmarks.kill_resume import metrics_of
-    from understudy.training.checkpoint import faults_of, folder_of, steps_of
-
     def run(path: Path, resume: bool) -> None:
         go(path, parts_of(3), resume=resume)
 
-    def facts(path: Path) -> Any:
-        checkpoints = path / "checkpoints"
-        last = folder_of(checkpoints, steps_of(checkpoints)[-1])
-        weights = {str(file.relative_to(last)): file.read_bytes() for file in sorted(last.rglob("*.safetensors"))}
-        files = sorted(str(file.relative_to(path)) for file in path.rglob("*") if file.is_file())
-        return faults_of(last), last.name, metrics_of(path), files, weights
-
-    return Scenario(run, facts)
+    return Scenario(run, left_by)
 
 
 def training_command() -> Scenario:
@@ -89,8 +79,6 @@ def training_command() -> Scenario:
     from tests.tiny_files import make_workplace
 
     import understudy as us
-    from benchmarks.kill_resume import metrics_of
-    from understudy.training.checkpoint import folder_of, steps_of
     from understudy.training.progress import Silent
 
     place = make_workplace(Path(tempfile.mkdtemp(prefix="faults-place-")))
@@ -101,14 +89,21 @@ def training_command() -> Scenario:
         us.train(place.path / "tiny.yaml", [*overrides, *where], resume=resume, display=Silent())
 
     def facts(path: Path) -> Any:
-        checkpoints = path / "checkpoints"
-        last = folder_of(checkpoints, steps_of(checkpoints)[-1])
-        weights = {str(file.relative_to(last)): file.read_bytes() for file in sorted(last.rglob("*.safetensors"))}
-        files = sorted(str(file.relative_to(path)) for file in path.rglob("*") if file.is_file())
-        suites = json.loads((path / "summary.json").read_text())["suites"]
-        return last.name, metrics_of(path), files, weights, suites
+        return left_by(path), json.loads((path / "summary.json").read_text())["suites"]
 
     return Scenario(run, facts)
+
+
+def left_by(path: Path) -> Any:
+    """Of a run's folder: its last checkpoint, faults of that, metrics, names of files, and weights."""
+    from benchmarks.kill_resume import metrics_of
+    from understudy.training.checkpoint import faults_of, folder_of, steps_of
+
+    checkpoints = path / "checkpoints"
+    last = folder_of(checkpoints, steps_of(checkpoints)[-1])
+    weights = {str(file.relative_to(last)): file.read_bytes() for file in sorted(last.rglob("*.safetensors"))}
+    files = sorted(str(file.relative_to(path)) for file in path.rglob("*") if file.is_file())
+    return faults_of(last), last.name, metrics_of(path), files, weights
 
 
 SCENARIOS = {"loop": training_loop, "train": training_command}
@@ -200,6 +195,8 @@ def run(options: argparse.Namespace) -> int:
         peaceful.parent.mkdir()
         points = points_of(scenario, peaceful)
         chosen = list(range(len(points)))
+        if options.like:
+            chosen = [number for number in chosen if re.search(options.like, points[number].name)]
         if options.distinct:
             chosen = sorted({kind_of(points[n]): n for n in chosen}.values())
         print(f"{options.scenario}: {len(points)} write points, {len(chosen)} of them struck", flush=True)
@@ -288,6 +285,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scenario", choices=SCENARIOS, default="loop")
     parser.add_argument("--distinct", action="store_true", help="one point of each kind")
+    parser.add_argument("--like", metavar="REGEX", help="only points of files whose names match")
     parser.add_argument("--check-complete", action="store_true", help="compare the points with strace's")
     parser.add_argument("--out", type=Path, help="one line a fault, added to")
     parser.add_argument("--table", type=Path, nargs="+", metavar="FILE")

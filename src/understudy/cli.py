@@ -293,6 +293,7 @@ def _print_table(rows: list, *, heading: bool = True) -> None:
 
 
 def _print(text: str, *, error: bool = False) -> None:
-    from understudy.training.plain_text import printable  # an error may quote data, file names, or a template
+    from understudy.reports.secrets import without_secrets  # an error may quote data, file names, or a template
+    from understudy.training.plain_text import printable
 
-    print(printable(text) if error else text, file=sys.stderr if error else sys.stdout, flush=True)
+    print(printable(without_secrets(text)) if error else text, file=sys.stderr if error else sys.stdout, flush=True)

@@ -117,7 +117,8 @@ def _files(run: RunRecord, folder: Path, *, repo: str, step: int) -> list[Commit
     weights = sorted(file for file in folder.rglob("*") if file.is_file() and file.name not in texts)
     return [
         *(CommitOperationAdd(str(file.relative_to(folder)), file) for file in weights),
-        *(CommitOperationAdd(name, text.encode()) for name, text in texts.items()),
+        # The card's owner may have worked on it, and a summary quotes names: all that is text is looked through.
+        *(CommitOperationAdd(name, without_secrets(text).encode()) for name, text in texts.items()),
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.hardening.kinds import answers, data_files, pages, recipes, requests, run_folders, templates, words
+from tests.hardening.kinds import answers, data_files, pages, recipes, requests, run_folders, stored, templates, words
 from tests.hardening.target import Opened
 
 
@@ -38,4 +38,7 @@ KINDS: dict[str, Kind] = {
     "request": Kind(requests.requests, 60),
     "chat-template": Kind(templates.chat_templates, 40),
     "hostile-report": Kind(pages.reports, 2),
+    "stored-scores": Kind(stored.scores, 40),
+    "evaluation-journal": Kind(stored.journals, 60),
+    "stored-votes": Kind(stored.votes, 60),
 }

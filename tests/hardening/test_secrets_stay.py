@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,10 +11,17 @@ from pathlib import Path
 import pytest
 
 import understudy as us
+from tests.evaluation.grading.panels import criteria_in, office_folder, panel_of, results_in, says
+from tests.servers.scripted import Asked, Reply
 from tests.serving.served import served_model
 from tests.tiny_files import Workplace, make_workplace
+from understudy import cli, publishing
 from understudy.errors import UnderstudyError
+from understudy.evaluation.grading import grade_folder
+from understudy.launching import commands_of, laid_out
+from understudy.launching.order import Order
 from understudy.recipe import load_recipe
+from understudy.reports.reading import read_run
 from understudy.training.progress import Silent
 
 KEY = "canary-9f3b1c7e5a2d4860"
@@ -104,6 +112,57 @@ def test_a_key_in_the_recipe_does_not_reach_the_page_or_the_card(place: Workplac
     pages = [run.path / "report.html", *run.path.rglob("README.md")]
     assert len(pages) > 1
     assert [str(page) for page in pages if OTHERS["HF_TOKEN"] in page.read_text(encoding="utf-8")] == []
+    published_without_keys(run.path)
+
+
+def published_without_keys(run: Path) -> None:
+    """What a push would send, also where the owner of the card and the summary has put keys into them."""
+    card, summary = next(run.rglob("README.md")), run / "summary.json"
+    card.write_text(card.read_text() + f"\nMy token is {OTHERS['HF_TOKEN']}.\n", encoding="utf-8")
+    told = json.loads(summary.read_text())
+    summary.write_text(json.dumps({**told, "note": OTHERS["WANDB_API_KEY"]}))
+    sent = {one.path_in_repo: one for one in publishing._files(read_run(run), card.parent, repo="a/b", step=1)}
+    texts = [one.path_or_fileobj for one in sent.values() if isinstance(one.path_or_fileobj, bytes)]
+    assert {"README.md", "recipe.yaml", "summary.json"} <= set(sent) and len(texts) == 3
+    assert [text for text in texts if any(canary.encode() in text for canary in CANARIES)] == []
+    assert b"My token is (removed)." in sent["README.md"].path_or_fileobj
+
+
+def test_no_key_is_in_what_a_grading_leaves_or_says(
+    tmp_path: Path, keys: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither an endpoint that quotes the key in its verdicts, nor one that quotes it in its refusal, gives it away."""
+    monkeypatch.setenv("GRADER_KEY", KEY)
+    caplog.set_level(logging.DEBUG)
+
+    def quotes(asked: Asked) -> Reply:
+        given = [{"id": id, "reason": f"you sent {KEY}", "met": True} for id in criteria_in(asked)]
+        return says(json.dumps({"verdicts": given}))
+
+    folder = office_folder(tmp_path / "run", {"t1": {"a.md": "# One"}}, {"t1": [("a", 4)]})
+    with panel_of(quotes, lambda _: Reply({"error": f"no {KEY}"}, status=401), api_key_env="GRADER_KEY") as (
+        panel,
+        servers,
+    ):
+        report = grade_folder(folder, panel)
+        assert servers[0].asked[0].headers["Authorization"] == f"Bearer {KEY}", "it is sent"
+    assert results_in(folder)["t1"]["rubric"][0]["votes"][0] is True
+    assert found_in(tmp_path) == [] and KEY not in json.dumps(report) + caplog.text
+
+
+def test_no_key_is_in_what_a_launch_prints_or_writes(place: Workplace, keys: None) -> None:
+    recipe = place.write_recipe("launched.yaml", teacher={"model": str(place.path / "teacher")})
+    for order in (Order(teachers=2, samplers=1), Order(teachers=1, samplers=1, program="vllm")):
+        layout = laid_out(load_recipe(recipe), recipe, [], order)
+        said = commands_of(layout) + json.dumps(layout.to_json()) + repr(layout)
+        assert [canary for canary in CANARIES if canary in said] == []
+
+
+def test_no_key_is_in_the_words_of_a_crash(keys: None, capfd: pytest.CaptureFixture[str]) -> None:
+    """Whatever an error quotes, what the command line prints of it has no key of the environment in it."""
+    cli._print(f"understudy: no file {KEY}; got Bearer {OTHERS['MY_PASSWORD']}", error=True)
+    said = capfd.readouterr().err
+    assert "understudy: no file (removed); got Bearer (removed)" in said
 
 
 def test_the_search_can_find_something(tmp_path: Path) -> None:

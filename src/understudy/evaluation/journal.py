@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import io
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from understudy.errors import UnderstudyError, UserMistakeError
 from understudy.evaluation.samples import SampleRecord, sample_of
@@ -29,7 +30,7 @@ class Journal:
         samples: what is known so far.
     """
 
-    def __init__(self, file: IO[bytes], about: Mapping[str, object]) -> None:
+    def __init__(self, file: io.FileIO, about: Mapping[str, object]) -> None:
         self._file = file
         self.samples: dict[int, SampleRecord] = {}
         whole = self._read(about)
@@ -45,8 +46,10 @@ class Journal:
 
     def _write(self, lines: list[dict[str, object]]) -> None:
         try:
-            self._file.write(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
-            self._file.flush()
+            content = memoryview(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+            while content:  # without a buffer, which a full disk would have written again when the file is closed
+                content = content[self._file.write(content) :]
+            os.fsync(self._file.fileno())
         except OSError as error:
             raise UnderstudyError(
                 f"{self._file.name} cannot be written",
@@ -58,7 +61,7 @@ class Journal:
         """Take up what is there; gives the bytes that are whole. A file of something else is begun anew."""
         self._file.seek(0)
         expected, whole = json.loads(json.dumps(dict(about), default=str)), 0
-        for number, line in enumerate(self._file):
+        for number, line in enumerate(io.BytesIO(self._file.read())):
             try:
                 if not line.endswith(b"\n"):
                     break
@@ -68,7 +71,7 @@ class Journal:
                 if number:
                     attempt = int(entry.pop("attempt"))
                     self.samples[attempt] = sample_of(entry)
-            except (ValueError, KeyError, TypeError):
+            except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
                 break  # the process was killed while it wrote
             whole += len(line)
         return whole
@@ -85,7 +88,7 @@ def journal_at(path: Path, about: Mapping[str, object], *, fresh: bool = False) 
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+b")
+        file = path.open("a+b", buffering=0)
     except OSError as error:
         raise UnderstudyError(f"{path} cannot be written", got=error.strerror or error) from error
     with file:

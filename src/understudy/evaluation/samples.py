@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -58,9 +59,26 @@ def sample_of(entry: Mapping[str, Any]) -> SampleRecord:
         **entry,
         "completions": tuple(completions),
         "finish_reason": FinishReason(reason),
-        "shares": {name: (int(count), int(of)) for name, (count, of) in shares.items()},
+        "shares": {name: (count, of) for name, (count, of) in shares.items()},
     }
-    return SampleRecord(**fields)
+    record = SampleRecord(**fields)
+    _check_kinds(record)
+    return record
+
+
+def _check_kinds(record: SampleRecord) -> None:
+    """A stored file is a stranger's until it is looked at."""
+    texts = (record.problem, record.domain, *record.completions, record.answer or "", record.error or "")
+    numbers = (record.reward, *(record.actions or {}).values())
+    counts = (record.num_tokens, *(count for pair in record.shares.values() for count in pair))
+    is_good = (
+        all(isinstance(text, str) for text in texts)
+        and all(flag is None or isinstance(flag, bool) for flag in (record.correct, record.parsed))
+        and all(isinstance(number, int | float) and math.isfinite(number) for number in numbers)
+        and all(isinstance(count, int) and count >= 0 for count in counts)
+    )
+    if not is_good:
+        raise TypeError("a sample has a field of another kind")
 
 
 def lost_sample(problem: str, error: str, *, text: str = "", num_tokens: int = 0) -> SampleRecord:

@@ -18,6 +18,7 @@ from understudy.reports.citation import entries_of, understudy_entry
 from understudy.reports.figures import as_mapping, as_number, number
 from understudy.reports.reading import Line, RunRecord, read_run
 from understudy.reports.secrets import publishable
+from understudy.written_whole import write_whole
 
 CARD = "README.md"
 LOADED_FROM = 'name = "."  # this folder; where it is published, OWNER/NAME'
@@ -37,9 +38,7 @@ def write_card(run: Path, checkpoint: Path, *, step: int, own: Sequence[str] = (
         folder = checkpoint / form
         if folder.is_dir():
             for name, text in pages_of(read_run(run), form=form, step=step, own=own).items():
-                beside = folder / f".{name}.writing"
-                beside.write_text(text, encoding="utf-8", newline="\n")
-                beside.replace(folder / name)
+                write_whole(folder / name, text, remedy="Make room or give permission.")
 
 
 def pages_of(run: RunRecord, *, form: Form, step: int, own: Sequence[str] = ()) -> dict[str, str]:

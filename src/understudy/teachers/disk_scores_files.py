@@ -123,16 +123,42 @@ def read_manifest(folder: Path) -> Manifest:
         if content.get("format") != FORMAT:
             raise DataError(f"{file} is of another version", got=content.get("format"), expected=FORMAT, remedy=REMEDY)
         parts = tuple(PartRecord(**part) for part in content.pop("parts"))
-        return Manifest(**content, parts=parts)
+        manifest = Manifest(**content, parts=parts)
+        _check_kinds(manifest)
+        return manifest
     except OSError as error:
         remedy = "Write them with understudy score RECIPE --out DIR."
         raise DataError(
             f"{folder} holds no stored scores", got=error.strerror, expected=MANIFEST, remedy=remedy
         ) from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{file} cannot be read", got=str(error).splitlines()[0], remedy=REMEDY) from error
+    except DataError:
+        raise
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise DataError(f"{file} cannot be read", got=_line(error), remedy=REMEDY) from error
+
+
+def _check_kinds(manifest: Manifest) -> None:
+    """A ValueError where a field is of another kind, or out of its range."""
+    texts = (manifest.teacher, manifest.tokenizer, manifest.rollouts, *(part.digest for part in manifest.parts))
+    sizes = (
+        manifest.top_k,
+        manifest.vocab_size or 0,
+        *(n for part in manifest.parts for n in (part.number, part.num_rows)),
+    )
+    is_good = (
+        all(isinstance(text, str) for text in texts)
+        and all(isinstance(size, int) and 0 <= size < 1 << 40 for size in sizes)
+        and isinstance(manifest.entropy, bool)
+        and isinstance(manifest.complete, bool)
+        and isinstance(manifest.temperature, int | float)
+        and 0 < manifest.temperature < float("inf")
+    )
+    if not is_good:
+        raise ValueError("a field is of another kind, or out of its range")
+
+
+def _line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
 def read_part(folder: Path, part: PartRecord, manifest: Manifest) -> Rows:
@@ -150,21 +176,27 @@ def read_part(folder: Path, part: PartRecord, manifest: Manifest) -> Rows:
             remedy=REMEDY,
         )
     try:
-        table = pq.read_table(narrow, schema=NARROW)
-        tensors = load_file(wide) if manifest.top_k else {}
-    except (OSError, pa.ArrowException, SafetensorError) as error:
-        raise DataError(f"{narrow} cannot be read", got=str(error).splitlines()[0], remedy=REMEDY) from error
-    rows = Rows(
+        rows = _rows(narrow, wide, manifest)
+    except (OSError, pa.ArrowException, SafetensorError, LookupError, TypeError, ValueError) as error:
+        raise DataError(f"{narrow} cannot be read", got=_line(error), remedy=REMEDY) from error
+    _check(folder, part, manifest, rows)
+    return rows
+
+
+def _rows(narrow: Path, wide: Path, manifest: Manifest) -> Rows:
+    table = pq.read_table(narrow, schema=NARROW)
+    tensors = load_file(wide) if manifest.top_k else {}
+    if any(table[name].null_count for name in ("context", "position", "token_id", "logprob")):
+        raise ValueError("rows without a context, a place, a token or a figure")
+    return Rows(
         contexts=table["context"].to_pylist(),
         position=_tensor(table["position"]).long(),
         token_id=_tensor(table["token_id"]),
         logprob=_tensor(table["logprob"]),
         entropy=_tensor(table["entropy"]) if manifest.entropy else None,
         top_ids=tensors["top_ids"].long() if manifest.top_k else None,
-        top_logprobs=tensors.get("top_logprobs"),
+        top_logprobs=tensors["top_logprobs"].float() if manifest.top_k else None,
     )
-    _check(folder, part, manifest, rows)
-    return rows
 
 
 def _tensor(column: pa.ChunkedArray) -> Tensor:

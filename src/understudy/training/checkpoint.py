@@ -137,7 +137,9 @@ def _seal(folder: Path, step: int) -> None:
     files = sorted(_files(folder))
     for file in files:
         sync(file)
-    digests = {str(file.relative_to(folder)): _digest(file) for file in files if file.name not in FOR_PEOPLE}
+    # A hidden file is what somebody has not written to its end: it may go, and the checkpoint stays what it is.
+    kept = [file for file in files if file.name not in FOR_PEOPLE and not file.name.startswith(".")]
+    digests = {str(file.relative_to(folder)): _digest(file) for file in kept}
     manifest = folder / MANIFEST
     manifest.write_text(json.dumps({"step": step, "files": digests}, indent=2) + "\n", encoding="utf-8")
     sync(manifest)

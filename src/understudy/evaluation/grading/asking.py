@@ -7,7 +7,7 @@ import logging
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import httpx
 
@@ -100,6 +100,8 @@ class Grader:
             raise NoAnswerError("unreadable", self._without_key(str(error))) from error
         except ServerError as error:
             raise NoAnswerError("server fault", self._without_key(str(error))) from error
+        if reply.text is not None:  # an endpoint may quote what it was sent, and its words are kept and shown
+            reply = replace(reply, text=self._without_key(reply.text))
         self.spent.input_tokens += reply.input_tokens
         self.spent.output_tokens += reply.output_tokens
         return reply
