@@ -13,7 +13,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from benchmarks.card_page import write_card_page
 from benchmarks.chromium import Browser, Scheme, browser
 from benchmarks.pages import DESK, PHONE, watching
 
@@ -56,6 +58,9 @@ def main() -> None:
         shoot(seen, microscope, chosen.out / "microscope.png", height=800, keys=[*"jjj", "ArrowRight"])
         phone = chosen.out / "microscope-phone.png"
         shoot(seen, microscope, phone, width=PHONE, height=844, keys=[*"jjj", "ArrowRight"])
+        with TemporaryDirectory() as place:
+            card = write_card_page(chosen.runs / METHODS[0], Path(place))
+            shoot(seen, card.as_uri(), chosen.out / "model-card.png", width=900, height=1500)
 
 
 def training(method: str, runs: Path) -> subprocess.Popen[bytes]:

@@ -50,6 +50,11 @@ def test_what_a_source_says_otherwise_is_marked_as_ours():
     assert "; ours)" not in page_of("gkd")
 
 
+def test_no_page_leads_to_notes_that_its_reader_does_not_have():
+    for name, page in pages().items():
+        assert "METHODS" not in page and ";." not in page and ";\n" not in page, name
+
+
 def test_no_line_outgrows_a_terminal():
     tables = {INDEX}
     long = {name: line for name, page in pages().items() for line in page.splitlines() if len(line) > 120}
