@@ -13,6 +13,7 @@ from typing import Any
 from unittest import mock
 
 import typer
+from torch.distributed.run import get_args_parser
 
 from tests.docs.pages import ROOT
 from understudy import cli
@@ -122,6 +123,10 @@ def _extras_fault(words: list[str]) -> str | None:
 
 def _module_fault(module: str, arguments: list[str]) -> str | None:
     """Whether a benchmark's module is there and knows the options; others are looked up only."""
+    if module == "understudy.torchrun":
+        known = get_args_parser()._option_string_actions
+        unknown = [word for word in arguments if word.startswith("--") and word.partition("=")[0] not in known]
+        return f"torchrun has no option {unknown[0]}" if unknown else None
     file = ROOT / Path(*module.split("."))
     source = next((each for each in (file.with_suffix(".py"), file / "__main__.py") if each.is_file()), None)
     if source is None:
