@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections import Counter
@@ -14,6 +16,7 @@ from understudy.errors import DataError, EnvironmentFailedError, RecipeError
 from understudy.recipe import Data
 from understudy.recipe import Verifier as VerifierConfig
 from understudy.tasks import Row, Verdict, loaded_from, verdicts, verifier_from
+from understudy.tasks.judges import MathematicalJudge
 from understudy.workers import pool
 
 HANGS = r"\boxed{9^{9^{9^9}}}"
@@ -248,3 +251,14 @@ def test_only_the_first_row_is_tried_when_data_is_read() -> None:
     assert len(loaded_from(rows_of(*range(50)), data(verifier=verifier)).tasks) == 50
     judge = verifier_from(VerifierConfig.model_validate(verifier), None)
     assert judge is not None and judge("calls", {}).reward <= 2
+
+
+def test_a_pool_that_is_lost_makes_no_answer_wrong() -> None:
+    verify = verifier_from(VerifierConfig(kind="math"), "gold")
+    assert isinstance(verify, MathematicalJudge)
+    assert verify(r"\boxed{1}", {"gold": "1"}).correct
+    waits = [verify.begin(rf"\boxed{{\frac{{{n}}}{{7}}}}", {"gold": rf"\frac{{{n}}}{{7}}"}) for n in range(1, 41)]
+    supervisor = verify._workers._supervisor
+    assert supervisor is not None
+    os.kill(supervisor._process.pid, signal.SIGKILL)
+    assert all(wait().correct for wait in waits)

@@ -12,7 +12,7 @@ from typing import Any
 from understudy.errors import EnvironmentFailedError, RecipeError
 from understudy.recipe import Verifier as VerifierConfig
 from understudy.tasks.verdicts import Columns, UnreadableGoldError, Verdict, extracted, golds_of, warn_of_overtime
-from understudy.workers import JobFailedError, OvertimeError, RefusedError, Workers, shared
+from understudy.workers import JobFailedError, LostJobError, OvertimeError, RefusedError, Workers, shared
 
 _MEMORY_BYTES = 2 << 30
 _MOST_KEPT = 10_000
@@ -44,7 +44,9 @@ class _Judge:
 
         def wait() -> Verdict:
             try:
-                found = self._read(self._result(job))
+                # A pool that was lost, as where memory is short, says nothing of this answer: it is asked once more.
+                is_lost = isinstance(job.exception(), LostJobError)
+                found = self._read(self._result(self._workers.submit(payload) if is_lost else job))
             except OvertimeError:
                 warn_of_overtime(completion, self._seconds)
                 found = Verdict(reward=0.0, correct=False, parsed=None)

@@ -37,6 +37,10 @@ class JobFailedError(UnderstudyError):
     """A job raised an error, or its process died; ``got`` says how."""
 
 
+class LostJobError(JobFailedError):
+    """The whole pool ended while a job was under way, for a reason that may have been another's."""
+
+
 class RefusedError(UnderstudyError):
     """No worker can begin: what the jobs need cannot be loaded; ``got`` says why."""
 
@@ -183,7 +187,7 @@ class _Supervisor:
         with self._lock:
             lost, self._pending = list(self._pending.values()), {}
         for future in lost:
-            future.set_exception(JobFailedError("a job failed", got="its process ended"))
+            future.set_exception(LostJobError("a job failed", got="its process ended"))
 
 
 _shared: dict[str, Workers] = {}
