@@ -25,6 +25,7 @@ def overridden(*overrides: str) -> dict:
         ("student.lora.rank=8", ["student", "lora", "rank"], 8),
         ("evaluation.suites.1.name=c", ["evaluation", "suites", 1, "name"], "c"),
         ("evaluation.suites.0=c", ["evaluation", "suites", 0], "c"),
+        ("teacher.routes.007.model=t", ["teacher", "routes", "007", "model"], "t"),
         ("optimizer.betas=[0.8, 0.9]", ["optimizer", "betas"], [0.8, 0.9]),
         ("data.answer=null", ["data", "answer"], None),
         ("data.answer=", ["data", "answer"], None),

@@ -34,7 +34,12 @@ def _split(override: str) -> tuple[tuple[str | int, ...], str]:
     parts = key.strip().split(".")
     if not equals or not all(parts):
         raise RecipeError("an override cannot be read", got=repr(override), expected="key.sub=value")
-    return tuple(int(part) if part.isascii() and part.isdigit() and len(part) < 7 else part for part in parts), text
+    return tuple(int(part) if _is_place(part) else part for part in parts), text
+
+
+def _is_place(part: str) -> bool:
+    """Whether a part may be a place in a list; ``007`` is a name."""
+    return part.isascii() and part.isdigit() and len(part) < 7 and str(int(part)) == part
 
 
 def _value(text: str, path: tuple[str | int, ...], model: type[BaseModel], raw: object, override: str) -> Any:
