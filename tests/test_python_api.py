@@ -21,7 +21,7 @@ import understudy as us
 from tests.conformance.tiny import VOCAB, tiny_model
 from tests.tiny_files import Workplace, files_of, make_workplace, metrics_of, write_rows
 from understudy.environments.toy import CHARACTERS, RememberDigit
-from understudy.errors import CapabilityError, RecipeError, RunDirectoryError
+from understudy.errors import CapabilityError, RecipeError, RunDirectoryError, UserMistakeError
 from understudy.objectives.context import PlanContext
 from understudy.objectives.needs import requires
 from understudy.objectives.objective import Objective
@@ -86,6 +86,19 @@ def test_evaluate_gives_the_numbers_of_a_run(place: Workplace) -> None:
     assert run.summary is not None
     after = run.summary["suites"]["words"]["after"]  # type: ignore[index]
     assert result.estimate.to_json() == after
+
+
+def test_an_error_ends_the_display_all_the_same() -> None:
+    class Listening(Silent):
+        is_ended = False
+
+        def end(self) -> None:
+            self.is_ended = True
+
+    display = Listening()
+    with pytest.raises(UserMistakeError, match="no-such-suite"):
+        us.evaluate("testbed/multiplication-student", ["no-such-suite"], display=display)
+    assert display.is_ended
 
 
 # ------------------------------------------------------------------------------------------ own objective

@@ -8,7 +8,6 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
-from tempfile import mkdtemp
 
 from transformers.utils.logging import disable_progress_bar
 
@@ -269,7 +268,7 @@ def _assembled(recipe: Recipe, own: Own, directory: RunDirectory, display: Displ
     ranks, building = gathering.ranks, building_shown(display)
 
     def here() -> Assembly:
-        folder = directory.path if gathering.is_first else Path(mkdtemp(prefix="understudy-rank-"))
+        folder = directory.path if gathering.is_first else None
         assembly = assemble(recipe, own, building=building, keeping=Keeping(folder, display), gathering=gathering)
         if own == Own():
             _heed_the_doctor(recipe, assembly, display)

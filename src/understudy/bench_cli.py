@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +11,7 @@ import typer
 
 from understudy.completions import among, listed
 from understudy.completions import methods as method_names
-from understudy.cost_cli import memory, speed
+from understudy.cost_cli import command_given, memory, speed
 from understudy.errors import UserMistakeError
 
 if TYPE_CHECKING:
@@ -117,7 +116,7 @@ def agents(
         scale=replace(QUICK if quick else Scale(), **{name: value for name, value in given.items() if value}),
         out=out or Path("runs") / place,
         processes=processes,
-        command=_command(),
+        command=command_given(),
         **({"house": UNSCHOOLED} if drift else {}),
     )
     with shown(display_on(sys.stderr)) as display:
@@ -144,7 +143,7 @@ def variance(
     if as_json:
         print(json.dumps(found.to_json()), flush=True)
     else:
-        print(section_of(found, command=_command()) if as_markdown else text_of(found), flush=True)
+        print(section_of(found, command=command_given()) if as_markdown else text_of(found), flush=True)
 
 
 def _rate_policy(*, quick: bool, unified: bool, tuned: bool) -> RatePolicy:
@@ -183,7 +182,7 @@ def _order(
         scale=replace(QUICK if quick else FULL, **given),
         out=out or Path("runs") / place,
         processes=processes,
-        command=_command(),
+        command=command_given(),
     )
 
 
@@ -195,7 +194,3 @@ def _named(methods: str | None) -> tuple[str, ...]:
     if not names:
         raise UserMistakeError("--methods names nobody", got=repr(methods), expected="names such as opd,tropd")
     return names
-
-
-def _command() -> str:
-    return shlex.join(["understudy", *(argument for argument in sys.argv[1:] if argument != "--traceback")])

@@ -39,7 +39,7 @@ class _Forms:
         if as_json:
             print(json.dumps(self.json()), flush=True)
         else:
-            print(self.section(_command()) if as_markdown else self.text(), flush=True)
+            print(self.section(command_given()) if as_markdown else self.text(), flush=True)
 
 
 def speed(
@@ -172,5 +172,6 @@ def _order(
     )
 
 
-def _command() -> str:
+def command_given() -> str:
+    """The command as it was typed, for documents that say how their figures came about."""
     return shlex.join(["understudy", *(argument for argument in sys.argv[1:] if argument != "--traceback")])
