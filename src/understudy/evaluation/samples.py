@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from understudy.rollouts import FinishReason
 
+_MOST = 1e15
+"""Beyond it, and for NaN, a figure is none; sums of such are still floats."""
 _RARE = ("answer", "shares", "error", "domain", "actions")
 
 
@@ -74,8 +75,8 @@ def _check_kinds(record: SampleRecord) -> None:
     is_good = (
         all(isinstance(text, str) for text in texts)
         and all(flag is None or isinstance(flag, bool) for flag in (record.correct, record.parsed))
-        and all(isinstance(number, int | float) and math.isfinite(number) for number in numbers)
-        and all(isinstance(count, int) and count >= 0 for count in counts)
+        and all(isinstance(number, int | float) and abs(number) < _MOST for number in numbers)
+        and all(isinstance(count, int) and 0 <= count < _MOST for count in counts)
     )
     if not is_good:
         raise TypeError("a sample has a field of another kind")
