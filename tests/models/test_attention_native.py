@@ -6,10 +6,13 @@ from collections.abc import Sequence
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from transformers.masking_utils import sliding_window_overlay
 
-from understudy.models import native
+from understudy.models import native, packed_attention
+from understudy.models.attention import Rule
 from understudy.models.attention_native import LONGEST, attend_in_c, can_attend
+from understudy.models.packed_attention import SequenceMask, attend
 
 HERE = can_attend(*(torch.zeros(1, 1, 8),) * 3, longest=1)
 needs_c = pytest.mark.skipif(not HERE, reason="there is no C compiler")
@@ -104,3 +107,29 @@ def test_who_is_taken() -> None:
     assert not can_attend(narrow, narrow.bfloat16(), narrow, longest=2)
     assert not can_attend(*(narrow.double(),) * 3, longest=2)
     assert not can_attend(*(narrow.to("meta"),) * 3, longest=2)
+
+
+@needs_c
+@pytest.mark.parametrize("lengths", [(3, 30, 7), None], ids=["packed", "padded"])
+def test_models_attend_through_it_where_the_mask_is_plainly_causal(
+    lengths: tuple[int, ...] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shape = (1, 40) if lengths else (3, 20)
+    query, key, value = (torch.randn(*shape, count, 16).transpose(1, 2) for count in (4, 2, 2))
+    window = Rule(sliding_window_overlay(4), 4)
+    calls: list[Sequence[int]] = []
+
+    def counted(*rows: Tensor, scaling: float) -> Tensor:
+        calls.append(rows[3])  # type: ignore[arg-type]
+        return attend_in_c(*rows, scaling=scaling)  # type: ignore[arg-type, misc]
+
+    def answer(rule: Rule, **options: float) -> Tensor:
+        return attend(nn.Module(), query, key, value, SequenceMask(lengths, rule), **options)[0]  # type: ignore[arg-type]
+
+    monkeypatch.setattr(packed_attention, "attend_in_c", counted)
+    found = answer(Rule())
+    assert calls == [lengths or (20, 20, 20)]
+    answer(window), answer(Rule(), softcap=2.0), answer(Rule(), dropout=0.5)
+    assert len(calls) == 1, "none of these is plain"
+    monkeypatch.setattr(packed_attention, "can_attend", lambda *_, **__: False)
+    torch.testing.assert_close(found, answer(Rule()), rtol=1e-5, atol=1e-6)
