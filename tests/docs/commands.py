@@ -51,7 +51,7 @@ def commands(code: str) -> list[list[str]]:
 
 def _fault(words: list[str], runnable: set[str]) -> str | None:
     """Nothing, or why the command is wrong."""
-    if words[0] == "torchrun":
+    if words[0] == "torchrun" or words[:3] == ["python", "-m", "understudy.torchrun"]:
         words = ["understudy", *words[words.index("understudy") + 1 :]]
     if words[:3] == ["python", "-m", "understudy"]:
         words = words[2:]
