@@ -25,13 +25,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="clients; all by default")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="network-") as name:
-        weights = Path(name) / "000001"
-        weights.mkdir()
-        for file in ("adapter_config.json", "adapter_model.safetensors"):
-            (weights / file).write_text("{}")
-        with served_model(tiny_loaded(), allow_updates=True, max_logprobs=-1) as url:
-            known = known_from(url, weights)
+    folder = tempfile.TemporaryDirectory(prefix="network-")  # goes with this process: weights are read at each call
+    weights = Path(folder.name) / "000001"
+    weights.mkdir()
+    for file in ("adapter_config.json", "adapter_model.safetensors"):
+        (weights / file).write_text("{}")
+    with served_model(tiny_loaded(), allow_updates=True, max_logprobs=-1) as url:
+        known = known_from(url, weights)
     bad, lines = 0, [f"{'client':<26} {'ways':>4} {'unbounded':>9} {'wrong':>5} {'most asked':>10} {'slowest':>8}"]
     for name, call in calls(known).items():
         if options.names and name not in options.names:
