@@ -51,7 +51,7 @@ docs: $(INSTALLED)  ## write docs/methods/reference and the table of TRL's argum
 docs-site: $(INSTALLED)  ## build the documentation's site into site/, strictly: a link that leads nowhere is an error
 	$(RUN)python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	$(RUN)python -m docs_site.gather build/site-source
-	NO_MKDOCS_2_WARNING=1 $(RUN)mkdocs build --strict --quiet -f build/site-source/mkdocs.yml
+	NO_MKDOCS_2_WARNING=1 $(RUN)python -m mkdocs build --strict --quiet -f build/site-source/mkdocs.yml
 	@echo "site/index.html"
 
 test-docs: docs-site  ## build the site and look at its pages: dead links, requests to other hosts

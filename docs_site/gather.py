@@ -1,6 +1,6 @@
 """Gathers the documentation's site: the pages as they are, recipes and examples shown, the API, and a navigation.
 
-python -m docs_site.gather build/site-source        # then: mkdocs build --strict -f build/site-source/mkdocs.yml
+python -m docs_site.gather build/site-source    # then: python -m mkdocs build --strict -f build/site-source/mkdocs.yml
 
 The navigation has the order of docs/README.md; a page that no heading below knows stands under "More".
 """

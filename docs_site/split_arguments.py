@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import griffe
-
-_SECTION = re.compile(r"^( *)Args:\n((?:(?:\1 +.*)?\n?)+)", re.MULTILINE)
-_NEXT = re.compile(r"(?<=[.;)]) (?=[a-z_]\w*(?:, [a-z_]\w*)*: )")
+from docs_site.arguments import split
 
 
 class SplitArguments(griffe.Extension):
@@ -18,30 +15,3 @@ class SplitArguments(griffe.Extension):
         """Of a class or a function, before its docstring is parsed."""
         if obj.docstring is not None:
             obj.docstring.value = split(obj.docstring.value)
-
-
-def split(text: str) -> str:
-    """The docstring with a line for each argument; ``a, b: both`` stays one.
-
-    >>> print(split("What.\\n\\nArgs:\\n    a: one\\n        thing. b: another, as here: so.\\n"))
-    What.
-    <BLANKLINE>
-    Args:
-        a: one thing.
-        b: another, as here: so.
-    <BLANKLINE>
-    """
-    return _SECTION.sub(_section, text)
-
-
-def _section(section: re.Match[str]) -> str:
-    indent, body = section.groups()
-    inner = f"{indent}    "
-    whole: list[str] = []
-    for line in body.rstrip().splitlines():
-        if whole and len(line) - len(line.lstrip()) > len(inner):
-            whole[-1] += f" {line.strip()}"
-        else:
-            whole.append(line.strip())
-    listed = [f"{inner}{part}" for line in whole for part in _NEXT.split(line)]
-    return f"{indent}Args:\n" + "\n".join(listed) + body[len(body.rstrip()) :]

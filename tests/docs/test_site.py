@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from docs_site.arguments import split
 from docs_site.check import faults_of
 from docs_site.gather import gather, navigation
-from docs_site.split_arguments import split
 
 from tests.docs.pages import ROOT
 

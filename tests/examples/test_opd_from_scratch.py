@@ -48,7 +48,8 @@ def test_loss_and_gradient_are_the_packages(rollouts: Rollouts) -> None:
     gradients = policy.gradients(batch, plan)
     for name, parameter in student.named_parameters():
         assert parameter.grad is not None
-        torch.testing.assert_close(gradients[name], parameter.grad, atol=2e-6, rtol=0, msg=name)
+        # Either is within 2e-6 of float64, with sums in another order.
+        torch.testing.assert_close(gradients[name], parameter.grad, atol=4e-6, rtol=0, msg=name)
     assert max(float(gradient.abs().max()) for gradient in gradients.values()) > 1e-2
     assert sum(policy.update(batch, plan).sums.values()) == pytest.approx(loss.item(), abs=1e-6)
 

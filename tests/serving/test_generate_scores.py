@@ -73,7 +73,7 @@ def test_a_token_of_the_scoring_pass_is_the_one_that_sampling_draws(client: http
         one, other = alone["choices"][0], scored["choices"][0]
         assert one["token_ids"] == other["token_ids"] and one["finish_reason"] == other["finish_reason"]
         mine, yours = (choice["logprobs"]["content"][0]["logprob"] for choice in (one, other))
-        assert mine == pytest.approx(yours, abs=1e-6)
+        assert mine == pytest.approx(yours, abs=1e-5)  # a pass over whole texts adds in another order
 
 
 def test_the_softmax_is_over_the_true_vocabulary(client: httpx.Client, loaded: LoadedModel) -> None:

@@ -16,7 +16,7 @@ from understudy.models.tokenizers import check_same_tokenizer
 from understudy.tasks import gold_completion, verifier_from
 from understudy.testbed.datasets import VERIFIER
 from understudy.testbed.models import STUDENT, TEACHER, Architecture, Schooling
-from understudy.testbed.multiplication import MAX_COMPLETION_TOKENS, Problem, answer_in, carried_solution
+from understudy.testbed.multiplication import MAX_COMPLETION_TOKENS, Problem, carried_solution
 from understudy.testbed.roster import SCHOOLINGS
 from understudy.testbed.schooling import lessons, new_model, school
 from understudy.testbed.subjects import SUBJECTS
@@ -132,12 +132,11 @@ def test_tasks_carry_what_recipes_read() -> None:
     verify = verifier_from(VERIFIER, None)
     assert verify is not None
     verdict = verify(gold_completion(data, task), task.columns)
-    assert verdict.correct and verdict.reward == 1.0 and verdict.parsed is not None
+    assert verdict.correct and verdict.reward == 1.0 and verdict.parsed == task.columns["answer"]
     assert verify(f"#{problem.answer}", task.columns).correct  # the foreign manner is judged alike
     assert not verify(f"#{problem.answer}1", task.columns).correct
     unread = verify("3*8+0=24;", task.columns)
     assert not unread.correct and unread.parsed is None
-    assert answer_in(gold_completion(data, task)) == task.columns["answer"]
 
 
 def test_splits_are_disjoint_and_fixed() -> None:

@@ -177,7 +177,7 @@ tried()
 attempt(subprocess.run, ['/bin/true', 'x' * (64 << 20)])
 attempt(subprocess.run, ['/bin/true'] + ['x' * 1000] * 100000)
 """,
-        ("exit:0", "limit:cpu", "deadline"),
+        ("exit:0", "limit:cpu", "limit:memory", "deadline"),
     ),
     Hostile(
         "opens files without end",
