@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from tests.engines.cluster.on_ranks import under_torchrun
 from tests.tiny_files import Workplace, make_workplace
+from understudy.torchrun import telling
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -59,3 +62,20 @@ def test_under_torchrun_itself_the_mistake_is_the_end_of_its_report(place: Workp
     assert torchrun.ended() == 1
     *_, last, _border = torchrun.log.read_text().splitlines()
     assert last.startswith(f"  traceback : understudy: {place.path / 'fine-0.yaml'}: rollout.num_generations")
+
+
+def test_a_store_that_takes_the_call_and_never_answers_holds_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where torchrun has died, and somebody else listens on its port."""
+    monkeypatch.setattr(telling, "_CONNECTION_SECONDS", 0.3)
+    telling._store.cache_clear()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        for name, value in {
+            "TORCHELASTIC_USE_AGENT_STORE": "True",
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(silent.getsockname()[1]),
+        }.items():
+            monkeypatch.setenv(name, value)
+        began = time.monotonic()
+        assert telling.is_first_to_say("the others are gone")
+        assert time.monotonic() - began < 5
+    telling._store.cache_clear()

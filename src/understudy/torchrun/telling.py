@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from functools import cache
 from hashlib import sha256
@@ -18,6 +20,7 @@ from typing import Protocol
 from understudy.errors import UnderstudyError
 
 _PATIENCE_SECONDS = 60.0
+_CONNECTION_SECONDS = 10.0
 _LOOK_SECONDS = 0.05
 _MET, _TOLD = "the first rank meets the others", "somebody has told why the run ends"
 
@@ -135,17 +138,20 @@ def _store() -> Store | None:
         return None
     from torch.distributed import PrefixStore, TCPStore
 
-    try:
-        store = TCPStore(
-            variables["MASTER_ADDR"],
-            int(variables["MASTER_PORT"]),
-            is_master=False,
-            timeout=timedelta(seconds=10),
-            wait_for_workers=False,
-        )
-    except (KeyError, ValueError, RuntimeError):
-        return None
-    return PrefixStore(f"understudy {variables.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
+    found: list[TCPStore] = []
+
+    def connect() -> None:
+        with suppress(KeyError, ValueError, RuntimeError):
+            host, port = variables["MASTER_ADDR"], int(variables["MASTER_PORT"])
+            wait = timedelta(seconds=_CONNECTION_SECONDS)
+            found.append(TCPStore(host, port, is_master=False, timeout=wait, wait_for_workers=False))
+
+    # Its own bound is none where torchrun has died and somebody else holds the port: then nothing ever answers.
+    thread = threading.Thread(target=connect, name="understudy-telling", daemon=True)
+    thread.start()
+    thread.join(_CONNECTION_SECONDS)
+    prefix = f"understudy {variables.get('TORCHELASTIC_RESTART_COUNT', 0)}"
+    return PrefixStore(prefix, found[0]) if found else None
 
 
 def _rank() -> int:
