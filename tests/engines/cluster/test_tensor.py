@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -11,13 +10,12 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, Qwen3MoeConfig, Qwen3MoeForCausalLM
 
 from tests.conformance.tiny import tiny_model
+from tests.engines.cluster.compared import checkpoints_cross, one_process, steps_are_those_of_one_process
 from tests.engines.cluster.dividing import STUDENTS, gradients, rank_gradients
 from tests.engines.cluster.on_ranks import on_ranks
-from tests.engines.cluster.steps import STEPS, Case, dividable, options, rank_work, steps, student, told
-from tests.engines.cluster.test_world_sizes import same
+from tests.engines.cluster.steps import Case, dividable, rank_work
 from understudy.engines.cluster import join
 from understudy.engines.cluster.tensor import why_not_divided
-from understudy.engines.local import LocalPolicy
 from understudy.errors import UserMistakeError
 
 FULL = Case("opd", lora=False, tied=True, kind="qwen3")
@@ -31,12 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What one process and each layout left of a student in full and one with adapters."""
     folder = tmp_path_factory.mktemp("tensor")
     for case in (FULL, ADAPTED):
-        place = folder / case.name
-        place.mkdir()
-        policy = LocalPolicy(student(case), **options(case))  # type: ignore[arg-type]
-        (place / "told-local.json").write_text(json.dumps(told(steps(policy, case, None))))
-        policy.save(place / "from-local")
-        (place / "next.json").write_text(json.dumps(told(steps(policy, case, None, start=STEPS, count=1))))
+        one_process(folder / case.name, case)
     on_ranks(rank_work, 4, str(folder), [FULL, ADAPTED], 2)
     on_ranks(rank_work, 2, str(folder), [FULL], 1)
     on_ranks(rank_work, 2, str(folder), [FULL], 2)
@@ -45,30 +38,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(("case", "layout"), [(FULL, "2x2"), (ADAPTED, "2x2"), (FULL, "1x2")], ids=str)
 def test_steps_are_those_of_one_process(folder: Path, case: Case, layout: str) -> None:
-    place = folder / case.name
-    found = json.loads((place / f"told-{layout}.json").read_text())
-    same(found["steps"], json.loads((place / "told-local.json").read_text()))
-    policy = LocalPolicy(student(case), **options(case))  # type: ignore[arg-type]
-    policy.load(place / "from-local")
-    weights = load_file(place / f"weights-{layout}")
-    expected = {name: p.detach() for name, p in policy.model.named_parameters() if p.requires_grad}
-    assert set(weights) == set(expected)
-    for name, weight in expected.items():
-        torch.testing.assert_close(weights[name], weight, atol=1e-5, rtol=1e-5, msg=f"{name} {case.name}")
+    steps_are_those_of_one_process(folder / case.name, case, layout)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_checkpoints_go_from_any_layout_to_any_other(folder: Path, layout: str) -> None:
-    place = folder / FULL.name
-    found = json.loads((place / f"told-{layout}.json").read_text())
-    expected = json.loads((place / "next.json").read_text())
-    read = sorted(set(found) - {"steps"})
-    assert read == sorted(["from-local", *(f"from-{one}" for one in LAYOUTS[: LAYOUTS.index(layout) + 1])])
-    for name in read:
-        same(found[name], expected)
-    policy = LocalPolicy(student(FULL), **options(FULL))  # type: ignore[arg-type]
-    policy.load(place / f"from-{layout}")
-    same(told(steps(policy, FULL, None, start=STEPS, count=1)), expected)
+    before = list(LAYOUTS[: LAYOUTS.index(layout) + 1])
+    checkpoints_cross(folder / FULL.name, FULL, layout, before)
 
 
 def test_the_model_is_whole_for_transformers(folder: Path) -> None:

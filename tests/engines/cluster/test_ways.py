@@ -10,9 +10,9 @@ import pytest
 from safetensors.torch import load_file
 from torch import equal
 
+from tests.engines.cluster.compared import same
 from tests.engines.cluster.on_ranks import on_ranks
 from tests.engines.cluster.steps import options, student, told
-from tests.engines.cluster.test_world_sizes import same
 from tests.engines.cluster.ways import CASE, WAYS, rank_ways, taken
 from understudy.build.cut import Cut
 from understudy.engines.local import LocalPolicy
