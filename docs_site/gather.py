@@ -2,7 +2,7 @@
 
 python -m docs_site.gather build/site-source    # then: python -m mkdocs build --strict -f build/site-source/mkdocs.yml
 
-The navigation has the order of docs/README.md; a page that no heading below knows stands under "More".
+The navigation is the map, docs/README.md: its headings and what stands below each; what it lacks stands under "More".
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import posixpath
 import re
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,20 +38,6 @@ _API = {
     "Errors": "understudy.errors",
 }
 """Titles of the API's pages and the modules on each."""
-
-
-_SECTIONS = {
-    "Start": "start.md from-trl.md ../CONTRIBUTING.md",
-    "Choosing": "methods/README.md methods/choosing.md methods/support.md bench.md",
-    "Running": "recipes.md doctor.md performance.md cluster.md serving.md tinker.md",
-    "Teachers": "teachers.md teachers-other-tokenizers.md",
-    "Agents": "agents.md tools.md household.md shop.md search-qa.md sandbox.md",
-    "Office": "office.md grading.md office-study.md",
-    "Evaluating": "evaluation.md comparing.md",
-    "Looking": "reading-a-report.md metrics.md watch.md sharing.md",
-    "What was found": "results.md log.md reliability.md",
-}
-"""The navigation's headings and what stands below each, named as docs/README.md names it."""
 
 
 @dataclass(frozen=True)
@@ -93,24 +79,27 @@ def gather(out: Path) -> None:
 
 
 def navigation(places: Mapping[str, str]) -> list[Any]:
-    """The sections with their pages in the map's order, then what is generated; what no section knows is in "More"."""
-    listed = re.findall(r"\]\(([^)#]+)\)", (ROOT / "docs" / "README.md").read_text(encoding="utf-8"))
-    mapped = [posixpath.normpath(posixpath.join("docs", link)) for link in listed]
-    order = [source for source in dict.fromkeys([*mapped, *sorted(places)]) if source in places]
-    sections: list[Any] = [{"Understudy": "index.md"}]
-    for heading, names in _SECTIONS.items():
-        known = {posixpath.normpath(posixpath.join("docs", name)) for name in names.split()}
-        sections.append({heading: [places[source] for source in order if source in known]})
-    known = {name for names in _SECTIONS.values() for name in names.split()}
-    pages = [source for source in order if source.startswith("docs/") and source != "docs/README.md"]
-    design = [source for source in pages if source.startswith("docs/design/")]
-    methods = [source for source in pages if source.startswith("docs/methods/")]
-    more = [each for each in pages if each.removeprefix("docs/") not in known and each not in [*design, *methods]]
-    parts = {"More": more, "Why it is as it is": sorted(design), "Methods, one by one": methods}
-    sections += [{title: [places[source] for source in part]} for title, part in parts.items() if part]
+    """The map's headings with the pages below each, then what is generated; what the map lacks is under "More"."""
+    sections: list[Any] = [{"Understudy": "index.md"}, {"All pages": "map.md"}]
+    mapped = {heading: [source for source in sources if source in places] for heading, sources in _map()}
+    methods = [source for source in sorted(places) if source.startswith("docs/methods/")]
+    known = {source for sources in mapped.values() for source in sources} | {"docs/README.md", "README.md"}
+    mapped["Methods, one by one"] = [source for source in methods if source not in known]
+    more = [source for source in sorted(places) if source.endswith(".md") and not source.startswith("api/")]
+    mapped["More"] = [source for source in more if source not in {*known, *methods}]
+    sections += [{title: [places[source] for source in part]} for title, part in mapped.items() if part]
     for title, folder in (("Recipes", "recipes/"), ("Examples", "examples/")):
         sections.append({title: _below(places, folder)})
     return [*sections, {"API": [{title: f"api/{_slug(title)}.md"} for title in _API]}]
+
+
+def _map() -> Iterator[tuple[str, list[str]]]:
+    """Each heading of docs/README.md and the files that are linked below it, relative to the repository."""
+    text = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    for part in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
+        heading, _, body = part.partition("\n")
+        links = re.findall(r"\]\(([^)#]+)\)", body)
+        yield heading, [posixpath.normpath(posixpath.join("docs", link)) for link in links]
 
 
 def _below(places: Mapping[str, str], folder: str) -> list[str]:

@@ -199,6 +199,16 @@ def test_pages_that_the_code_cites_exist():
     assert not {name for name in cited if not (ROOT / name).is_file()}
 
 
+def test_no_page_or_source_cites_a_page_that_the_repository_lacks():
+    """Notes that only its writer has are no source for a reader."""
+    files = committed_files()
+    made = {"index.md", "map.md", "note.md", "NNN-title.md"}  # of the site, by an agent, by a contributor
+    known = {path.name for path in files} | made
+    read = [path for path in files if path.suffix in (".md", ".py", ".yaml") and "tests" not in path.parts]
+    cited = {(path, name) for path in read for name in re.findall(r"[\w-]+\.md\b", path.read_text())}
+    assert not sorted(f"{path.relative_to(ROOT)}: {name}" for path, name in cited if name not in known)
+
+
 needs_cli = pytest.mark.skipif(not (SOURCE / "cli.py").is_file(), reason="the command line is not written yet")
 
 

@@ -1,6 +1,9 @@
-"""The fourteen identities of the family (METHODS.md section 1), each against autograd or a closed form in float64."""
+"""The fourteen identities of docs/methods/identities.md, each against autograd or a closed form in float64."""
 
 from __future__ import annotations
+
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +17,17 @@ from understudy.plans import Divergence, Likelihood, Ratio, ToTarget
 from understudy.rollouts import Origin
 
 VOCABULARY = 7
+PAGE = Path(__file__).parents[2] / "docs" / "methods" / "identities.md"
+
+
+def test_the_page_states_every_identity_and_names_its_test():
+    sections = re.split(r"^<a id=\"identity-(\d+)\"></a>\n## \1\. ", PAGE.read_text(), flags=re.MULTILINE)[1:]
+    named = {
+        number: re.findall(r"`(test_\w+)`", text) for number, text in zip(sections[::2], sections[1::2], strict=True)
+    }
+    tests = [name for name in globals() if re.match(r"test_\d+_", name)]
+    assert list(named) == [str(number) for number in range(1, 15)]
+    assert named == {number: [each for each in tests if each.split("_")[1] == number] for number in named}
 
 
 @pytest.fixture(params=[0, 1, 2])

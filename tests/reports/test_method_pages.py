@@ -73,3 +73,9 @@ def test_pages_are_written_and_other_files_stay(tmp_path: Path):
 def test_an_unknown_method_is_answered_with_the_nearest():
     with pytest.raises(RecipeError, match=r"got 'seqkd'.*Did you mean seq_kd\?"):
         page_of("seqkd")
+
+
+def test_the_identities_that_a_docstring_cites_are_links_in_the_written_page():
+    written = " ".join(pages()["local_support.md"].split())
+    assert "[identity 7](../identities.md#identity-7)" in written and "docs/methods/identities.md" not in written
+    assert "identity 7 of docs/methods/identities.md" in " ".join(page_of("local_support").split())

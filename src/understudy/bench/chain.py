@@ -3,7 +3,7 @@
 The state is the last token; student and teacher are tables of logits, one row a state. The sampled gradient of a
 sequence y with discount gamma is g = -sum_t (sum_{k >= t} gamma^(k - t) A_k) grad log pi_S(y_t | s_t), A_k = log pi_T -
 log pi_S at y_k. With gamma 1 its expectation is the gradient of KL(S||T) over whole sequences; with gamma 0 it is the
-token-level gradient of on-policy distillation (METHODS.md, identity 14).
+token-level gradient of on-policy distillation (identity 14 of docs/methods/identities.md).
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from understudy.errors import RecipeError
 from understudy.protocols import SamplingParams
 
 # Above this width a draw first picks a block of the vocabulary, then a token in it: one pass over [rows, V] without
-# a cumulative sum of it. Measured in PERFORMANCE.md: most of the gain over `multinomial` at 150k tokens.
+# a cumulative sum of it. Measured: most of the gain over `multinomial` at 150k tokens.
 _BLOCK = 512
 # A nucleus is first looked for among this many most likely tokens; only when it is wider is the whole row sorted.
 _NUCLEUS = 1024

@@ -20,7 +20,7 @@ def downward_change(series: Float[Tensor, "r s"], valid: Bool[Tensor, "r s"], *,
         series: one series a row. valid: false behind its end. shortest: values that either side has at least; with 1,
             any two values that fall would be a perfect fit.
 
-    Source: Prefix Teach, Suffix Fade, arXiv:2605.13643; METHODS.md section 8 (``shortest`` is our choice).
+    Source: Prefix Teach, Suffix Fade, arXiv:2605.13643 (``shortest`` is our choice).
     """
     count = valid.sum(1).double()
     if series.shape[1] == 0:

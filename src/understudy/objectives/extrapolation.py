@@ -20,7 +20,7 @@ def extrapolated_log_ratio(scale: float, *, cautious: Gate | None = None) -> Slo
     Args:
         cautious: rows where the scale is at most 1.
 
-    Source: G-OPD, arXiv:2602.12125; METHODS.md section 3.2.
+    Source: G-OPD, arXiv:2602.12125.
     """
     log_ratio = teacher_log_ratio()
     if scale == 1:

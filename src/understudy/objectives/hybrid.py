@@ -65,7 +65,7 @@ class Halves:
         ``hybrid/opd_rl_ratio`` is mean |kappa w A_OPD| / mean |rho A_reward|, A_OPD = log pi_T - log pi_S; it is absent
         where every group was equally rewarded, which leaves nothing to divide by.
 
-        Source: ATOD, arXiv:2606.27814; METHODS.md section 6.3.
+        Source: ATOD, arXiv:2606.27814.
         """
         parts = [self.distillation[kept].double().abs().sum(), self.reward[kept].double().abs().sum()]
         sums = world.sum(torch.stack([*parts, kept.sum().double()]))

@@ -22,7 +22,7 @@ def most_informative(
     Args:
         divergence: [N], e.g. the exact KL(S||T). clip_quantile: entropies above this quantile count as it.
 
-    Source: TIP, arXiv:2604.14084; METHODS.md section 5.6.
+    Source: TIP, arXiv:2604.14084.
     """
 
     @requires("student_entropy", needs=needs_of(divergence, among))

@@ -115,7 +115,7 @@ def to_target(
 def divergence(
     row_loss: Divergence, live: Float[Tensor, "m k"], *, valid: Bool[Tensor, "m k"] | None = None
 ) -> Float[Tensor, "m"]:
-    """A divergence on K ids under the support's normalisation (identities 5 to 7 of the method notes)."""
+    """A divergence on K ids under the support's normalisation (identities 5 to 7 of docs/methods/identities.md)."""
     if row_loss.target is None:
         raise ShapeError("a divergence on ids has no target", expected="[M, K] target log-probs")
     target, live = _counted(row_loss.target.clamp_min(row_loss.target_floor), valid), _counted(live, valid)

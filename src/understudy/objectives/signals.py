@@ -68,7 +68,7 @@ def discounted_to_go(
 ) -> Float[Tensor, "n"]:
     """sum_{k >= 0} gamma^k signal_{t+k} within each rollout; time counts scored tokens, observations take none.
 
-    Source: METHODS.md sections 3.1 and 3.3 (counting scored tokens only is our choice).
+    Source: the discount of tinker_cookbook/distillation/train_on_policy.py; that observations take no time is ours.
     """
     if gamma == 0 or signal.numel() == 0:
         return signal

@@ -22,7 +22,7 @@ def mixture_log_ratio(beta: float, *, rounding: float = ROUNDING) -> Slot:
     Args:
         rounding: zero where teacher and student differ by less.
 
-    Source: the second half of a Jensen-Shannon divergence; METHODS.md identity 10.
+    Source: the second half of a Jensen-Shannon divergence, identity 10 of docs/methods/identities.md.
     """
     log_ratio = teacher_log_ratio(rounding=rounding)
 
@@ -38,7 +38,7 @@ def mixture_log_ratio(beta: float, *, rounding: float = ROUNDING) -> Slot:
 def product_log_ratio(power: float | Schedule) -> Slot:
     """log T - (1 - power) log S of the token, [N] nats: log q - log S up to a constant of the state, q ~ T * S^power.
 
-    Source: Veto, arXiv:2601.07155; METHODS.md section 4.6 (the constant is a baseline: identity 13).
+    Source: Veto, arXiv:2601.07155; the constant is a baseline, identity 13 of docs/methods/identities.md.
     """
     log_ratio = teacher_log_ratio()
 

@@ -1,6 +1,6 @@
 """Terms with named slots. Whatever the order of writing, slots apply in one fixed order:
 
-signal, baseline, to_go, shape, gate, weight, coefficient, reward, ratio, reduction (METHODS.md section 2).
+signal, baseline, to_go, shape, gate, weight, coefficient, reward, ratio, reduction.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def to_target(
     """A directly differentiated function of d = live log-prob of the token - target.
 
     In expectation over the student's own samples ``square`` has the gradient of KL(S||T), ``k3`` that of KL(T||S)
-    (METHODS.md identity 4), T the distribution whose log-prob is the target.
+    (identity 4 of docs/methods/identities.md), T the distribution whose log-prob is the target.
 
     Args:
         target: [N] nats, e.g. the teacher's or the reference's log-prob. kind, delta: see ``ToTarget``.

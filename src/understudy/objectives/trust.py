@@ -14,7 +14,7 @@ from understudy.tokens import TokenTable
 def trust_region() -> Gate:
     """Trusted with probability min(pi_T / pi_S, 1) by one keyed draw a token; equal up to rounding is always trusted.
 
-    Source: TrOPD, arXiv:2606.01249, eq. 5; expectation: 1 - TV(S, T) (METHODS.md identity 9).
+    Source: TrOPD, arXiv:2606.01249, eq. 5; expectation: 1 - TV(S, T) (identity 9 of docs/methods/identities.md).
     """
     log_ratio = teacher_log_ratio()
 
@@ -28,7 +28,8 @@ def trust_region() -> Gate:
 def trust_probability() -> Slot:
     """min(pi_T / pi_S, 1), [N]: how likely ``trust_region`` is to trust the token; exactly 1 where both are equal.
 
-    As a weight it has the same expected gradient as the draw, with less variance (METHODS.md identity 9).
+    As a weight it has the same expected gradient as the draw, with less variance: identity 9 of
+    docs/methods/identities.md.
     """
     log_ratio = teacher_log_ratio()
 

@@ -44,7 +44,7 @@ def turn_soft_or(*, lowest: float = 0.0) -> TurnWeight:
     Args:
         lowest: no turn of the student's weighs less; without it the turn that is lowest in both weighs nothing.
 
-    Source: ATOD, arXiv:2606.27814 (T-DUR); METHODS.md section 6.3.
+    Source: ATOD, arXiv:2606.27814 (T-DUR).
     """
 
     @requires(needs=needs_of(disagreement, surprisal))
@@ -65,7 +65,7 @@ def turn_soft_or(*, lowest: float = 0.0) -> TurnWeight:
 def token_soft_or(*, lowest: float = 0.0) -> TurnWeight:
     """``turn_soft_or`` with each token in a turn's place, [N]: the paper's token-level ablation.
 
-    Source: ATOD, arXiv:2606.27814; METHODS.md section 6.3.
+    Source: ATOD, arXiv:2606.27814.
     """
 
     @requires(needs=needs_of(disagreement, surprisal))
@@ -85,7 +85,7 @@ def step_ratio(*, epsilon: float = 1e-6, excess: float = 0.2) -> TurnWeight:
     The product over u < k of (d_u + epsilon) / (d_{u+1} + epsilon), cut from above: a turn that drifted further from
     the teacher than the first one weighs less. The first turn is the first in which the student chose a token.
 
-    Source: SOD, arXiv:2605.07725; METHODS.md section 6.2.
+    Source: SOD, arXiv:2605.07725.
     """
 
     @requires(needs=needs_of(disagreement))

@@ -19,7 +19,7 @@ from understudy.tokens import TokenTable
 def teacher_sigmoid(sharpness: float) -> Slot:
     """sigmoid(sharpness * (log pi_T - log pi_S)), [N]: near 1 where the teacher prefers the token, near 0 where not.
 
-    Source: SDAR, arXiv:2605.15155; METHODS.md section 6.4.
+    Source: SDAR, arXiv:2605.15155.
     """
     log_ratio = teacher_log_ratio()
 
@@ -35,7 +35,7 @@ def signed_teacher_ratio(advantage: Slot, *, epsilon: float) -> Slot:
 
     A rewarded token weighs more where the teacher prefers it, a punished one where the teacher does not.
 
-    Source: RLSD, arXiv:2604.03128; METHODS.md section 6.5.
+    Source: RLSD, arXiv:2604.03128.
     """
     log_ratio = teacher_log_ratio()
 

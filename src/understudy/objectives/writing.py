@@ -41,7 +41,7 @@ class TeacherPrefix:
         num_texts: teacher completions stored for a prompt; attempt i begins with number i modulo this. The paper does
             not say how many: 1, shared by all attempts, is our choice.
 
-    Source: TrOPD, arXiv:2606.01249; METHODS.md section 5.4.
+    Source: TrOPD, arXiv:2606.01249.
     """
 
     share: Schedule

@@ -6,6 +6,7 @@ import json
 import re
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from understudy.errors import RecipeError, UnderstudyError
@@ -51,7 +52,7 @@ def pages() -> dict[str, str]:
     listed = entries()
     return {
         INDEX: _index(listed),
-        **{f"{entry.name}.md": f"{_NOTICE}\n{_page(entry)}\n{_onward(entry.name)}\n" for entry in listed},
+        **{f"{entry.name}.md": f"{_NOTICE}\n{_page(_led(entry))}\n{_onward(entry.name)}\n" for entry in listed},
     }
 
 
@@ -94,6 +95,12 @@ def _needs(entry: MethodEntry, objective: Objective) -> str:
     lines = [_wrapped(f"* {sentence}", indent="  ") for sentence in needed(objective)]
     about = _wrapped(f"Completions are written by {written(objective)}. It drives {PROGRESS[entry.progress]}.")
     return "\n\n".join(["## Needs", "\n".join(lines), about])
+
+
+def _led(entry: MethodEntry) -> MethodEntry:
+    """With the identities it cites as links from the folder of all pages."""
+    cited = r"identity (\d+) of\s+docs/methods/identities\.md"
+    return replace(entry, claim=re.sub(cited, r"[identity \1](../identities.md#identity-\1)", entry.claim))
 
 
 def _onward(name: str) -> str:

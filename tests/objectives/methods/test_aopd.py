@@ -93,7 +93,7 @@ def test_teacher_equal_to_student_leaves_nothing_where_the_support_is_all_or_ren
     chain = make_chain(5)
     chain.teacher = chain.logits.detach().clone()
     assert on_policy(config(**fields), chain, k=fields.get("top_k", 2)).abs().max() < 1e-12
-    assert on_policy(config(), chain).abs().max() > 1e-3  # raw probabilities on fewer: METHODS.md identity 5
+    assert on_policy(config(), chain).abs().max() > 1e-3  # raw probabilities on fewer: identity 5
 
 
 def test_every_sequence_weighs_the_same():

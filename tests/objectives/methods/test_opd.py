@@ -68,7 +68,7 @@ def test_discount_by_hand():
 
 
 def test_a_discount_gives_nothing_to_tokens_the_student_did_not_choose():
-    """A teacher prefix before the student's part: masked before and after the sum (PEERS.md, cookbook)."""
+    """A teacher prefix before the student's part: masked before and after the sum."""
     mixed = rollout_of([1, 2, 1, 2], key=0, group=0, origin=Origin.STUDENT)
     mixed.turns[0].origin[:2] = Origin.TEACHER
     batch = batch_of([mixed], contexts_of([mixed]))

@@ -22,7 +22,7 @@ from understudy.tokens import Wide, batch_of
 
 
 def change_of(series, *, shortest):
-    """METHODS.md section 8, split by split: how many values stand before the drop."""
+    """The criterion of arXiv:2605.13643 split by split: how many values stand before the drop."""
     n = len(series)
 
     def residue(values):

@@ -15,7 +15,7 @@ from understudy.rollouts import Origin
 
 
 def kept_rows(entropy, divergence, *, share, clip):
-    """[N] bool, written out anew from METHODS.md 5.6."""
+    """[N] bool, written out anew from arXiv:2604.14084."""
     entropy = torch.minimum(entropy, torch.quantile(entropy, clip))
     h = (entropy - entropy.min()) / (entropy.max() - entropy.min())
     d = (divergence - divergence.min()) / (divergence.max() - divergence.min())

@@ -19,7 +19,7 @@ def signal_ratio(file: Path) -> float | None:
 
     None where the method has no such halves, and where every group was equally rewarded.
 
-    Source: ATOD, arXiv:2606.27814; METHODS.md section 6.3.
+    Source: ATOD, arXiv:2606.27814.
     """
     names = pq.read_schema(file).names
     if not set(_HALVES) <= set(names):

@@ -43,7 +43,7 @@ def aopd(config: AOPD) -> Objective:
     T_v - S_v > tau, plus the student's probability of the other tokens times the forward KL's. The policy gradient has
     the importance ratio of ``opd``, the forward KL none.
 
-    Source: AOPD, arXiv:2605.06387, eq. 7-11; METHODS.md section 5.5.
+    Source: AOPD, arXiv:2605.06387, eq. 7-11.
     """
     prefers = probability_gap_above(config.tau)
     terms: dict[str, Term] = {}

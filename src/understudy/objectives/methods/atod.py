@@ -62,7 +62,7 @@ def atod(config: ATOD) -> Objective:
     -E[sum_t A_t log pi_S(y_t)] with A held constant, until the clip stops a token; a group of equal rewards adds
     exactly zero, and so does a teacher that equals the student.
 
-    Source: ATOD, arXiv:2606.27814 (T-DUR and the annealed coefficients); METHODS.md section 6.3.
+    Source: ATOD, arXiv:2606.27814 (T-DUR and the annealed coefficients).
     """
     steps = config.coef_anneal_steps
     policy = policy_gradient(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -137,13 +136,6 @@ def entries() -> list[MethodEntry]:
     return list(_entries())
 
 
-_NOTES = re.compile(
-    r"\s\(METHODS\.md,? identity \d+\)|[;,]?\s(?:exact:\s)?METHODS\.md\s(?:section\s[\d.]*\d|identity\s\d+)"
-    r"(?:\sand\sidentity\s\d+|\sfor\sthe\sratio)?"
-)
-"""The maintainers' own notes, which a docstring may name beside its source and a reader of a page does not have."""
-
-
 @cache
 def _entries() -> tuple[MethodEntry, ...]:
     """Made once: every model card asks, and a run writes one with each checkpoint."""
@@ -152,7 +144,7 @@ def _entries() -> tuple[MethodEntry, ...]:
 
 
 def _entry(config: type[MethodConfig], constructor: Callable[..., Objective]) -> MethodEntry:
-    text, _, source = _NOTES.sub("", inspect.getdoc(constructor) or "").partition("Source: ")
+    text, _, source = (inspect.getdoc(constructor) or "").partition("Source: ")
     idea, _, claim = text.partition("\n\n")
     title = (inspect.getdoc(config) or "").partition("\n\n")[0]
     name = config.model_fields["method"].default

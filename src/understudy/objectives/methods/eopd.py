@@ -43,7 +43,7 @@ def eopd(config: EOPD) -> Objective:
     samples is that of KL(S||T) at every visited state, and alpha times that of the forward KL where the teacher's
     entropy exceeds tau. Reverse KL is never switched off.
 
-    Source: EOPD, arXiv:2603.07079, eq. 7-10; METHODS.md section 5.1.
+    Source: EOPD, arXiv:2603.07079, eq. 7-10.
     """
     terms: dict[str, Term] = {"policy": policy_gradient(signal=teacher_log_ratio(), ratio=ppo_clip(config.clip))}
     if config.tau < math.inf:

@@ -23,6 +23,6 @@ def exopd(config: ExOPD) -> Objective:
     It is ``gopd`` with the lambdas that only interpolate refused, so that its name in a recipe says what it does. The
     expected gradient at every visited state is that of KL(S||q), q in proportion to T^lambda R^(1 - lambda).
 
-    Source: G-OPD, arXiv:2602.12125 (there "ExOPD"); METHODS.md section 3.2. The cap on lambda: arXiv:2605.08737.
+    Source: G-OPD, arXiv:2602.12125 (there "ExOPD"). The cap on lambda: arXiv:2605.08737.
     """
     return config.extrapolated()

@@ -63,6 +63,6 @@ def gopd(config: GOPD) -> Objective:
     student's optimum. lambda 1 is ``opd``, and no reference is read; below 1 lies between reference and teacher, above
     1 goes beyond the teacher and is what ``exopd`` stands for.
 
-    Source: G-OPD, arXiv:2602.12125; METHODS.md section 3.2. The cap on lambda: arXiv:2605.08737.
+    Source: G-OPD, arXiv:2602.12125. The cap on lambda: arXiv:2605.08737.
     """
     return config.extrapolated()

@@ -32,7 +32,7 @@ def iw_opd(config: IWOPD) -> Objective:
     its own weights: w_t depends on the tokens after t too, so no divergence of states has this gradient unless gamma
     is 0, when it is that of KL(S||T).
 
-    Source: IW-OPD, arXiv:2606.22600, algorithm 1; METHODS.md section 3.3.
+    Source: IW-OPD, arXiv:2606.22600, algorithm 1.
     """
     policy = policy_gradient(signal=teacher_log_ratio(), weight=remaining_disagreement(config.gamma))
     return config.objective({"policy": policy})

@@ -40,9 +40,9 @@ def jsd_topk(config: JSDTopK) -> Objective:
     advantage log m_y - log S_y, so that in expectation it is (1-beta) E_S[(log S - log m) grad log S]. The sum of both
     is not the gradient of the divergence, not even with k the vocabulary size: it has -beta (1-beta) sum_K T S / m
     grad log S too much. ``exact`` is the policy gradient alone, and that is the gradient of
-    beta KL(T||m) + (1-beta) KL(S||m) at each visited state.
+    beta KL(T||m) + (1-beta) KL(S||m) at each visited state (identity 10 of docs/methods/identities.md).
 
-    Source: TrOPD, arXiv:2606.01249, eq. 3 and 4; exact: METHODS.md identity 10.
+    Source: TrOPD, arXiv:2606.01249, eq. 3 and 4.
     """
     sampled = policy_gradient(signal=mixture_log_ratio(config.beta), coefficient=1 - config.beta)
     if config.form == "exact":

@@ -46,7 +46,7 @@ def kdrl(config: KDRL) -> Objective:
     The distillation's expected gradient is that of beta KL(S||T) at each visited state; tokens on which teacher and
     student agree up to rounding have none, so a teacher that equals the student leaves GRPO alone.
 
-    Source: KDRL, arXiv:2506.02208; METHODS.md section 6.5.
+    Source: KDRL, arXiv:2506.02208.
     """
     gate = student_tokens & teacher_differs()
     distillation = to_target(

@@ -34,7 +34,7 @@ def lightning(config: Lightning) -> Objective:
     KL(S||T) at the first step, and a pull of the student's log-probs towards the teacher's ever after. It is meant for
     a student that was fine-tuned on text of the same teacher.
 
-    Source: Lightning OPD, arXiv:2604.13010; METHODS.md section 8.
+    Source: Lightning OPD, arXiv:2604.13010.
     """
     policy = policy_gradient(
         signal=teacher_log_ratio(), shape=None if config.clip is None else clip(config.clip), ratio=Ratio("one")

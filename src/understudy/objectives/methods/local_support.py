@@ -58,8 +58,9 @@ def local_support(config: LocalSupport) -> Objective:
     """Local reverse KL: L_t = sum_{v in topK(T)} S^_v (log S^_v - log T^_v), S^ and T^ renormalised on the top-k.
 
     The gradient is that of this sum at each visited state, through weight and logarithm. Only logits of the
-    top-k are pushed, by amounts that sum to zero (METHODS.md identity 7); with k the vocabulary size it is that of
-    KL(S||T). The mean is over the tokens that are kept. No policy gradient, no gradient through sampling.
+    top-k are pushed, by amounts that sum to zero (identity 7 of docs/methods/identities.md); with k the vocabulary
+    size it is that of KL(S||T). The mean is over the tokens that are kept. No policy gradient, no gradient through
+    sampling.
 
     Source: "Revisiting On-Policy Distillation", arXiv:2603.25562; its ``compute_memory_efficient_kl``.
     """

@@ -56,7 +56,7 @@ def minillm(config: MiniLLM) -> Objective:
     r = (log T - log S) / reward_scale, clipped. The expected gradient at the first update of a batch is the sum of
     -E[A_t grad log S(y_t)], of grad KL(S||T) at each visited state, and of grad -log S on the data's text. Without
     length_norm, whitening and clip, and with reward_scale 1, the first part is the gradient of the reverse KL of whole
-    sequences (METHODS.md identity 14).
+    sequences (identity 14 of docs/methods/identities.md).
 
     Source: MiniLLM, arXiv:2306.08543, algorithm 1; microsoft/LMOps, minillm/losses.py.
     """

@@ -39,7 +39,7 @@ def mopd(config: MOPD) -> Objective:
     of KL(S||T) at each visited state, T the teacher of the state's domain; the reward adds alpha times that of
     ``grpo``. A teacher that equals the student leaves the reward alone.
 
-    Source: MiMo-V2-Flash, arXiv:2601.02780 (MOPD); METHODS.md section 3.4.
+    Source: MiMo-V2-Flash, arXiv:2601.02780 (MOPD).
     """
     policy = policy_gradient(
         signal=teacher_log_ratio(),

@@ -43,7 +43,7 @@ def opcd(config: OPCD) -> Objective:
 
     The gradient is that of this sum at each visited state; with k the vocabulary size it is that of KL(S||T). With
     ``raw`` and fewer tokens it has the term S_v (1[v in K] - S(K)) too much, which pushes mass out of the top-k
-    whatever the teacher says (METHODS.md identity 6). No gradient flows through sampling.
+    whatever the teacher says (identity 6 of docs/methods/identities.md). No gradient flows through sampling.
 
     Source: OPCD, arXiv:2602.12275; microsoft/LMOps, opcd.
     """

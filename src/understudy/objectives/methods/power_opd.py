@@ -36,7 +36,7 @@ def power_opd(config: PowerOPD) -> Objective:
     (1 - sum_v S_v^(1-a) T_v^a) / (a (1 - a)): for a = 1/2 four times the squared Hellinger distance, for a to 0 the
     reverse and for a to 1 the forward KL.
 
-    Source: PowerOPD, arXiv:2606.17199 and its published code; METHODS.md section 3.3 for the ratio.
+    Source: PowerOPD, arXiv:2606.17199 and its published code.
     """
     return config.objective({"policy": _policy(config)})
 

@@ -47,7 +47,7 @@ def prefix_teach(config: PrefixTeach) -> Objective:
     where there is none. The expected gradient is that of the sum over all rollouts, each up to its own cut, which
     depends on later tokens: where no rollout is cut it is that of KL(S||T) at every visited state.
 
-    Source: Prefix Teach, Suffix Fade, arXiv:2605.13643; METHODS.md section 8.
+    Source: Prefix Teach, Suffix Fade, arXiv:2605.13643.
     """
     part = sentences(config.sentence_ends) if config.sentence_ends else blocks(config.block_tokens)
     gate = teachable_prefix(teacher_margin(config.top_k), part=part, shortest=config.shortest)

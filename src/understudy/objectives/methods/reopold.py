@@ -45,7 +45,7 @@ def reopold(config: REOPOLD) -> Objective:
     expected gradient at every state is the policy gradient of the reward max(R, floor) over the tokens in M: above
     the floor that of KL(S||T), below it a constant push, so that one word the teacher abhors cannot outweigh the rest.
 
-    Source: REOPOLD, arXiv:2603.11137, eq. 4, 7, 9, 10; METHODS.md section 5.3.
+    Source: REOPOLD, arXiv:2603.11137, eq. 4, 7, 9, 10.
     """
     policy = policy_gradient(signal=teacher_log_ratio(), shape=floor(config.floor), gate=student_tokens & _kept(config))
     return config.objective({"policy": policy})

@@ -38,7 +38,7 @@ def rlsd(config: RLSD) -> Objective:
     every token's advantage is the reward's: a teacher that equals the student leaves GRPO, and one that does not
     never turns a reward into a punishment.
 
-    Source: RLSD, arXiv:2604.03128; METHODS.md section 6.5.
+    Source: RLSD, arXiv:2604.03128.
     """
     advantage = group_advantage()
     policy = policy_gradient(

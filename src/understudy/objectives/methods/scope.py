@@ -37,7 +37,7 @@ def scope(config: SCOPE) -> Objective:
     A_t = log pi_T - log pi_S. A rollout that nothing decided counts as unsolved, our choice. A teacher that equals the
     student leaves the likelihood alone.
 
-    Source: SCOPE, arXiv:2604.10688; METHODS.md section 6.5.
+    Source: SCOPE, arXiv:2604.10688.
     """
     correct, wrong = student_tokens & solved, student_tokens & ~solved
     return config.objective(

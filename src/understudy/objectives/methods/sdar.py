@@ -43,7 +43,7 @@ def sdar(config: SDAR) -> Objective:
     -coefficient E_S[g]: mass moves to tokens that the teacher prefers; a teacher that equals the student gives g = 1/2
     everywhere and so zero in expectation. The k3 term follows beta KL(reference||S).
 
-    Source: SDAR, arXiv:2605.15155; METHODS.md section 6.4.
+    Source: SDAR, arXiv:2605.15155.
     """
     terms = {
         "policy": policy_gradient(signal=group_advantage(), ratio=ppo_clip(config.epsilon, config.epsilon_high)),

@@ -42,7 +42,7 @@ def sod(config: SOD) -> Objective:
     The gradient is that of -E[sum_t A_t log pi_S(y_t)] with A held constant, until the clip stops a token; a teacher
     that equals the student leaves the reward alone.
 
-    Source: SOD, arXiv:2605.07725; METHODS.md section 6.2.
+    Source: SOD, arXiv:2605.07725.
     """
     policy = policy_gradient(
         signal=teacher_log_ratio(),

@@ -53,7 +53,7 @@ def tcod(config: TCOD) -> Objective:
     the last 1 + floor(step / steps_per_turn), then the student plays. Under ``token_sum`` the expected gradient is
     that of KL(S||T) at each state the student visits; replayed turns have none.
 
-    Source: TCOD, arXiv:2604.24005; METHODS.md section 6.1.
+    Source: TCOD, arXiv:2604.24005.
     """
     policy = policy_gradient(signal=teacher_log_ratio(), coefficient=config.coefficient)
     return config.objective({"policy": policy}, writing=config.writing())

@@ -40,7 +40,7 @@ def tip(config: TIP) -> Objective:
     student's and the teacher's exact distributions at plan time. The mean is over kept tokens. No gradient flows
     through sampling.
 
-    Source: TIP, arXiv:2604.14084; METHODS.md section 5.6.
+    Source: TIP, arXiv:2604.14084.
     """
     gate = most_informative(config.share, divergence=exact_reverse_kl(), clip_quantile=config.clip_quantile)
     term = divergence(

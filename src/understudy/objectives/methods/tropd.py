@@ -80,7 +80,7 @@ def tropd(config: TrOPD) -> Objective:
     running over the teacher's top k and TV being the total variation, the share of tokens that are not trusted. No
     token is pushed down by more than 1/e in expectation. Where teacher and student agree, nothing is left.
 
-    Source: TrOPD, arXiv:2606.01249; METHODS.md section 5.4.
+    Source: TrOPD, arXiv:2606.01249.
     """
     return config.objective(trust_terms(config), writing=config.writing())
 

@@ -35,7 +35,7 @@ def tropd_aopd(config: TrOPDAOPD) -> Objective:
     Those tokens have u > 1 for aopd_tau >= 0, so TrOPD trusts them all: their pull is 1 + w times OPD's. The expected
     gradient is TrOPD's and w times that of the policy gradient of A over the tokens v with T_v - S_v > aopd_tau.
 
-    Source: TrOPD, arXiv:2606.01249, table 6; AOPD, arXiv:2605.06387; METHODS.md section 5.4.
+    Source: TrOPD, arXiv:2606.01249, table 6; AOPD, arXiv:2605.06387.
     """
     reinforced = policy_gradient(
         signal=teacher_log_ratio(),

@@ -35,11 +35,12 @@ def veto(config: Veto) -> Objective:
     """Distillation to q ~ T * S^beta with beta falling to 0: reverse A_t = log T - (1-beta) log S, forward KL(q||S).
 
     ``reverse``: in expectation the gradient of KL(S||q) at each visited state, q held fixed; its unknown log Z is a
-    baseline and changes nothing. ``forward``: the gradient of KL(q||S) with q normalised and held fixed, q - S in
-    logits with the sign turned. Teacher = student gives zero only with beta 0: before, q is sharper than both.
+    baseline and changes nothing (identity 13 of docs/methods/identities.md). ``forward``: the gradient of KL(q||S)
+    with q normalised and held fixed, q - S in logits with the sign turned. Teacher = student gives zero only with
+    beta 0: before, q is sharper than both.
     A beta frozen below 1 would end at T^(1/(1-beta)), so its fall to 0 matters.
 
-    Source: Veto, arXiv:2601.07155; METHODS.md section 4.6 and identity 13.
+    Source: Veto, arXiv:2601.07155.
     """
     power = linear(config.beta, 0.0)
     if config.direction == "reverse":

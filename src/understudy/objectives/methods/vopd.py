@@ -35,9 +35,10 @@ def vopd(config: VOPD) -> Objective:
     """Sampled reverse KL with a baseline: A_t = (log T - log S)(y_t) + KL(S||T), zero in the mean of each state.
 
     The expected gradient is that of KL(S||T) at each visited state, as in ``opd``, whatever the baseline; with the
-    exact one the advantage has mean zero at each state (METHODS.md identity 12), and its variance falls.
+    exact one the advantage has mean zero at each state, and its variance falls (identity 12 of
+    docs/methods/identities.md).
 
-    Source: vOPD, arXiv:2605.07865; METHODS.md section 3.3.
+    Source: vOPD, arXiv:2605.07865.
     """
     divergence = exact_reverse_kl() if config.baseline == "exact" else top_k_reverse_kl(config.top_k)
     return config.objective({"policy": policy_gradient(signal=teacher_log_ratio(), baseline=_mean_of(divergence))})
