@@ -24,6 +24,7 @@ from understudy.errors import ModelError, RecipeError, ServerAnswerError, Server
 from understudy.models.load import describe, load_model
 from understudy.models.sampling import LocalSampler
 from understudy.protocols import Sample, SampleRequest
+from understudy.rollouts import FinishReason
 from understudy.servers.settings import ServerSettings
 from understudy.servers.weights import Shipment
 
@@ -234,25 +235,54 @@ def test_malformed_completions_end_the_run_in_one_sentence(changes: dict[str, An
             sampler.sample(ONE, PARAMS, seed=0, step=0)
 
 
-def test_sglang_answers_are_read() -> None:
+def sglang_writing(*ids: int) -> Answer:
+    """An SGLang server whose model writes these ids, with SGLang's own rules of when a completion ends."""
+
+    def generate(body: Any) -> Reply:
+        params, written, kind = body["sampling_params"], list[int](), "length"
+        for id in ids:
+            written.append(id)
+            if len(written) >= params["max_new_tokens"]:  # looked at before any id that ends
+                break
+            if id in params["stop_token_ids"] and not params["ignore_eos"]:  # which also switches these off
+                kind = "stop"
+                break
+        values = [[-0.31 * number, id, None] for number, id in enumerate(written, start=1)]
+        meta = {"finish_reason": {"type": kind}, "weight_version": "12", "output_token_logprobs": values}
+        return Reply({"output_ids": written, "meta_info": meta})
+
     def answer(asked: Asked) -> Reply:
         if asked.path == "/v1/models":
             return Reply({"data": [{"id": "student"}]})
         if asked.path == "/model_info":
             return Reply({"model_path": "student"})
-        if asked.path == "/generate":
-            meta = {"finish_reason": {"type": "length"}, "weight_version": "12"}
-            values = [[-0.31, 7, None], [-1.5, 8, None]]
-            return Reply({"output_ids": [7, 8], "meta_info": {**meta, "output_token_logprobs": values}})
-        return Reply({}, status=404)
+        return generate(asked.body) if asked.path == "/generate" else Reply({}, status=404)
 
-    with scripted(answer) as server:
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("most", "ids", "reason"),
+    [(9, [7, 8, 1], FinishReason.STOP), (3, [7, 8, 1], FinishReason.STOP), (2, [7, 8], FinishReason.LENGTH)],
+)
+def test_on_sglang_a_completion_ends_with_the_runs_own_id(most: int, ids: list[int], reason: FinishReason) -> None:
+    with scripted(sglang_writing(7, 8, 1, 9, 9, 9, 9, 9, 9)) as server:
+        sampler = connect_sampler(settings(server.url), max_length=64)
+        (sample,) = sampler.sample(ONE, replace(PARAMS, max_completion_length=most), seed=0, step=0)
+    assert (sample.completion_ids.tolist(), sample.finish_reason) == (ids, reason)
+
+
+def test_sglang_answers_are_read() -> None:
+    with scripted(sglang_writing(7, 8)) as server:
         sampler = connect_sampler(settings(server.url), max_length=64, version=2)
         (sample,) = sampler.sample(ONE, replace(PARAMS, temperature=0.7), seed=0, step=0)
         assert (sample.completion_ids.tolist(), sample.weight_version.tolist()) == ([7, 8], [2, 2])
-        torch.testing.assert_close(sample.logprobs, torch.tensor([-0.31, -1.5]))
+        torch.testing.assert_close(sample.logprobs, torch.tensor([-0.31, -0.62]))
         with pytest.raises(RecipeError, match=r"top_p 0\.9"):
             sampler.sample(ONE, replace(PARAMS, top_p=0.9), seed=0, step=0)
+        (greedy,) = sampler.sample(ONE, replace(PARAMS, temperature=0), seed=0, step=0)  # as a greedy suite asks
+        assert greedy.completion_ids.tolist() == [7, 8]
+        assert server.asked[-1].body["sampling_params"]["temperature"] == 0
 
 
 def test_a_dead_server_is_told() -> None:

@@ -16,7 +16,6 @@ from understudy.servers.decoding import Floats, entry, listed, logprobs, numbers
 from understudy.servers.http import Call, UnavailableError
 from understudy.servers.identity import Identity
 
-_FINISHED = {"stop": "stop", "length": "length"}
 _LARGEST_ID = 1 << 31
 """No vocabulary is larger; a larger number would not fit where ids are kept."""
 
@@ -79,8 +78,8 @@ def check_behaviour(identity: Identity, params: SamplingParams, *, url: str) -> 
     is_plain = params.temperature in (0, 1) and not is_truncated
     mode = identity.logprobs_mode
     exact = mode == "processed_logprobs" or (is_plain and mode in (None, "raw_logprobs"))
-    if identity.kind == "sglang":  # after the temperature, before any truncation
-        exact = params.temperature > 0 and not is_truncated
+    if identity.kind == "sglang":  # after the temperature (1 for greedy draws, as here), before any truncation
+        exact = not is_truncated
     if not exact:
         raise RecipeError(
             f"{url}: the server does not tell log-probs of the distribution that samples",
@@ -113,7 +112,7 @@ def vllm_call(draw: Draw, params: SamplingParams, *, model: str, salt: str, keye
     if keyed:
         wanted["keyed_draw"] = asdict(draw.key)
     body = {"model": model, "token_ids": list(draw.prompt), "sampling_params": wanted, "cache_salt": salt}
-    return Call(vllm.GENERATE, lambda answer: _from_vllm(answer, draw), body)
+    return Call(vllm.GENERATE, lambda answer: _from_vllm(answer, draw, params.stop_ids), body)
 
 
 def sglang_call(draw: Draw, params: SamplingParams, *, adapter: str | None) -> Call[Drawn]:
@@ -125,18 +124,19 @@ def sglang_call(draw: Draw, params: SamplingParams, *, adapter: str | None) -> C
         "top_k": params.top_k or -1,
         "max_new_tokens": draw.max_tokens,
         "sampling_seed": draw.key.word,
+        # With ignore_eos SGLang passes over these as well, so the model's own ends cannot be switched off beside them.
         "stop_token_ids": sorted(params.stop_ids),
-        "ignore_eos": True,
+        "ignore_eos": False,
         "skip_special_tokens": False,
         "no_stop_trim": True,
     }
     body = {"input_ids": list(draw.prompt), "sampling_params": wanted, "return_logprob": True, "logprob_start_len": -1}
     if adapter is not None:
         body["lora_path"] = adapter
-    return Call(sglang.GENERATE, lambda answer: _from_sglang(answer, draw), body)
+    return Call(sglang.GENERATE, lambda answer: _from_sglang(answer, draw, params.stop_ids), body)
 
 
-def _from_vllm(answer: Any, draw: Draw) -> Drawn:
+def _from_vllm(answer: Any, draw: Draw, stop_ids: frozenset[int]) -> Drawn:
     choice = entry(answer, "choices", 0)
     reason = entry(choice, "finish_reason")
     _refuse_aborted(reason)
@@ -146,10 +146,11 @@ def _from_vllm(answer: Any, draw: Draw) -> Drawn:
     if told != ids:
         raise ServerAnswerError("the log-probs are of other tokens than were drawn", got=str(told[:3]))
     versions = _spread(choice.get("weight_versions"), len(ids))
-    return _drawn(ids, [entry(one, "logprob") for one in content], versions, reason, draw)
+    values = [entry(one, "logprob") for one in content]
+    return _drawn(ids, values, versions, draw, reason=_reason(reason, ids, stop_ids))
 
 
-def _from_sglang(answer: Any, draw: Draw) -> Drawn:
+def _from_sglang(answer: Any, draw: Draw, stop_ids: frozenset[int]) -> Drawn:
     meta = entry(answer, "meta_info")
     reason = entry(meta, "finish_reason", "type")
     _refuse_aborted(reason)
@@ -158,7 +159,7 @@ def _from_sglang(answer: Any, draw: Draw) -> Drawn:
     versions = _spread(meta.get("weight_versions"), len(ids))
     if versions is None and meta.get("weight_version") is not None:
         versions = [str(meta["weight_version"])] * len(ids)
-    return _drawn(ids, [entry(one, 0) for one in content], versions, reason, draw)
+    return _drawn(ids, [entry(one, 0) for one in content], versions, draw, reason=_reason(reason, ids, stop_ids))
 
 
 def _refuse_aborted(reason: object) -> None:
@@ -173,14 +174,26 @@ def _refuse_other_weights(versions: list[str] | None, draw: Draw) -> None:
         raise UnavailableError(f"it drew with weights called {versions[-1]!r}, not {draw.label!r}", tries=5)
 
 
-def _drawn(ids: list[Any], values: list[object], versions: list[str] | None, reason: object, draw: Draw) -> Drawn:
-    if not isinstance(reason, str) or reason not in _FINISHED:
-        raise ServerAnswerError("the completion ended for no known reason", got=str(reason))
+def _reason(told: object, ids: list[Any], stop_ids: frozenset[int]) -> Literal["stop", "length"]:
+    """Why it ended; SGLang calls one that ends with its last allowed token too long even where that token ends it."""
+    if told not in ("stop", "length"):
+        raise ServerAnswerError("the completion ended for no known reason", got=str(told))
+    return "stop" if told == "stop" or (ids and ids[-1] in stop_ids) else "length"
+
+
+def _drawn(
+    ids: list[Any],
+    values: list[object],
+    versions: list[str] | None,
+    draw: Draw,
+    *,
+    reason: Literal["stop", "length"],
+) -> Drawn:
     if not ids or len(ids) > draw.max_tokens or not all(type(id) is int and 0 <= id < _LARGEST_ID for id in ids):
         raise ServerAnswerError("the completion is malformed", got=f"{len(ids)} ids", expected=f"1..{draw.max_tokens}")
     _refuse_other_weights(versions, draw)
     found = logprobs(np.array(numbers(values, name="the log-probs")), name="the log-probs of a completion")
-    return Drawn(ids, found, versions, "stop" if reason == "stop" else "length")
+    return Drawn(ids, found, versions, reason)
 
 
 def _spread(spans: object, count: int) -> list[str] | None:
