@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,24 @@ def test_all_weights_are_pushed_in_the_one_right_order(tmp_path: Path) -> None:
             assert pushed == str((tmp_path / "000003").resolve())
         samples = sampler.sample(REQUESTS, PARAMS, seed=0, step=0)
         assert {version for sample in samples for version in sample.weight_version.tolist()} == {3}
+
+
+@pytest.mark.parametrize(("slow", "make"), [("/collective_rpc", whole), ("/v1/load_lora_adapter", adapter)])
+def test_a_server_that_reads_weights_for_longer_than_anybody_is_waited_for_has_them(
+    tmp_path: Path, slow: str, make: Callable[[Path, int], Path]
+) -> None:
+    model = Model()
+
+    def slowly(asked: Asked) -> Reply:
+        return replace(model(asked), wait_seconds=1.2 if asked.path == slow else 0.0)
+
+    with scripted(slowly) as server:
+        settings = ServerSettings((server.url,), start_seconds=5, deadline_seconds=0.8, timeout_seconds=0.9)
+        sampler = connect_sampler(settings, max_length=64)
+        sampler.load_weights(make(tmp_path, 3), 3)
+        assert server.count(slow) == 1
+        (sample,) = sampler.sample(REQUESTS[:1], PARAMS, seed=0, step=0)
+        assert sample.weight_version.tolist() == [3, 3]
 
 
 def test_an_adapter_comes_under_a_new_name_before_the_old_one_goes(tmp_path: Path) -> None:

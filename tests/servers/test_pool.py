@@ -198,6 +198,20 @@ def test_a_copy_that_comes_back_is_taken_back() -> None:
         assert one.asked == []
 
 
+@pytest.mark.parametrize("status", [404, 405])
+def test_a_server_without_a_route_for_its_health_is_taken_back(status: int) -> None:
+    """Of the servers that only complete texts not all have one."""
+    busy = first(1, Reply({}, status=503))
+
+    def answer(asked: Asked) -> Reply:
+        return Reply({"error": {"message": "Not Found"}}, status=status) if asked.path == "/health" else busy(asked)
+
+    with scripted(answer) as server:
+        pool = ServerPool(settings(server.url))
+        assert run(pool.ask(ECHO)) == 7
+        assert (server.count("/echo"), pool.replicas[0].wrong) == (2, None)
+
+
 def test_a_copy_with_another_model_is_not_taken_back() -> None:
     async def confirm(replica: Replica) -> None:
         raise WrongServerError(f"{replica.url}: another model")

@@ -16,7 +16,7 @@ from understudy.servers.replica import Replica
 from understudy.servers.weights import Shipment, give, hold, unload_adapter, unload_others
 
 _PATIENCE_SECONDS = 5.0
-"""With one address at one attempt; the others need not wait for it, for it is given the weights when it comes back."""
+"""With an address that does not answer; the others need not wait for it: it is given the weights when it comes back."""
 
 _PAUSE_SECONDS = 0.5
 _LOOK_SECONDS = 1.0

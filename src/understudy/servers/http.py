@@ -33,6 +33,7 @@ class Call(Generic[T]):
         path: under the server's address. read: from the parsed answer to what is wanted; raises ServerAnswerError.
         body: sent as JSON; None asks with GET. is_json: the answer is parsed; else ``read`` gets its bytes.
         otherwise: asked in its place where ``read`` raises ``UnfilledRowsError``.
+        seconds: the answer may take so long, whatever the patience of who asks; None leaves it to that.
     """
 
     path: str
@@ -40,6 +41,7 @@ class Call(Generic[T]):
     body: Mapping[str, object] | None = None
     is_json: bool = True
     otherwise: Call[T] | None = None
+    seconds: float | None = None
 
 
 class UnfilledRowsError(ServerAnswerError):

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from understudy.errors import ServerDownError, ServerError, UserMistakeError
-from understudy.servers.http import Call, UnavailableError
+from understudy.servers.http import Call, RefusedError, UnavailableError
 from understudy.servers.replica import Replica
 from understudy.servers.settings import ServerSettings
 
@@ -111,7 +111,7 @@ class ServerPool:
             await asyncio.sleep(wait)
             try:
                 seconds = min(_HEALTH_SECONDS, self.settings.timeout_seconds)
-                await replica.ask(Call("/health", _nothing, is_json=False), timeout_seconds=seconds)
+                await _check_health(replica, seconds)
                 if self.confirm is not None and replica.is_lost:
                     await self.confirm(replica)
                 replica.is_lost = False
@@ -166,6 +166,15 @@ class _Attempts:
                 got=reason,
                 remedy="Start it, or correct its address; a run goes on with --resume.",
             )
+
+
+async def _check_health(replica: Replica, seconds: float) -> None:
+    """Raise UnavailableError unless it is well; one that has no such route has answered, and that is enough."""
+    try:
+        await replica.ask(Call("/health", _nothing, is_json=False), timeout_seconds=seconds)
+    except RefusedError as error:
+        if error.status not in (404, 405):
+            raise
 
 
 def _nothing(_: bytes) -> None:

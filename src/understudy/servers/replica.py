@@ -53,7 +53,7 @@ class Replica:
             return await ask(
                 self._client,
                 call,
-                timeout_seconds=timeout_seconds or self._settings.timeout_seconds,
+                timeout_seconds=call.seconds or timeout_seconds or self._settings.timeout_seconds,
                 max_bytes=self._settings.max_reply_bytes,
             )
         except UnavailableError as failure:

@@ -19,6 +19,9 @@ _FLUSH_TRIES = 100
 _FLUSH_SECONDS = 0.1
 _ADAPTER = "adapter_model.safetensors"
 
+_TAKING_SECONDS = 600.0
+"""So long a server may let running completions end, or read weights: as long as vLLM gives its own workers."""
+
 
 @dataclass(frozen=True, eq=False)
 class Shipment:
@@ -97,7 +100,7 @@ async def load_adapter(pool: ServerPool, name: str, folder: Path, *, is_sglang: 
     """Load an adapter; the folder must be visible to the server. One that is there under this name is the same."""
     path = "/load_lora_adapter" if is_sglang else "/v1/load_lora_adapter"
     try:
-        await pool.ask(post(path, {"lora_name": name, "lora_path": str(folder.resolve())}))
+        await pool.ask(_taking(path, {"lora_name": name, "lora_path": str(folder.resolve())}))
     except RefusedError as error:
         if error.status == 404:
             raise without_updates(error) from error
@@ -132,15 +135,16 @@ async def reload_from_disk(pool: ServerPool, folder: Path, label: str, *, is_sgl
     """
     if is_sglang:
         body = {"model_path": str(folder.resolve()), "weight_version": label, "flush_cache": True}
-        await pool.ask(Call("/update_weights_from_disk", succeeded, body))
+        await pool.ask(Call("/update_weights_from_disk", succeeded, body, seconds=_TAKING_SECONDS))
         return
     try:
-        await pool.ask(post("/pause?mode=wait", {}))
+        await pool.ask(_taking("/pause?mode=wait", {}))
     except RefusedError as error:
         raise without_updates(error) from error
     try:
         kwargs = {"weights_path": str(folder.resolve())}
-        await pool.ask(post("/collective_rpc", {"method": "reload_weights", "kwargs": kwargs, "timeout": 600}))
+        wish = {"method": "reload_weights", "kwargs": kwargs, "timeout": _TAKING_SECONDS}
+        await pool.ask(_taking("/collective_rpc", wish))
         await pool.ask(post("/update_weight_version", {"new_version": label}))
         await flush(pool)
     finally:
@@ -167,6 +171,11 @@ async def _models(pool: ServerPool) -> list[str]:
 def post(path: str, body: Mapping[str, object]) -> Call[None]:
     """A request whose answer says nothing but that it was done."""
     return Call(path, lambda _: None, body, is_json=False)
+
+
+def _taking(path: str, body: Mapping[str, object]) -> Call[None]:
+    """A request that is answered once weights are there, or what runs has ended, which no patience is to cut off."""
+    return Call(path, lambda _: None, body, is_json=False, seconds=_TAKING_SECONDS)
 
 
 def succeeded(answer: Any) -> None:
