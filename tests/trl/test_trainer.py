@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 from datasets import Dataset
@@ -16,6 +17,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 import understudy as us
 from tests.tiny_files import Workplace, make_workplace, metrics_of
 from understudy.errors import RecipeError, RunDirectoryError, UserMistakeError
+from understudy.recipe import Suite
 from understudy.training.progress import Silent
 from understudy.trl import DistillationConfig, DistillationTrainer, GKDConfig, GKDTrainer
 
@@ -78,6 +80,18 @@ def test_adapters_and_evaluation(place: Workplace) -> None:
     after = trainer.evaluate()
     assert after["eval_one_reverse_kl"] == pytest.approx(figures["one"]["after"]["mean"], abs=1e-5)
     assert after["eval_one_reverse_kl"] != before["eval_one_reverse_kl"]
+
+
+def test_every_data_set_keeps_its_own_rows(place: Workplace) -> None:
+    """One of evaluation may be called as the file of the training data is, and evaluate() may be handed another."""
+    mine, other = (Dataset.from_list([{"prompt": f"w{word}"}]) for word in (3, 4))
+    given = args(eval_strategy="steps", eval_steps=1, max_completion_length=2)
+    trainer = DistillationTrainer("student", "teacher", given, ROWS, {"train": mine})
+    assert set(trainer.evaluate({"train": other})) == set(trainer.evaluate())
+    (suite,) = trainer.recipe.evaluation.suites
+    assert isinstance(suite, Suite)
+    for part, rows in ((trainer.recipe.data.parts[0], ROWS), (suite, mine)):
+        assert pq.read_table(part.dataset)["prompt"].to_pylist() == list(rows["prompt"])
 
 
 def test_it_resumes(place: Workplace) -> None:

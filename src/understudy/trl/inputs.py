@@ -60,17 +60,17 @@ def keep_inputs(
         tokenizer=_kept_tokenizer(model, processing_class, folder / "tokenizer"),
         lora=None if peft_config is None else lora_section(peft_config, model_type=config.model_type),
         data=rows,
-        evaluation=keep_evaluation(args, eval_dataset),
+        evaluation=keep_evaluation(eval_dataset, folder / "evaluation"),
         num_rows=len(train_dataset),
     )
 
 
-def keep_evaluation(args: DistillationConfig | GKDConfig, given: AnyData | None) -> dict[str, Path]:
-    """The file of each evaluation data set, by its suite's name; a single one is called ``eval``."""
+def keep_evaluation(given: AnyData | None, folder: Path) -> dict[str, Path]:
+    """The file in that folder of each evaluation data set, by its suite's name; a single one is called ``eval``."""
     if given is None:
         return {}
     sets = given if isinstance(given, Mapping) else {"eval": given}
-    folder = inputs_folder(args)
+    folder.mkdir(exist_ok=True)
     return {name: _kept_rows(rows, folder / f"{name}.parquet", name="eval_dataset") for name, rows in sets.items()}
 
 

@@ -118,7 +118,9 @@ class DistillationTrainer:
             RecipeError: there is no eval_dataset.
         """
         inputs = self._inputs
-        sets = inputs.evaluation if eval_dataset is None else keep_evaluation(self.args, eval_dataset)
+        # Beside those of the constructor, which later evaluations are to read as they are.
+        asked = inputs_folder(self.args) / "asked"
+        sets = inputs.evaluation if eval_dataset is None else keep_evaluation(eval_dataset, asked)
         if not sets:
             raise RecipeError("there is no eval_dataset to evaluate on")
         recipe = self._as_it_stands(suites_of(type(inputs)(**{**vars(inputs), "evaluation": sets})))
