@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from tests.conformance.tiny import tiny_model
 from understudy.errors import ModelError
 from understudy.models.adapters import LoraConfig, add_lora
+from understudy.models.load import load_model
+from understudy.models.sampling import LocalSampler
 
 CONFIG = LoraConfig(rank=3, alpha=6)
 
@@ -42,3 +48,27 @@ def test_the_start_changes_no_answer_and_every_linear_layer_but_the_head_is_adap
 def test_unknown_modules_are_refused() -> None:
     with pytest.raises(ModelError, match="target_modules"):
         add_lora(tiny_model(), LoraConfig(target_modules=["no_such_layer"]), seed=0)
+
+
+Damage = Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]
+DAMAGES: dict[str, Damage] = {
+    "no ": lambda weights: {name: value for name, value in weights.items() if "layers.1" not in name},
+    "no place for ": lambda weights: weights | {"base_model.model.x.lora_A.weight": torch.zeros(3, 4)},
+    "no base_model": lambda weights: {name.replace("self_attn", "attention"): x for name, x in weights.items()},
+}
+
+
+@pytest.mark.parametrize("said", DAMAGES)
+def test_an_adapter_that_fits_in_part_is_refused(said: str, tmp_path: Path) -> None:
+    """PEFT warns or says nothing, and the model would answer as if it had not been trained, or half."""
+    base, folder = tiny_model(), tmp_path / "adapter"
+    base.save_pretrained(tmp_path / "base")
+    adapted = add_lora(base, CONFIG, seed=0)
+    adapted.peft_config["default"].base_model_name_or_path = str(tmp_path / "base")
+    adapted.save_pretrained(folder, save_embedding_layers=False)
+    load_model(folder)
+    save_file(DAMAGES[said](load_file(folder / "adapter_model.safetensors")), folder / "adapter_model.safetensors")
+    with pytest.raises(ModelError, match=f"not one of this model; got {said}"):
+        load_model(folder)
+    with pytest.raises(ModelError, match=f"not one of this model; got {said}"):
+        LocalSampler(adapted, vocab_size=8, max_length=8).load_weights(folder, 1)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import GPT2Config, GPT2LMHeadModel, MistralConfig, MistralForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
@@ -208,6 +209,19 @@ def test_an_adapter_is_read_from_a_folder(tmp_path: Path) -> None:
 def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot take these weights"):
         LocalSampler(qwen3(), vocab_size=V, max_length=48).load_weights(tmp_path, 1)
+
+
+def test_a_folder_with_part_of_the_weights_is_refused(tmp_path: Path) -> None:
+    """transformers would make up the rest at random."""
+    model = qwen3()
+    model.save_pretrained(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    save_file(
+        {n: w for n, w in weights.items() if "layers.1" not in n}, tmp_path / "model.safetensors", {"format": "pt"}
+    )
+    for taker in (model, with_adapter(qwen3())):
+        with pytest.raises(ModelError, match="cannot take these weights"):
+            LocalSampler(taker, vocab_size=V, max_length=48).load_weights(tmp_path, 1)
 
 
 @pytest.mark.parametrize(

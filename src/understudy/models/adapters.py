@@ -5,11 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import torch
 from peft import LoraConfig as PeftLoraConfig
-from peft import PeftModel, get_peft_model
+from peft import PeftModel, get_peft_model, set_peft_model_state_dict
+from peft.mapping import PEFT_TYPE_TO_PREFIX_MAPPING
+from safetensors.torch import load_file
 from transformers import PreTrainedModel
 
 from understudy.errors import ModelError
@@ -80,6 +83,21 @@ def add_lora(model: PreTrainedModel, settings: LoraSettings, *, seed: int) -> Pe
     return wrapped.eval()
 
 
-def uses_lora(model: torch.nn.Module) -> bool:
-    """Whether the model is wrapped by PEFT."""
-    return isinstance(model, PeftModel)
+def read_adapter(model: PeftModel, folder: Path) -> None:
+    """Fill the model's adapter from ``adapter_model.safetensors``; PEFT alone would leave out what does not fit.
+
+    Raises:
+        ModelError: the file lacks weights of the adapter, or holds some that the model has no place for.
+        OSError, SafetensorError, KeyError, RuntimeError: it cannot be read, or a shape is another.
+    """
+    (name,) = model.peft_config
+    found = set_peft_model_state_dict(model, load_file(folder / "adapter_model.safetensors"), adapter_name=name)
+    prefix = PEFT_TYPE_TO_PREFIX_MAPPING.get(model.peft_config[name].peft_type, "")
+    missing = [key for key in found.missing_keys if prefix in key and f".{name}." in key]  # the base's are there
+    for fault, keys in (("no", missing), ("no place for", found.unexpected_keys)):
+        if keys:
+            raise ModelError(
+                f"the adapter in {folder} is not one of this model",
+                got=f"{fault} {', '.join(keys[:2])}{' ...' if len(keys) > 2 else ''}",
+                remedy="Check that its copy is complete, and that it was made for this base model.",
+            )

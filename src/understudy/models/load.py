@@ -168,6 +168,8 @@ def _load_plain(name: str, *, dtype: torch.dtype, trust_remote_code: bool) -> Pr
 def _load_adapted(name: str, *, dtype: torch.dtype, trust_remote_code: bool) -> PreTrainedModel:
     from peft import PeftModel  # slow to import, needed for adapters only
 
+    from understudy.models.adapters import read_adapter
+
     base_name = base_of(Path(name))
     if base_name is None or not (Path(name) / "adapter_model.safetensors").is_file():
         raise ModelError(
@@ -177,8 +179,13 @@ def _load_adapted(name: str, *, dtype: torch.dtype, trust_remote_code: bool) -> 
     base = _load_plain(base_name, dtype=dtype, trust_remote_code=trust_remote_code)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # PEFT's affairs with transformers, nothing to a user
-            return PeftModel.from_pretrained(base, name).merge_and_unload()
+            # PEFT's affairs with transformers, and its word for an incomplete file, which is refused below.
+            warnings.simplefilter("ignore")
+            adapted = PeftModel.from_pretrained(base, name)
+        read_adapter(adapted, Path(name))
+        return adapted.merge_and_unload()
+    except ModelError:
+        raise
     except Exception as error:
         raise ModelError(
             f"the adapter {name} does not fit its base model {base_name}",

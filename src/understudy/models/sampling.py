@@ -14,6 +14,7 @@ from torch import nn
 from understudy.errors import MemoryExhaustedError, ModelError
 from understudy.models.allocation import is_out_of_memory
 from understudy.models.decode_step import step_of
+from understudy.models.locate import first_line
 from understudy.models.sampling_decode import decode, seating
 from understudy.models.sampling_distribution import check_params
 from understudy.models.sampling_memory import default_budget, rows_that_fit
@@ -202,17 +203,21 @@ def _read_weights(model: Any, source: Path) -> None:
     """Copy the weights of folder ``source`` into ``model``."""
     try:
         if (source / "adapter_config.json").exists():
-            from peft import load_peft_weights, set_peft_model_state_dict
+            from understudy.models.adapters import read_adapter
 
-            set_peft_model_state_dict(model, load_peft_weights(str(source), device="cpu"))
+            read_adapter(model, source)
         else:
             # Through a second model, since only transformers knows how its files map to its parameters.
-            fresh = type(model).from_pretrained(source, use_safetensors=True)
+            fresh, report = type(model).from_pretrained(source, use_safetensors=True, output_loading_info=True)
+            if report["missing_keys"]:
+                raise KeyError(f"no {sorted(report['missing_keys'])[0]}")
             model.load_state_dict(fresh.state_dict())
-    except (OSError, ValueError, RuntimeError, AttributeError) as error:
+    except ModelError:
+        raise
+    except Exception as error:  # of transformers, PEFT and safetensors, whose kinds of errors are many
         raise ModelError(
             "the sampler cannot take these weights",
             got=source,
             expected="a folder with model.safetensors or adapter_model.safetensors of this model",
-            remedy=str(error).splitlines()[0],
+            remedy=first_line(error),
         ) from error
