@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import Phi3Config, Phi3ForCausalLM
 
 from tests.conformance.tiny import tiny_model, tiny_tokenizer
 from understudy.errors import ModelError, TokenizerMismatchError
@@ -39,6 +40,22 @@ def test_a_model_without_tokenizer(tmp_path: Path) -> None:
     tiny_model().save_pretrained(tmp_path)
     loaded = load_model(tmp_path)
     assert (loaded.tokenizer, loaded.vocab_size) == (None, 19)
+
+
+def test_a_context_is_read_the_same_beside_the_longest_one() -> None:
+    """longrope goes by the longest context of a pass: past its turning point a short one would be read otherwise."""
+    sizes = {"vocab_size": 19, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1}
+    lengths = {"max_position_embeddings": 128, "original_max_position_embeddings": 32}
+    factors = {"short_factor": [1.0] * 4, "long_factor": [4.0, 3.0, 2.0, 1.5]}
+    rope = {"rope_type": "longrope", "rope_theta": 1e4, "factor": 4.0, **factors}
+    config = Phi3Config(**sizes, **lengths, num_attention_heads=4, pad_token_id=0, rope_parameters=rope)
+    torch.manual_seed(0)
+    loaded = describe(Phi3ForCausalLM(config), None)
+    short, longest = torch.randint(19, (20,)), torch.randint(19, (loaded.max_length,))
+    alone = loaded.model(short[None]).logits[0]
+    together = loaded.model(torch.stack([torch.cat([short, longest[20:]]), longest])).logits[0, :20]
+    torch.testing.assert_close(together, alone)
+    assert loaded.max_length == 32
 
 
 def test_dtype(folder: Path) -> None:

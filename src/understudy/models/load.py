@@ -33,7 +33,8 @@ class LoadedModel:
         model: the causal language model. tokenizer: None when the folder holds none.
         fingerprint: digest of configuration, weights and vocabulary.
         vocab_size: true vocabulary; the padded rows of an embedding beyond it take part in no softmax.
-        stop_ids: every id that ends a completion. max_length: longest context in tokens.
+        stop_ids: every id that ends a completion. max_length: longest context in tokens that is read the same
+            whatever stands beside it.
         name: path or hub id it came from; empty when it was made in memory.
     """
 
@@ -240,6 +241,17 @@ def _max_length(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | Non
     for field in ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length"):
         value = getattr(config, field, None)
         if isinstance(value, int) and value > 0:
-            return value
+            return min([value, *_turning_points(config)])
     limit = getattr(tokenizer, "model_max_length", _UNLIMITED)
     return int(min(limit, _UNLIMITED))
+
+
+def _turning_points(config: Any) -> list[int]:
+    """Lengths past which ``longrope`` turns every token of a pass by other angles (Phi-3, Phi-4-mini).
+
+    transformers goes by the longest context of the pass: what is said of a short one then depends on who stands beside
+    it, and what was drawn up to that length is scored otherwise once the text is longer.
+    """
+    settings = getattr(config, "rope_parameters", None) or {}
+    of_layers = [one for one in settings.values() if isinstance(one, dict)] or [settings]
+    return [one["original_max_position_embeddings"] for one in of_layers if one.get("rope_type") == "longrope"]
