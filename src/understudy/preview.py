@@ -16,8 +16,8 @@ from understudy.build.settling import settle
 from understudy.build.teachers import teacher_notices
 from understudy.build.writing_preview import WritingPreview, preview_writing
 from understudy.engines.local import learning_rate_at
-from understudy.engines.local.free_memory import free_memory
 from understudy.errors import RecipeError
+from understudy.models.free_memory import free_memory
 from understudy.models.memory import ModelSize, Precision
 from understudy.objectives.context import PlanContext
 from understudy.objectives.methods import objective_of

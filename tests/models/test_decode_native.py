@@ -157,7 +157,7 @@ def test_it_is_compiled_once_and_anew_when_the_source_changes(empty_home: Path) 
     assert library(source).answer() == 42
 
 
-@pytest.mark.parametrize("trouble", ["no compiler", "not C", "switched off", "a home that is a file"])
+@pytest.mark.parametrize("trouble", ["no compiler", "not C", "switched off", "a home that is a file", "no home"])
 def test_without_a_library_torch_does_the_work(
     empty_home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, trouble: str
 ) -> None:
@@ -167,6 +167,8 @@ def test_without_a_library_torch_does_the_work(
         monkeypatch.setenv("CC", "no-such-compiler")
     if trouble == "switched off":
         monkeypatch.setenv("UNDERSTUDY_NATIVE", "0")
+    if trouble == "no home":
+        monkeypatch.setenv("UNDERSTUDY_HOME", "~no-such-user/cache")
     if trouble == "a home that is a file":
         (empty_home / "home").write_text("")
     with caplog.at_level("INFO"):

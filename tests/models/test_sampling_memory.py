@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import gc
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, GPT2Config
 
 from tests.models.families import PACKABLE, RECURRENT, VOCAB, tiny
 from understudy.errors import MemoryExhaustedError
-from understudy.models import sampling
+from understudy.models import decode_native, decode_step, free_memory, sampling, sampling_decode
 from understudy.models.sampling import LocalSampler
-from understudy.models.sampling_cache import columns_of, new_cache
-from understudy.models.sampling_memory import cache_bytes, rows_that_fit
+from understudy.models.sampling_cache import ReservedLayer, columns_of, new_cache
+from understudy.models.sampling_memory import cache_bytes, default_budget, rows_that_fit
 from understudy.protocols import Sample, SampleRequest, SamplingParams
 
 PARAMS = SamplingParams(max_completion_length=18)
@@ -136,6 +139,35 @@ def test_rows_are_halved_when_memory_runs_out(error: Exception) -> None:
     assert len(notices) == 2, "it stays so"
 
 
+def stored_now() -> int:
+    """Numbers that caches and fast steps hold."""
+    known = [one for one in gc.get_objects() if type(one) in (ReservedLayer, decode_native._Storage)]
+    keys = [one.keys for one in known if type(one) is ReservedLayer and one.is_initialized and one.keys is not None]
+    return sum(x.numel() for x in keys) + sum(one.columns.numel() for one in known if type(one) is not ReservedLayer)
+
+
+def test_no_batch_is_kept_while_the_next_one_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither one that did not fit into memory nor a wave that has ended; the fast step has its keys once more."""
+    read, step = sampling_decode.read_prompts, decode_step.next_logits
+    found: list[int] = []
+
+    def watched_read(*arguments: Any, **options: Any) -> Any:
+        found.append(stored_now() - before)
+        return read(*arguments, **options)
+
+    def failing_step(*arguments: Any, **options: Any) -> Tensor:
+        if arguments[1].shape[0] > 6:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return step(*arguments, **options)
+
+    monkeypatch.setattr(sampling_decode, "read_prompts", watched_read)
+    monkeypatch.setattr(decode_step, "next_logits", failing_step)
+    different = [SampleRequest(torch.tensor([3, 4, 5 + key]), key) for key in range(12)]
+    before = stored_now()
+    sampler().sample(different, PARAMS, seed=0, step=0)
+    assert found == [0, 0, 0], "twelve that do not fit, six, and six"
+
+
 def test_one_row_without_memory_is_an_error_in_one_sentence() -> None:
     made, _ = failing_above(0, torch.OutOfMemoryError("CUDA out of memory"))
     with pytest.raises(MemoryExhaustedError, match=r"one completion.*CUDA out of memory.*smaller model"):
@@ -153,6 +185,19 @@ def test_other_errors_are_not_taken_for_it() -> None:
     with pytest.raises(torch.OutOfMemoryError, match="teacher"):
         sampler(notice=notices.append).sample(requests(), PARAMS, seed=0, step=0, ended=listener)
     assert notices == []
+
+
+def test_a_control_group_bounds_what_sampling_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container the machine may have a hundred times what the process may use before the kernel ends it."""
+    (tmp_path / "self").mkdir()
+    (tmp_path / "meminfo").write_text("MemAvailable: 99999999 kB\n")
+    (tmp_path / "self/cgroup").write_text("0::/\n")
+    (tmp_path / "memory.max").write_text("5000000\n")
+    (tmp_path / "memory.current").write_text("1000000\n")
+    monkeypatch.setattr(free_memory, "_PROC", tmp_path)
+    monkeypatch.setattr(free_memory, "_CGROUPS", tmp_path)
+    assert default_budget(torch.device("cpu")) == 2_000_000
+    assert default_budget(torch.device("meta")) is None
 
 
 def test_without_a_budget_a_share_of_free_memory_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,9 @@ import torch
 
 from understudy.build.cut import cut_of
 from understudy.build.memory_plan import ASSUMED_PROMPT_TOKENS, MemoryPlan, Resident, memory_plan
-from understudy.engines.local.free_memory import free_memory
 from understudy.errors import RecipeError
 from understudy.models import memory
+from understudy.models.free_memory import free_memory
 from understudy.models.load import LoadedModel
 from understudy.models.memory import ModelSize
 from understudy.objectives.objective import Objective

@@ -9,8 +9,8 @@ import torch
 from understudy.build.models import device_of
 from understudy.build.settling import resident, settle
 from understudy.doctor.findings import Finding, ok, stop_for, warn
-from understudy.engines.local.free_memory import free_memory
 from understudy.errors import RecipeError
+from understudy.models.free_memory import free_memory
 from understudy.models.load import LoadedModel
 from understudy.objectives.methods import objective_of
 from understudy.recipe import Recipe

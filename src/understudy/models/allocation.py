@@ -1,9 +1,8 @@
-"""When memory has run out, and how much of it is free."""
+"""When memory has run out, and keeping what was freed."""
 
 from __future__ import annotations
 
 import ctypes
-from pathlib import Path
 
 import torch
 
@@ -16,7 +15,6 @@ _SIGNS = (
     "cublas_status_alloc_failed",
     "bad_alloc",
 )
-_MEMORY = Path("/proc/meminfo")
 # glibc's mallopt: keep up to so much at the heap's end, and take less than so much from the heap.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES = 1 << 30
@@ -40,14 +38,3 @@ def keep_freed_memory() -> bool:
     except (AttributeError, OSError, TypeError):  # another C library
         return False
     return bool(mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES) and mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES))
-
-
-def free_bytes(device: torch.device) -> int | None:
-    """Memory of the device that can be had now, what torch's own allocator holds idle included; None: unknown."""
-    if device.type == "cuda":
-        idle = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return torch.cuda.mem_get_info(device)[0] + idle
-    if device.type != "cpu" or not _MEMORY.is_file():
-        return None
-    found = [line.split() for line in _MEMORY.read_text().splitlines() if line.startswith("MemAvailable:")]
-    return int(found[0][1]) * 1024 if found else None

@@ -3,6 +3,7 @@ their products."""
 
 from __future__ import annotations
 
+import weakref
 from ctypes import POINTER, Structure, byref, c_float, c_int64, c_void_p
 from functools import cache
 from pathlib import Path
@@ -113,7 +114,7 @@ class NativeStep:
         at = [in_float32(stored).extend(1) for stored in cache.layers].pop()
         for layer, storage, stored in zip(self._layers, self._caches, cache.layers, strict=True):
             storage.follow(stored, layer)
-        reserve, columns = self._caches[0].keys.shape[2], self._caches[0].columns.shape[3]
+        reserve, columns = cache.layers[0].keys.shape[2], self._caches[0].columns.shape[3]
         scratch = torch.empty(x.shape[0], _kernel().row_scratch(byref(self._model), columns))
 
         def read(rows: range) -> None:
@@ -153,21 +154,26 @@ class NativeStep:
 
 
 class _Storage:
-    """What a layer's pointers into its cache were made for, and its keys by column."""
+    """What a layer's pointers into its cache were made for, and its keys by column, which last as long as they do."""
 
     def __init__(self) -> None:
-        self.keys, self.columns = torch.zeros(0), torch.zeros(0)
+        self._keys: weakref.ref[Tensor] | None = None
+        self.columns = torch.zeros(0)
 
     def follow(self, stored: ReservedLayer, layer: _Layer) -> None:
         """Point ``layer`` at the cache, which the first step, rows that came or left, and more room make anew."""
-        if self.keys is stored.keys:
+        if self._keys is not None and self._keys() is stored.keys:
             return
-        self.keys = stored.keys
-        rows, groups, reserve, width = self.keys.shape
-        self.columns = self.keys.new_zeros(rows, groups, width, reserve + -reserve % _COLUMNS)
-        self.columns[..., : stored.length - 1] = self.keys[:, :, : stored.length - 1].transpose(2, 3)
+        self._keys = weakref.ref(stored.keys, self._let_go)
+        rows, groups, reserve, width = stored.keys.shape
+        self.columns = stored.keys.new_zeros(rows, groups, width, reserve + -reserve % _COLUMNS)
+        self.columns[..., : stored.length - 1] = stored.keys[:, :, : stored.length - 1].transpose(2, 3)
         layer.keys, layer.values = stored.keys.data_ptr(), stored.values.data_ptr()
         layer.columns = self.columns.data_ptr()
+
+    def _let_go(self, of: weakref.ref[Tensor]) -> None:
+        if self._keys is of:
+            self.columns = torch.zeros(0)
 
 
 def _filled(weight: Tensor, panel: int) -> Tensor:

@@ -10,6 +10,7 @@ model's own step is made once beside it: a shortcut that differs is not taken.
 from __future__ import annotations
 
 import logging
+import weakref
 from functools import partial
 from typing import Any
 
@@ -75,10 +76,13 @@ class Verified:
 
 
 class KeyColumns:
-    """A layer's keys once more, a column a position: products with them take a third of the time."""
+    """A layer's keys once more, a column a position: products with them take a third of the time.
+
+    They are held for as long as the keys are.
+    """
 
     def __init__(self) -> None:
-        self._of: Tensor | None = None
+        self._of: weakref.ref[Tensor] | None = None
         self._columns = torch.zeros(0)
 
     def after(self, stored: Any, new: Tensor) -> Tensor:
@@ -87,11 +91,16 @@ class KeyColumns:
         Args:
             new: [rows, heads, 1, width], the last of them.
         """
-        if self._of is not stored.keys:  # the first step, rows that came or left, or more room
-            self._of, self._columns = stored.keys, stored.keys.flatten(0, 1).transpose(1, 2).contiguous()
+        if self._of is None or self._of() is not stored.keys:  # the first step, rows that came or left, or more room
+            self._of = weakref.ref(stored.keys, self._let_go)
+            self._columns = stored.keys.flatten(0, 1).transpose(1, 2).contiguous()
         else:
             self._columns[:, :, stored.length - 1] = new.flatten(0, 2)
         return self._columns[:, :, : stored.length]
+
+    def _let_go(self, of: weakref.ref[Tensor]) -> None:
+        if self._of is of:
+            self._columns = torch.zeros(0)
 
 
 class DecodeStep:

@@ -37,7 +37,7 @@ def library(source: Path) -> ctypes.CDLL | None:
         return None
     try:
         return ctypes.CDLL(str(_built(source)))
-    except (OSError, subprocess.SubprocessError) as error:
+    except (OSError, RuntimeError, subprocess.SubprocessError) as error:  # RuntimeError: nobody has a home here
         _log.info("%s is not used: %s", source.name, error)
         return None
 

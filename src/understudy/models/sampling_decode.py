@@ -86,6 +86,8 @@ def decode(
 def _admit(model: nn.Module, slots: Slots, waiting: deque[int], *, rows: int, kept: Prefix | None) -> Prefix | None:
     """Fill the free rows; gives the prompt that further waiting requests share, where there is one."""
     prompts = slots.work.prompts
+    if not slots.num_alive:
+        slots.let_go()  # of the wave before: what comes would stand beside it
     while waiting and slots.num_alive < rows:
         chosen = list(_next(waiting, rows - slots.num_alive, prompts, kept))
         prefix = kept

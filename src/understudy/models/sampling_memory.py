@@ -9,7 +9,7 @@ from transformers import PreTrainedConfig
 from transformers.cache_utils import get_layer_types_and_kwargs
 
 from understudy.errors import MemoryExhaustedError
-from understudy.models.allocation import free_bytes
+from understudy.models.free_memory import free_memory
 from understudy.models.sampling_cache import columns_of
 
 # Of what is free: the rest is for one layer's copy while rows leave or join, for activations, and for others on a CPU.
@@ -69,8 +69,9 @@ def _state_elements(config: Any) -> int:
 
 def default_budget(device: torch.device) -> int | None:
     """Bytes that sampling may take where nobody said: half of what is free on a CPU, 4/5 on a GPU; None: no bound."""
-    free = free_bytes(device)
-    return None if free is None else int(free * _SHARE[device.type])
+    share = _SHARE.get(device.type)
+    free = None if share is None else free_memory(device)
+    return None if share is None or free is None else int(free * share)
 
 
 def rows_that_fit(

@@ -81,6 +81,10 @@ class Slots:
         """[b] float64, the next draw of each row."""
         return self._rows.uniform.gather(1, self._rows.count[:, None]).squeeze(1)
 
+    def let_go(self) -> None:
+        """Forget the keys, values and logits of rows that have all ended."""
+        self.cache, self.logits = None, torch.zeros(0)
+
     def admit(self, prefix: Prefix, places: Sequence[int]) -> None:
         """Rows for the requests at ``places``, whose prompts ``prefix`` has read; rows that have ended leave.
 

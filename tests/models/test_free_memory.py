@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from understudy.engines.local.free_memory import free_host_memory
+from understudy.models.free_memory import free_host_memory
 
 
 def kernel_files(folder: Path, files: dict[str, str]) -> tuple[Path, Path]:
