@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from peft import LoraConfig as PeftLoraConfig
@@ -91,8 +91,10 @@ def read_adapter(model: PeftModel, folder: Path) -> None:
         OSError, SafetensorError, KeyError, RuntimeError: it cannot be read, or a shape is another.
     """
     (name,) = model.peft_config
-    found = set_peft_model_state_dict(model, load_file(folder / "adapter_model.safetensors"), adapter_name=name)
-    prefix = PEFT_TYPE_TO_PREFIX_MAPPING.get(model.peft_config[name].peft_type, "")
+    given = load_file(folder / "adapter_model.safetensors")
+    found: Any = set_peft_model_state_dict(model, given, adapter_name=name)
+    kind: Any = model.peft_config[name].peft_type
+    prefix = PEFT_TYPE_TO_PREFIX_MAPPING.get(kind, "")
     missing = [key for key in found.missing_keys if prefix in key and f".{name}." in key]  # the base's are there
     for fault, keys in (("no", missing), ("no place for", found.unexpected_keys)):
         if keys:
