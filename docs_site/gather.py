@@ -81,25 +81,36 @@ def gather(out: Path) -> None:
 def navigation(places: Mapping[str, str]) -> list[Any]:
     """The map's headings with the pages below each, then what is generated; what the map lacks is under "More"."""
     sections: list[Any] = [{"Understudy": "index.md"}, {"All pages": "map.md"}]
-    mapped = {heading: [source for source in sources if source in places] for heading, sources in _map()}
-    methods = [source for source in sorted(places) if source.startswith("docs/methods/")]
-    known = {source for sources in mapped.values() for source in sources} | {"docs/README.md", "README.md"}
-    mapped["Methods, one by one"] = [source for source in methods if source not in known]
-    more = [source for source in sorted(places) if source.endswith(".md") and not source.startswith("api/")]
-    mapped["More"] = [source for source in more if source not in {*known, *methods}]
-    sections += [{title: [places[source] for source in part]} for title, part in mapped.items() if part]
+    mapped = {heading: {file: words for file, words in rows if file in places} for heading, rows in _map()}
+    known = {file for rows in mapped.values() for file in rows} | {"docs/README.md", "README.md"}
+    rest = {file: Path(file).stem for file in sorted(places) if file.startswith("docs/") and file not in known}
+    every = {file: name for file, name in rest.items() if file.startswith("docs/methods/reference/")}
+    first = {file: name for file, name in rest.items() if file.startswith("docs/methods/") and file not in every}
+    more = {file: name for file, name in rest.items() if file not in {*every, *first}}
+    mapped |= {"Ten methods to begin with": first, "Every method": every, "More": more}
+    sections += [
+        {heading: [{name: places[file]} for file, name in rows.items()]} for heading, rows in mapped.items() if rows
+    ]
     for title, folder in (("Recipes", "recipes/"), ("Examples", "examples/")):
         sections.append({title: _below(places, folder)})
     return [*sections, {"API": [{title: f"api/{_slug(title)}.md"} for title in _API]}]
 
 
-def _map() -> Iterator[tuple[str, list[str]]]:
-    """Each heading of docs/README.md and the files that are linked below it, relative to the repository."""
+def _map() -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Each heading of docs/README.md and what is linked below it: the file, relative to the repository, and its name.
+
+    A name that is a number is told with the page's own heading.
+    """
     text = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
     for part in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
         heading, _, body = part.partition("\n")
-        links = re.findall(r"\]\(([^)#]+)\)", body)
-        yield heading, [posixpath.normpath(posixpath.join("docs", link)) for link in links]
+        links = re.findall(r"\[([^\]]+)\]\(([^)#]+)\)", body)
+        files = [(posixpath.normpath(posixpath.join("docs", link)), words) for words, link in links]
+        yield heading, [(file, _heading(file) if words.isdigit() else words) for file, words in files]
+
+
+def _heading(file: str) -> str:
+    return (ROOT / file).read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
 
 
 def _below(places: Mapping[str, str], folder: str) -> list[str]:
@@ -149,8 +160,14 @@ def _for_the_site(page: Page, places: Mapping[str, str]) -> str:
 
 def _prose(page: Page, text: str, places: Mapping[str, str]) -> str:
     text = _LINK.sub(lambda link: _led(page, link, places), text)
+    text = re.sub(r"^\|.*\|$", _unbroken, text, flags=re.MULTILINE)
     text = re.sub(r"^(?![*|>\-\s\d<#])(.*\S)\n(?=[*-] )", r"\1\n\n", text, flags=re.MULTILINE)
     return _indented(text)
+
+
+def _unbroken(row: re.Match[str]) -> str:
+    """A table's row whose intervals stay in one line."""
+    return re.sub(r"\[([+−-]?[\d.]+), ([+−-]?[\d.]+)\]", "[\\1,\N{NO-BREAK SPACE}\\2]", row[0])
 
 
 def _indented(text: str) -> str:

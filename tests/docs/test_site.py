@@ -29,7 +29,24 @@ def test_every_page_is_in_the_navigation(source: Path) -> None:
 
 
 def test_a_page_that_no_heading_knows_is_found_all_the_same() -> None:
-    assert {"More": ["forgotten.md"]} in navigation({"docs/forgotten.md": "forgotten.md"})
+    assert {"More": [{"forgotten": "forgotten.md"}]} in navigation({"docs/forgotten.md": "forgotten.md"})
+
+
+def test_pages_are_called_as_the_map_calls_them_and_notes_by_their_heading(source: Path) -> None:
+    sections = {
+        name: pages
+        for each in yaml.safe_load((source / "mkdocs.yml").read_text())["nav"]
+        for name, pages in each.items()
+    }
+    assert {"All methods": "methods/reference/README.md"} in sections["Methods"]
+    assert {"aopd": "methods/aopd.md"} in sections["Ten methods to begin with"]
+    assert {"aopd": "methods/reference/aopd.md"} in sections["Every method"]
+    assert sections["Design notes"][1] == {"002: Every random number has a key": "design/002-keyed-randomness.md"}
+    assert "More" not in sections
+
+
+def test_an_interval_in_a_table_stays_in_one_line(source: Path) -> None:
+    assert "| 92.6 [91.5,\N{NO-BREAK SPACE}93.7] |" in (source / "pages" / "results.md").read_text()
 
 
 def test_no_page_links_to_what_the_site_does_not_have(source: Path) -> None:
