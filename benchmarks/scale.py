@@ -144,7 +144,6 @@ def costs_of(run: Run, rates: Mapping[str, float], paces: Mapping[str, Pace]) ->
         link_rate=1e9,
         network_rate=1e9,
         source="measured",
-        writes_attention=True,
         **paces,
     )
     work = Workload(

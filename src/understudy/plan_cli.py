@@ -123,7 +123,6 @@ def _this_cpu() -> Hardware:
         link_rate=rate,
         network_rate=1e9,
         source="rates measured now, shares of them fitted once (docs/design/scale.md), a network of 8 Gbit/s assumed",
-        writes_attention=True,
         **CPU_PACES,
     )
 

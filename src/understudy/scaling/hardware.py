@@ -85,9 +85,9 @@ PRESETS = {
     "a100": Hardware("A100 80 GB", 312e12, 156e12, 80e9, 2.04e12, 8, 300e9, 25e9, *_ASSUMED, source=_SOURCE),
 }
 CPU_PACES = {
-    "sampling": Pace(products=0.384, traffic=0.348, call_seconds=3e-6),
-    "scoring": Pace(products=0.877, traffic=1.0, call_seconds=0.0),
-    "updating": Pace(products=0.846, traffic=0.923, call_seconds=0.0),
+    "sampling": Pace(products=0.585, traffic=1.0, call_seconds=4.9e-5),
+    "scoring": Pace(products=0.984, traffic=1.0, call_seconds=2.3e-3),
+    "updating": Pace(products=0.929, traffic=1.0, call_seconds=0.0),
 }
 """Fitted to the three runs of ``benchmarks/scale.py`` that are for it (docs/design/scale.md)."""
 
