@@ -38,16 +38,22 @@ typedef struct {
 
 int64_t panel_width(void) { return PANEL; }
 
-/* R rows of x times one panel, added to y where `add`. R is a constant wherever this is inlined. */
-INLINE void tile(const int R, const float *x, int64_t x_row, const product *w, const float *panel, const float *bias,
-                 float *y, int64_t y_row, int add) {
+/* Rows of a panel are asked for so far ahead: the hardware looks no further than a page, and waits at each. */
+#define AHEAD 64
+
+/* R rows of x times one panel, added to y where `add`. R and `is_first` are constants wherever this is inlined: the
+   first rows meet a panel that lies in memory, those after them find it in a cache. */
+INLINE void tile(const int R, const int is_first, const float *x, int64_t x_row, const product *w, const float *panel,
+                 const float *bias, float *y, int64_t y_row, int add) {
     lanes sum[ROWS][2];
     for (int r = 0; r < R; r++) {
         sum[r][0] = bias ? load(bias) : splat(0);
         sum[r][1] = bias ? load(bias + LANES) : splat(0);
     }
     for (int64_t k = 0; k < w->depth; k++) {
-        lanes low = load(panel + k * PANEL), high = load(panel + k * PANEL + LANES);
+        const float *at = panel + k * PANEL;
+        if (is_first) __builtin_prefetch(at + AHEAD * PANEL), __builtin_prefetch(at + AHEAD * PANEL + LANES);
+        lanes low = load(at), high = load(at + LANES);
 #pragma GCC unroll 12
         for (int r = 0; r < R; r++) {
             lanes value = splat(x[r * x_row + k]);
@@ -65,16 +71,25 @@ INLINE void tile(const int R, const float *x, int64_t x_row, const product *w, c
 
 /* y [rows, width padded to panels] = x [rows, depth] w, or y += x w. */
 static void multiply(const float *x, int64_t x_row, int64_t rows, const product *w, float *y, int64_t y_row, int add) {
+#define TILE(R, is_first) tile(R, is_first, x + r * x_row, x_row, w, panel, bias, y + r * y_row + column, y_row, add)
+#define TILES(R) (r ? TILE(R, 0) : TILE(R, 1), r += R)
     for (int64_t column = 0; column < w->width; column += PANEL) {
         const float *panel = w->panels + column * w->depth, *bias = w->bias ? w->bias + column : 0;
-        int64_t r = 0;
-        for (; r + ROWS <= rows; r += ROWS)
-            tile(ROWS, x + r * x_row, x_row, w, panel, bias, y + r * y_row + column, y_row, add);
-        for (; r + 4 <= rows; r += 4)
-            tile(4, x + r * x_row, x_row, w, panel, bias, y + r * y_row + column, y_row, add);
-        for (; r < rows; r++)
-            tile(1, x + r * x_row, x_row, w, panel, bias, y + r * y_row + column, y_row, add);
+        for (int64_t r = 0; r < rows;)
+            if (rows - r >= ROWS)
+                TILES(ROWS);
+            else if (rows - r >= 4)
+                TILES(4);
+            else
+                TILES(1);
     }
+}
+
+/* Columns `from` to `to` of y [rows, width] = x [rows, depth] w; both are borders of panels. */
+void multiply_columns(const float *x, int64_t x_row, int64_t rows, const product *w, int64_t from, int64_t to, float *y,
+                      int64_t y_row) {
+    const product part = {w->panels + from * w->depth, w->bias ? w->bias + from : 0, w->depth, to - from};
+    multiply(x, x_row, rows, &part, y + from, y_row, 0);
 }
 
 /* y = x / rms(x) * weight, n numbers; y may be x. */

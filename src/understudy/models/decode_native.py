@@ -4,6 +4,7 @@ their products."""
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from ctypes import POINTER, Structure, byref, c_float, c_int64, c_void_p
 from functools import cache
 from pathlib import Path
@@ -18,10 +19,9 @@ from understudy.models.native import library, shares_of, threads
 from understudy.models.sampling_cache import ReservedLayer, in_float32
 
 _SOURCE = Path(__file__).with_name("decode_kernel.c")
-# Above this a layer's products are near the machine's rate in torch, and the calls between them do not count.
-_MOST_LAYER_WEIGHTS = 1 << 21
-# Fewer rows are not worth a thread of their own.
+# Fewer rows, or panels of the head, are not worth a thread of their own.
 _FEWEST_ROWS = 8
+_FEWEST_PANELS = 32
 # A row of key columns is a whole number of the widest registers.
 _COLUMNS = 64
 
@@ -56,17 +56,22 @@ def _kernel() -> Any:
         made.row_scratch.argtypes = (POINTER(_Model), c_int64)
         pointers, numbers = (c_void_p,) * 3, (c_int64,) * 3
         made.decode_rows.argtypes = (POINTER(_Model), c_int64, c_int64, *pointers, *numbers, c_void_p)
-        made.decode_rows.restype = None
+        made.multiply_columns.argtypes = (
+            c_void_p,
+            *(c_int64,) * 2,
+            POINTER(_Product),
+            *(c_int64,) * 2,
+            c_void_p,
+            c_int64,
+        )
+        made.decode_rows.restype = made.multiply_columns.restype = None
     return made
 
 
 def native_step(weights: StepWeights) -> NativeStep | None:
-    """The step in C; None without a compiler, for large layers, and where a layer's products are not float32."""
+    """The step in C; None without a compiler, and where a layer's products are not float32."""
     layer = weights.layers[0]
-    products = (layer.qkv, layer.out, layer.gate_up, layer.down)
-    if sum(p.weight.numel() for p in products) > _MOST_LAYER_WEIGHTS:
-        return None
-    if any(p.weight.dtype != torch.float32 for p in products):
+    if any(p.weight.dtype != torch.float32 for p in (layer.qkv, layer.out, layer.gate_up, layer.down)):
         return None
     return NativeStep(weights) if _kernel() is not None else None
 
@@ -79,8 +84,9 @@ class NativeStep:
     """
 
     def __init__(self, weights: StepWeights) -> None:
-        self._weights, self._held = weights, list[Tensor]()
+        self._held = list[Tensor]()
         self._caches: list[_Storage] = [_Storage() for _ in weights.layers]
+        self._head = self._columns(weights.head) if weights.head.weight.dtype == torch.float32 else weights.head
         self._layers = (_Layer * len(weights.layers))(*map(self._layer, weights.layers))
         self._model = _Model(
             hidden=weights.norm.numel(),
@@ -108,7 +114,7 @@ class NativeStep:
         with torch.autocast("cpu", enabled=False):  # what is cast has been cast already
             x = functional.embedding(ids.squeeze(1), self._embedding)
             self._read(x, mask=mask.contiguous(), place=position.squeeze(1).contiguous(), cache=cache)
-            return self._weights.head(x[:, : self._weights.norm.numel()])
+            return self._head(x[:, : self._model.hidden])
 
     def _read(self, x: Tensor, *, mask: Tensor, place: Tensor, cache: Any) -> None:
         at = [in_float32(stored).extend(1) for stored in cache.layers].pop()
@@ -123,8 +129,25 @@ class NativeStep:
                 *(mask.data_ptr(), at, reserve, columns, scratch[rows.start :].data_ptr()),
             )
 
-        shares = shares_of(x.shape[0], fewest=_FEWEST_ROWS)
-        list(threads().map(read, shares)) if len(shares) > 1 else read(shares[0])
+        _in_parts(read, x.shape[0], fewest=_FEWEST_ROWS)
+
+    def _columns(self, head: Product) -> Callable[[Tensor], Tensor]:
+        """The head in C: each thread has columns of its own, so that a wide vocabulary is read once."""
+        made, width = self._product(head), head.weight.shape[1]
+
+        def multiply(x: Tensor) -> Tensor:
+            y = torch.empty(x.shape[0], made.width)
+
+            def part(panels: range) -> None:
+                first, last = (_kernel().panel_width() * edge for edge in (panels.start, panels.stop))
+                _kernel().multiply_columns(
+                    *(x.data_ptr(), x.stride(0), x.shape[0], byref(made), first, last, y.data_ptr(), made.width)
+                )
+
+            _in_parts(part, made.width // _kernel().panel_width(), fewest=_FEWEST_PANELS)
+            return y[:, :width]
+
+        return multiply
 
     def _layer(self, layer: LayerWeights) -> _Layer:
         return _Layer(
@@ -174,6 +197,11 @@ class _Storage:
     def _let_go(self, of: weakref.ref[Tensor]) -> None:
         if self._keys is of:
             self.columns = torch.zeros(0)
+
+
+def _in_parts(work: Callable[[range], None], count: int, *, fewest: int) -> None:
+    shares = shares_of(count, fewest=fewest)
+    list(threads().map(work, shares)) if len(shares) > 1 else work(shares[0])
 
 
 def _filled(weight: Tensor, panel: int) -> Tensor:
