@@ -123,7 +123,9 @@ def _this_cpu() -> Hardware:
         link_rate=rate,
         network_rate=1e9,
         source="rates measured now, shares of them fitted once (docs/design/scale.md), a network of 8 Gbit/s assumed",
-        **CPU_PACES,
+        sampling=CPU_PACES["sampling"],
+        scoring=CPU_PACES["scoring"],
+        updating=CPU_PACES["updating"],
     )
 
 
