@@ -98,6 +98,24 @@ def test_a_bar_gives_the_cursor_back_whatever_ends_it() -> None:
     assert told.rindex("\x1b[?25h") > told.rindex("\x1b[?25l")
 
 
+class Terminal(io.StringIO):
+    """A terminal that takes any amount before somebody reads."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_second_run_wipes_nothing_that_was_written_before_it() -> None:
+    terminal = Terminal()
+    display = Bar(terminal)
+    follow(display, steps=2)
+    display.notice("The second run:")
+    follow(display, steps=4)
+    since = terminal.getvalue().split("The second run:")[1]
+    assert "\x1b[1A" not in since.split("0/4")[0], "the cursor goes up over what stands above"
+    assert "2/2" not in since, "the bar of the first run stays where it ended"
+
+
 def everything_from(reader: int) -> str:
     parts = []
     with contextlib.suppress(OSError):  # a terminal whose writer has closed has no end but an error

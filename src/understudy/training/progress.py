@@ -163,7 +163,12 @@ class Bar:
     """Rich's progress bar: steps with time left and key figures, and under it the phase with its own bar."""
 
     def __init__(self, stream: TextIO) -> None:
-        console = _PatientConsole(file=stream)
+        self._console = _PatientConsole(file=stream)
+        self._last = 0.0
+        self._start_anew()
+
+    def _start_anew(self) -> None:
+        """Bars that know of nothing drawn before: one that is started again wipes what was written since it stopped."""
         columns = (
             TextColumn("{task.description:<14}"),
             BarColumn(bar_width=24),
@@ -171,10 +176,10 @@ class Bar:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
         )
+        console = self._console
         self._progress = _BarsAndFigures(*columns, console=console, auto_refresh=False, speed_estimate_period=_DAY)
         self._steps: TaskID | None = None
         self._phase: TaskID | None = None
-        self._last = 0.0
 
     def begin(self, *, done: int, total: int) -> None:
         """Show the upper bar."""
@@ -217,12 +222,12 @@ class Bar:
             self._progress.console.print(printable(text), markup=False, highlight=False)
 
     def end(self) -> None:
-        """Leave the upper bar as it is."""
+        """Leave the upper bar as it is; what begins after it has bars of its own."""
         with self._patience():
             if self._phase is not None:
                 self._progress.remove_task(self._phase)
-                self._phase = None
             self._progress.stop()
+            self._start_anew()
 
     @contextmanager
     def _patience(self) -> Iterator[None]:
