@@ -13,6 +13,7 @@ from understudy.completions import among, listed
 from understudy.completions import methods as method_names
 from understudy.cost_cli import command_given, memory, speed
 from understudy.errors import UserMistakeError
+from understudy.starting import starting
 
 if TYPE_CHECKING:
     from understudy.bench.order import Order
@@ -55,10 +56,14 @@ def methods(
     as_json: Json = False,
     as_markdown: Markdown = False,
 ) -> None:
-    """Compare methods on the testbed: the same start, data and budget, several seeds."""
-    from understudy.bench.methods import compare_methods
-    from understudy.bench.outcome import section_of, text_of
-    from understudy.training.progress import display_on, shown
+    """Compare methods on the testbed, over several seeds.
+
+    All have the same start, data and budget.
+    """
+    with starting():
+        from understudy.bench.methods import compare_methods
+        from understudy.bench.outcome import section_of, text_of
+        from understudy.training.progress import display_on, shown
 
     order = _order(
         setting=setting,
@@ -96,7 +101,10 @@ def agents(
     as_json: Json = False,
     as_markdown: Markdown = False,
 ) -> None:
-    """Compare methods on many turns, in the tiny house: the same start, games and budget, several seeds."""
+    """Compare methods on many turns, in the tiny house.
+
+    All have the same start, games and budget, over several seeds.
+    """
     from dataclasses import replace
 
     from understudy.bench.agents.compare import Order, compare_agents
@@ -136,7 +144,10 @@ def variance(
     as_json: Json = False,
     as_markdown: Markdown = False,
 ) -> None:
-    """Bias and variance of the policy gradient against its discount and the length, by exact enumeration."""
+    """Show what the discount of a policy gradient costs.
+
+    Bias and variance against discount and length, by exact enumeration.
+    """
     from understudy.bench.variance import measure, section_of, text_of
 
     found = measure(longest=longest, num_chains=chains)

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import traceback
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -33,31 +35,23 @@ from understudy.retrieve_cli import retrieve
 from understudy.score_cli import score
 from understudy.serve_cli import serve
 from understudy.shop_cli import shop_goals
+from understudy.starting import starting
 from understudy.study_cli import office_study
 from understudy.torchrun.telling import tell
 from understudy.watch_cli import watch
 
+if TYPE_CHECKING:
+    from understudy.objectives.methods import MethodEntry
+    from understudy.recipe import Recipe
+
 app = typer.Typer(
     name="understudy",
-    help="On-policy distillation for language models.",
+    help="On-policy distillation for language models. Begin with: understudy demo",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(bench, name="bench")
-app.add_typer(office, name="office")
-app.command()(compare)
-app.command()(doctor)
-app.command()(evaluate)
-app.command()(launch)
-app.command()(plan)
-app.command()(serve)
-app.command()(score)
-app.command()(retrieve)
-app.command()(shop_goals)
-app.command()(office_study)
-app.command()(watch)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs to read.")]
 
 
@@ -78,11 +72,11 @@ def _settings(
     context.obj = {"traceback": show_traceback}
 
 
-@app.command()
 def train(
     recipe: Annotated[Path, typer.Argument(help="A YAML file.", autocompletion=recipe_files)],
     overrides: Annotated[
-        list[str] | None, typer.Argument(help="key.sub=value, one field each.", autocompletion=fields)
+        list[str] | None,
+        typer.Argument(help="key.sub=value, one field each: steps=50 objective.method=gkd", autocompletion=fields),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
     print_recipe: Annotated[bool, typer.Option("--print-recipe", help="Print every field, and stop.")] = False,
@@ -90,16 +84,18 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train a student as a recipe says."""
-    from understudy.recipe import load_recipe, to_yaml
+    with starting():
+        from understudy.recipe import load_recipe, to_yaml
 
-    resolved = load_recipe(recipe, overrides or [])
+        resolved = load_recipe(recipe, overrides or [])
     if print_recipe:
         _print(to_yaml(resolved).rstrip())
         return
     if dry_run:
         _show_preview(resolved, as_json=as_json)
         return
-    from understudy import api
+    with starting():
+        from understudy import api
 
     run = api.train(resolved, resume=resume)
     if not run.is_first:  # another rank tells
@@ -115,13 +111,16 @@ def train(
     _print(f"{run.path}/summary.json holds the figures, report.html shows them; {run.weights} is the model.")
 
 
-@app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder of the demo's run.")] = Path("runs/demo"),
     as_json: Json = False,
 ) -> None:
-    """Build a tiny teacher and student, distil, evaluate; minutes on two cores."""
-    from understudy.demo import run_demo, table_rows
+    """Build a tiny teacher and student, distil, evaluate.
+
+    It takes minutes on two cores, and downloads nothing.
+    """
+    with starting():
+        from understudy.demo import run_demo, table_rows
     from understudy.training.progress import display_on, shown
 
     with shown(display_on(sys.stderr)) as display:
@@ -136,33 +135,36 @@ def demo(
     _print(f"{done.path}/summary.json holds the figures, report.html shows them.")
 
 
-@app.command()
 def report(
     run: Annotated[Path, typer.Argument(help="Folder of a run, finished or not.", autocompletion=run_folders)],
     out: Annotated[Path | None, typer.Option(help="The file; else report.html in the folder.")] = None,
 ) -> None:
-    """Write a run's page: curves, tables, and its rollouts token by token; one HTML file."""
+    """Write a run's page, one HTML file.
+
+    It has curves, tables, and rollouts token by token.
+    """
     # Not through the api, which loads every engine: this needs no model.
     from understudy.reports import write_report
 
     _print(str(write_report(run, out=out)))
 
 
-@app.command()
 def push(
     run: Annotated[Path, typer.Argument(help="Folder of a run, finished or not.", autocompletion=run_folders)],
     repo: Annotated[str, typer.Option(help="OWNER/NAME on the hub, made where there is none.")],
     private: Annotated[bool, typer.Option("--private", help="A new repository is not public.")] = False,
     checkpoint: Annotated[int | None, typer.Option(min=0, help="Its step; else the newest.")] = None,
 ) -> None:
-    """Push a run's weights, card, recipe and summary to the model hub; HF_TOKEN or a login says who."""
+    """Push a run's weights to the model hub.
+
+    Their card, the recipe and the summary go with them; HF_TOKEN or a login says who you are.
+    """
     from understudy.publishing import push as pushed
 
     done = pushed(run, repo, private=private, step=checkpoint)
     _print(f"The weights of step {done.step} are at {done.url}")
 
 
-@app.command()
 def methods(
     name: Annotated[str | None, typer.Argument(help="Show the page of this one.", autocompletion=method_names)] = None,
     as_json: Json = False,
@@ -171,7 +173,10 @@ def methods(
         str | None, typer.Option(help="How each runs on this engine: tinker.", autocompletion=among("tinker"))
     ] = None,
 ) -> None:
-    """List the methods, where each comes from, and what it needs; or tell all of one."""
+    """List the methods, or tell all of one.
+
+    The list has what each is, what it needs of a teacher or of data, and where it comes from.
+    """
     if engine is not None:
         _show_methods_on(engine, name, as_json=as_json)
         return
@@ -186,7 +191,18 @@ def methods(
     elif name is not None:
         _print(page_of(name).rstrip())
     else:
-        _print_table([["method", "needs", "source"], *([e.name, ", ".join(e.needs), e.source] for e in listed)])
+        _print_table([["method", "what it is", "needs", "source"], *map(_method_row, listed)])
+        _print("understudy methods NAME tells all of one: its formula, its fields, an example.")
+
+
+def _method_row(entry: MethodEntry) -> list[str]:
+    paper = re.search(r"arXiv:[\d.]*\d", entry.source)
+    return [
+        entry.name,
+        entry.title.rstrip("."),
+        ", ".join(entry.needs),
+        paper[0] if paper else entry.source.rstrip("."),
+    ]
 
 
 def _show_methods_on(engine: str, name: str | None, *, as_json: bool) -> None:
@@ -204,6 +220,17 @@ def _show_methods_on(engine: str, name: str | None, *, as_json: bool) -> None:
         _print_table(method_rows(found))
 
 
+# In the order in which somebody meets them: a first look, a run, what it came to, and more than one machine.
+_COMMANDS: tuple[Callable[..., None], ...] = (
+    *(demo, train, doctor, evaluate, compare, report, watch, methods, plan),
+    *(serve, launch, score, push, office_study, retrieve, shop_goals),
+)
+for _command in _COMMANDS:
+    app.command()(_command)
+app.add_typer(bench, name="bench")
+app.add_typer(office, name="office")
+
+
 def main() -> None:
     """Run the command line; a user's mistake is one sentence and exit code 2."""
     # Taken out, so that it may stand anywhere; the option of the same name is there for --help.
@@ -218,51 +245,22 @@ def main() -> None:
             traceback.print_exc()
         tell(error, partial(_print, error=True))
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        _print("understudy: interrupted", error=True)
-        sys.exit(130)
+    except SystemExit as ended:
+        if ended.__context__ is not None and isinstance(ended.__context__.__cause__, KeyboardInterrupt):
+            _print("understudy: interrupted", error=True)  # typer ends without a word
+        raise
     except BrokenPipeError:
         sys.exit(141)
 
 
-def _show_preview(recipe: object, *, as_json: bool) -> None:
+def _show_preview(recipe: Recipe, *, as_json: bool) -> None:
     from understudy.preview import preview
-    from understudy.recipe import Recipe
 
-    assert isinstance(recipe, Recipe)
     plan = preview(recipe)
     if as_json:
         _print(json.dumps(plan.to_json()))
-        return
-    rates = ", ".join(f"{rate:.3g}" for rate in plan.learning_rates)
-    rows = [
-        ["method", plan.method],
-        ["environment", plan.environment],
-        ["written by", ", ".join(plan.writers)],
-        *(list(line) for line in plan.writing.lines()),
-        ["needs", ", ".join(plan.needs) or "nothing"],
-        ["steps", f"{plan.steps}, each {plan.rollouts_per_step} rollouts and {plan.updates_per_step} update(s)"],
-        ["learning rate", f"{rates} at the first, middle and last update"],
-        ["planned rows", ", ".join(f"{name} {count}" for name, count in plan.planned_rows.items())],
-        *([model.role, _model_line(model)] for model in plan.models),
-        *([f"memory: {what}", f"{size / 2**20:,.1f} MiB"] for what, size in plan.memory_bytes.items()),
-        ["memory: total", _total(plan.memory_peak_bytes)],
-        ["to fetch", ", ".join(plan.fetches) or "nothing"],
-        *(["notice", notice] for notice in plan.notices),
-    ]
-    _print_table(rows, heading=False)
-
-
-def _model_line(model: object) -> str:
-    count = getattr(model, "num_parameters", None)
-    size = f", {count:,} parameters" if count is not None else ""
-    return f"{getattr(model, 'model', '')} ({getattr(model, 'where', '')}{size})"
-
-
-def _total(peak: int | None) -> str:
-    if peak is None:
-        return "unknown until the student is on this machine"
-    return f"about {peak / 2**20:,.1f} MiB at the highest moment"
+    else:
+        _print_table(plan.rows(), heading=False)
 
 
 def _suite_rows(suites: object) -> list[list[str]]:

@@ -37,7 +37,10 @@ def compare(
     regression: Annotated[bool, typer.Option("--regression", help="A is the base of B: what was lost?")] = False,
     as_json: Json = False,
 ) -> None:
-    """Compare two models problem by problem: wins, margin, exact tests, difference, and what was left out."""
+    """Compare two models problem by problem.
+
+    Wins, margin, exact tests, difference, and what was left out.
+    """
     if counts is not None:
         if a is not None or b is not None:
             raise UserMistakeError("--counts stands for two results", remedy="Give either the counts or two results.")

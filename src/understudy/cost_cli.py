@@ -57,7 +57,10 @@ def speed(
     as_json: Json = False,
     as_markdown: Markdown = False,
 ) -> None:
-    """Time a training step by phase, as shares of what this machine can do, alone or against TRL."""
+    """Time a training step by phase.
+
+    As shares of what this machine can do, alone or against TRL.
+    """
     from understudy.bench.speed.workload import sizes_named
 
     names = sizes_named(sizes)
@@ -85,7 +88,10 @@ def memory(
     as_json: Json = False,
     as_markdown: Markdown = False,
 ) -> None:
-    """Measure peak memory: of the loss by tokens, of one long sequence, of whole steps; alone or against TRL."""
+    """Measure peak memory.
+
+    Of the loss by tokens, of one long sequence, of whole steps; alone or against TRL.
+    """
     from understudy.bench.speed import memory as memories
     from understudy.bench.speed.settings import MEMORY_PEERS
     from understudy.bench.speed.workload import sizes_named

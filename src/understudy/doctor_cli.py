@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from understudy.completions import fields, recipe_files
+from understudy.starting import starting
 
 if TYPE_CHECKING:
     from understudy.doctor import Diagnosis
@@ -28,9 +29,13 @@ def doctor(
     fast: Annotated[bool, typer.Option("--fast", help="Only what can be read; no weights are loaded.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs to read.")] = False,
 ) -> None:
-    """Check a recipe before its first step: models, data, room, and what the teacher makes of the student."""
-    from understudy.doctor import diagnose
-    from understudy.recipe import load_recipe
+    """Check a recipe before its first step.
+
+    Models, data, room, and what the teacher makes of the student; exit status 1 if a finding says stop.
+    """
+    with starting():
+        from understudy.doctor import diagnose
+        from understudy.recipe import load_recipe
 
     resolved = load_recipe(recipe, overrides or [])
     shown = Console(stderr=True, highlight=False, markup=False)

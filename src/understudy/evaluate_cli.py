@@ -15,6 +15,7 @@ from rich.table import Table
 
 from understudy.completions import among, models, suites
 from understudy.errors import ServerKeyError, UserMistakeError
+from understudy.starting import starting
 
 if TYPE_CHECKING:
     from understudy.crosschecks import Agreement
@@ -60,7 +61,10 @@ def evaluate(
     cross_check_python: Annotated[str | None, typer.Option(help="A Python that has that harness.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs to read.")] = False,
 ) -> None:
-    """Measure a model on suites, with intervals; the same command goes on where it was stopped."""
+    """Measure a model on suites, with intervals.
+
+    The same command goes on where it was stopped.
+    """
     if show_list:
         _show_suites(as_json=as_json)
         return
@@ -70,8 +74,9 @@ def evaluate(
             expected="understudy evaluate MODEL --suite NAME",
             remedy="understudy evaluate --list shows the suites.",
         )
-    from understudy.evaluating import Address, Wishes, cross_checked
-    from understudy.evaluating import evaluate as evaluated
+    with starting():
+        from understudy.evaluating import Address, Wishes, cross_checked
+        from understudy.evaluating import evaluate as evaluated
 
     wishes = Wishes(
         num_samples=num_samples,

@@ -25,7 +25,10 @@ def grade(
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap of a blind comparison.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs to read.")] = False,
 ) -> None:
-    """Grade what office tasks handed in: a rubric by several graders and majority, or two runs blind side by side."""
+    """Grade what office tasks handed in, by models.
+
+    A rubric by several graders and majority, or two runs blind side by side.
+    """
     from understudy.evaluation.grading import grade_folder, load_panel, rubrics_in
     from understudy.evaluation.grading.pairwise import compare_pairwise
 

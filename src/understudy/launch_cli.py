@@ -12,6 +12,7 @@ import typer
 
 from understudy.completions import among, fields, recipe_files
 from understudy.errors import UserMistakeError
+from understudy.starting import starting
 
 if TYPE_CHECKING:
     from understudy.launching import Layout, Order, Program
@@ -48,9 +49,13 @@ def launch(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the commands, and stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs to read.")] = False,
 ) -> None:
-    """Start servers and ranks for a recipe, watch over them, and end them together."""
-    from understudy.launching import Order, gpus_here, laid_out
-    from understudy.recipe import load_recipe
+    """Start the servers and ranks of a recipe together.
+
+    They are watched over, and end together.
+    """
+    with starting():
+        from understudy.launching import Order, gpus_here, laid_out
+        from understudy.recipe import load_recipe
 
     order = Order(
         ranks=ranks,

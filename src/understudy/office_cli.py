@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 office = typer.Typer(
     name="office",
-    help="Office tasks: files in, work by tools in a sandbox, files out.",
+    help="Office tasks: files in, work in a sandbox, files out.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -30,7 +30,10 @@ office.command()(grade)
 
 @office.command()
 def new(folder: Annotated[Path, typer.Argument(help="A folder to make.")]) -> None:
-    """Make a folder of tasks of your own: the form, and an example that runs."""
+    """Make a folder of tasks of your own.
+
+    It has the form, and an example that runs.
+    """
     from understudy.office import new_folder
 
     made = new_folder(folder)
@@ -76,7 +79,10 @@ def run(
     name: Annotated[str | None, typer.Option(help="Of the results; else the folder's.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs to read.")] = False,
 ) -> None:
-    """Put office tasks to a model, and judge by programs what they can judge."""
+    """Put office tasks to a model.
+
+    Programs judge what they can judge.
+    """
     if model is None and server is None:
         raise UserMistakeError("nobody is to do the tasks", expected="--model MODEL or --server URL")
     from understudy.environments.office import OfficeSettings, Web

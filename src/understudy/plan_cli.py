@@ -15,6 +15,7 @@ from rich.table import Table
 
 from understudy.completions import among, fields, recipe_files
 from understudy.errors import UserMistakeError
+from understudy.starting import starting
 
 if TYPE_CHECKING:
     from understudy.scaling import Hardware, Plan
@@ -43,9 +44,13 @@ def plan(
     teacher_config: Annotated[Path | None, typer.Option(help="The teacher's.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs to read.")] = False,
 ) -> None:
-    """Estimate a recipe's cost on N devices: time by phase, the best split, and where the bottleneck moves."""
-    from understudy.recipe import load_recipe
-    from understudy.scaling import ASSUMED_PROMPT_TOKENS, Model, models_of, plan_for, workload_of
+    """Estimate a recipe's cost on N devices, on paper.
+
+    Time by phase, the best split, and where the bottleneck moves.
+    """
+    with starting():
+        from understudy.recipe import load_recipe
+        from understudy.scaling import ASSUMED_PROMPT_TOKENS, Model, models_of, plan_for, workload_of
 
     _check(gpus=gpus, prompt_tokens=prompt_tokens, completion_tokens=completion_tokens, staleness=staleness)
     if environment_seconds < 0:

@@ -82,6 +82,37 @@ class Preview:
             del model["config"]
         return content
 
+    def rows(self) -> list[list[str]]:
+        """The same as a table of two columns."""
+        rates = ", ".join(f"{rate:.3g}" for rate in self.learning_rates)
+        updates = f"{self.updates_per_step} update(s)"
+        return [
+            ["method", self.method],
+            ["environment", self.environment],
+            ["written by", ", ".join(self.writers)],
+            *(list(line) for line in self.writing.lines()),
+            ["needs", ", ".join(self.needs) or "nothing"],
+            ["steps", f"{self.steps}, each {self.rollouts_per_step} rollouts and {updates}"],
+            ["learning rate", f"{rates} at the first, middle and last update"],
+            ["planned rows", ", ".join(f"{name} {count}" for name, count in self.planned_rows.items())],
+            *([model.role, _model_line(model)] for model in self.models),
+            *([f"memory: {what}", f"{size / 2**20:,.1f} MiB"] for what, size in self.memory_bytes.items()),
+            ["memory: total", _total(self.memory_peak_bytes)],
+            ["to fetch", ", ".join(self.fetches) or "nothing"],
+            *(["notice", notice] for notice in self.notices),
+        ]
+
+
+def _model_line(model: ModelPreview) -> str:
+    size = f", {model.num_parameters:,} parameters" if model.num_parameters is not None else ""
+    return f"{model.model} ({model.where}{size})"
+
+
+def _total(peak: int | None) -> str:
+    if peak is None:
+        return "unknown until the student is on this machine"
+    return f"about {peak / 2**20:,.1f} MiB at the highest moment"
+
 
 def preview(recipe: Recipe) -> Preview:
     """Plan a synthetic batch with the recipe's objective and estimate what the run takes; nothing is loaded."""

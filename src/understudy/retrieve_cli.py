@@ -17,7 +17,10 @@ def retrieve(
     ] = None,
     ready_file: Annotated[Path | None, typer.Option(help="Written with the address once the server answers.")] = None,
 ) -> None:
-    """Serve documents over HTTP in Search-R1's form, POST /retrieve, for environments of kind search_qa."""
+    """Serve documents over HTTP in Search-R1's form.
+
+    POST /retrieve, for environments of kind search_qa.
+    """
     from understudy.build.retrievers import corpus_retriever
     from understudy.serving import Settings
     from understudy.serving.running import address_of, bound_socket

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from understudy.completions import fields, recipe_files
+from understudy.starting import starting
 
 
 def score(
@@ -26,9 +27,13 @@ def score(
     top_k: Annotated[int | None, typer.Option(min=0, help="Candidates a token; else what the method needs.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs to read.")] = False,
 ) -> None:
-    """Score fixed rollouts with a recipe's teacher and keep the scores, for runs without it: teacher: {scores: DIR}."""
-    from understudy.offline import score as scored
-    from understudy.recipe import load_recipe
+    """Keep a teacher's scores of fixed rollouts on disk.
+
+    Runs then need no teacher: teacher: {scores: DIR}.
+    """
+    with starting():
+        from understudy.offline import score as scored
+        from understudy.recipe import load_recipe
 
     resolved = load_recipe(recipe, overrides or [])
     with Console(stderr=True, highlight=False, markup=False).status("loading the models") as status:

@@ -9,6 +9,7 @@ import typer
 
 from understudy.completions import among, models
 from understudy.errors import UserMistakeError
+from understudy.starting import starting
 
 if TYPE_CHECKING:
     from understudy.recipe import Engine
@@ -42,11 +43,15 @@ def serve(
     ] = False,
     ready_file: Annotated[Path | None, typer.Option(help="Written with the address once the server answers.")] = None,
 ) -> None:
-    """Serve a model over HTTP in vLLM's form: a teacher, or a student to sample from."""
-    from understudy.build.models import model_named, set_process
-    from understudy.serving import Settings, key_from
-    from understudy.serving import serve as serve_model
-    from understudy.serving.running import bound_socket
+    """Serve a model over HTTP in vLLM's form.
+
+    A teacher, or a student to sample from.
+    """
+    with starting():
+        from understudy.build.models import model_named, set_process
+        from understudy.serving import Settings, key_from
+        from understudy.serving import serve as serve_model
+        from understudy.serving.running import bound_socket
 
     settings = Settings(
         host=host,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from understudy.completions import methods
+from understudy.starting import starting
 
 if TYPE_CHECKING:
     from understudy.study.figures import Figures
@@ -28,9 +29,13 @@ def office_study(
     temperature: Annotated[float, typer.Option(min=0, help="Of the examinations; 0 is greedy.")] = 1.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs to read.")] = False,
 ) -> None:
-    """Distil a tiny office worker and show whether it helped: curves, scores, losses elsewhere, work side by side."""
-    from understudy.study import StudySettings, run_study
-    from understudy.training.progress import display_on, shown
+    """Distil a tiny office worker; did it help?
+
+    Curves, scores, losses elsewhere, work side by side.
+    """
+    with starting():
+        from understudy.study import StudySettings, run_study
+        from understudy.training.progress import display_on, shown
 
     settings = StudySettings(
         method=method,

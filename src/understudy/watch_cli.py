@@ -25,7 +25,10 @@ def watch(
         typer.Option("--allow-remote", help="With another --host: whoever reaches the port may read all runs."),
     ] = False,
 ) -> None:
-    """Show runs while they go on, in a browser: table, overlaid curves, reports, rollouts token by token; read-only."""
+    """Show runs in a browser while they go on.
+
+    Table, overlaid curves, reports, rollouts token by token; read-only.
+    """
     from understudy.watching import Settings
     from understudy.watching import watch as serve
 

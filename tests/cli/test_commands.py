@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from importlib import metadata
@@ -44,8 +45,10 @@ def test_a_listed_method_is_one_a_recipe_takes(understudy: Understudy) -> None:
 
 def test_methods_as_a_table(understudy: Understudy) -> None:
     lines = understudy("methods").out.splitlines()
-    assert lines[0].split() == ["method", "needs", "source"]
-    assert any(line.startswith("opd") and "teacher_logprob" in line for line in lines)
+    assert lines[0].split() == ["method", "what", "it", "is", "needs", "source"]
+    assert any(line.startswith("opd") and "Tinker recipe" in line and "teacher_logprob" in line for line in lines)
+    assert any(line.startswith("gkd") and line.rstrip().endswith("arXiv:2306.13649") for line in lines)
+    assert lines[-1].startswith("understudy methods NAME")
 
 
 def test_the_page_of_one_method(understudy: Understudy) -> None:
@@ -65,6 +68,25 @@ def test_help(arguments: list[str], understudy: Understudy) -> None:
     shown = understudy(*arguments)
     assert shown.code == (0 if arguments else 2)
     assert "Usage: understudy" in shown.out + shown.err
+
+
+@pytest.mark.parametrize("group", [[], ["bench"], ["office"]])
+def test_the_list_of_commands_says_what_each_does(
+    group: list[str], understudy: Understudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    commands = understudy(*group, "--help").out.split("Commands:\n")[1]
+    assert "..." not in commands, "a summary that does not fit into 80 columns is cut"
+    if not group:
+        assert [line.split()[0] for line in commands.splitlines()[:3]] == ["demo", "train", "doctor"]
+
+
+def test_an_interrupted_start_is_told(
+    place: Workplace, understudy: Understudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("understudy.recipe.load_recipe", lambda *_: signal.raise_signal(signal.SIGINT))
+    ended = understudy("train", "tiny.yaml")
+    assert (ended.code, ended.err) == (130, "understudy: interrupted\n")
 
 
 def test_the_demo_does_not_touch_a_folder_that_is_no_demo(tmp_path: Path, understudy: Understudy) -> None:
