@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import pytest
 import torch
 
 from understudy.models.sampling_distribution import draw, inverse_cdf, kept_tokens
@@ -53,6 +54,16 @@ def test_a_nucleus_wider_than_the_first_look_is_whole() -> None:
         assert row[keep].sum() >= 0.9 * row.sum()
         assert row[keep].sum() - row[keep].min() < 0.9 * row.sum()
         assert keep.all() or row[keep].min() >= row[~keep].max()
+
+
+@pytest.mark.parametrize("temperature", [0.6, 0.1, 0.01, 1e-38])
+def test_log_probs_hold_at_low_temperatures(temperature: float) -> None:
+    """Behaviour and scores are compared to 1e-5 nats, wherever a model's logits lie."""
+    torch.manual_seed(0)
+    logits = torch.randn(64, 5000) * 2 + 300
+    drawn = draw(logits, torch.rand(64, dtype=torch.float64), SamplingParams(4, temperature=temperature))
+    exact = (logits.double() / temperature).log_softmax(-1).gather(1, drawn.ids[:, None]).squeeze(1)
+    torch.testing.assert_close(drawn.logprobs, exact.float(), atol=2e-6, rtol=1e-6)
 
 
 def test_log_probs_of_a_wide_row_keep_five_digits() -> None:

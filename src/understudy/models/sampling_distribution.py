@@ -58,14 +58,17 @@ def draw(logits: Tensor, uniform: Tensor, params: SamplingParams) -> Drawn:
     if params.temperature == 0:
         ids = logits.argmax(-1)
         return Drawn(ids, _at(logits, ids) - logits.logsumexp(-1))
-    scaled = logits if params.temperature == 1 else logits / params.temperature
-    top = scaled.amax(-1)
-    blocks, weights = _room_for(scaled)
-    torch.sub(scaled, top[:, None], out=weights).exp_()
+    top = logits.amax(-1)
+    blocks, weights = _room_for(logits)
+    # The largest logit first, as scorers do: quotients far from zero would round away, or be infinite.
+    torch.sub(logits, top[:, None], out=weights)
+    if params.temperature != 1:
+        weights.div_(params.temperature)
+    weights.exp_()
     if params.top_p < 1 or 0 < params.top_k < logits.shape[-1]:
         weights.mul_(kept_tokens(weights, top_k=params.top_k, top_p=params.top_p))
     ids, total = _in_blocks(blocks, uniform)
-    return Drawn(ids, ((_at(scaled, ids) - top).double() - total.log()).float())
+    return Drawn(ids, ((_at(logits, ids) - top).double() / params.temperature - total.log()).float())
 
 
 def kept_tokens(weights: Tensor, *, top_k: int, top_p: float) -> Tensor:
