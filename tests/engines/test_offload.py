@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -14,6 +15,7 @@ from tests.conformance.policy import request_of
 from tests.conformance.tiny import VOCAB, tiny_batch, tiny_model
 from understudy.engines.local import LocalScorer, VisitingSampler, VisitingScorer, visits_of
 from understudy.engines.local.offload import Visits
+from understudy.errors import MemoryExhaustedError
 from understudy.models.forward import backbone
 from understudy.models.load import describe
 from understudy.models.sampling import LocalSampler
@@ -93,6 +95,24 @@ def test_the_weights_go_home_when_the_work_fails() -> None:
     except KeyError:
         pass
     assert [p.data_ptr() for p in model.parameters()] == home
+
+
+def test_none_stays_where_not_all_fit() -> None:
+    """What has arrived would take memory from the student for good."""
+    model, copies = tiny_model(), Copying()
+    home = [p.data_ptr() for p in model.parameters()]
+
+    def move(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+        if copies.count == 3:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return copies(tensor, device)
+
+    visits = Visits(model, CPU, move=move)
+    for _ in range(2):
+        with pytest.raises(MemoryExhaustedError, match=r"visits the device; got CUDA out of memory"), visits.here():
+            pass
+        assert [p.data_ptr() for p in model.parameters()] == home
+        copies.count = 0
 
 
 def test_a_teacher_that_visits_writes_the_same() -> None:

@@ -147,6 +147,13 @@ def test_a_continued_chat_is_the_chat_rendered_whole(tokenizer: Any, stopped: bo
     assert [*prompt.tolist(), *said, *added.tolist()] == encode_prompt(tokenizer, whole).tolist()
 
 
+def test_a_template_that_leaves_the_dialogue_out_is_refused() -> None:
+    """What the environment says stands after words that are not there: it would be lost without a word."""
+    last_only = make_tokenizer(template="{{ messages[-1]['content'] }}")
+    with pytest.raises(DataError, match="does not write what the assistant said"):
+        encode_continuation(last_only, [{"role": "user", "content": "hi"}], last_id=None)
+
+
 def test_tools_beside_a_message_reach_the_template_for_the_whole_prompt() -> None:
     template = "{% for tool in tools or [] %}{{ tool['function']['name'] }} {% endfor %}" + CHATML
     tokenizer = make_tokenizer(template=template)

@@ -98,13 +98,24 @@ def encode_continuations(
         else _rendering(tokenizer, [*opening, *one], chat_template_kwargs, add_generation_prompt=True)
         for one in prompts
     ]
-    texts = [
-        str(one) if text is None else text().partition(_SPOKEN)[2] for one, text in zip(prompts, waiting, strict=True)
-    ]
+    texts = [str(one) if text is None else _after_words(text()) for one, text in zip(prompts, waiting, strict=True)]
     return [
         ids[1:] if not isinstance(one, str) and ids.numel() and ids[0] == last else ids
         for one, ids, last in zip(prompts, _encode_all(tokenizer, texts), last_ids, strict=True)
     ]
+
+
+def _after_words(text: str) -> str:
+    """What a template wrote after the assistant's words; raises DataError where it left them out."""
+    before, words, after = text.partition(_SPOKEN)
+    if not words:
+        raise DataError(
+            "the chat template does not write what the assistant said before, so that a dialogue cannot go on in it",
+            got=before[:80],
+            expected="every message of the dialogue, in its order",
+            remedy="Take a model whose template keeps them, or let the environment begin each turn afresh.",
+        )
+    return after
 
 
 def encode_completion(tokenizer: PreTrainedTokenizerBase, text: str, *, stop_id: int) -> Tensor:

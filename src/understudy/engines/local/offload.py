@@ -11,10 +11,13 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from understudy.engines.local.out_of_memory import memory_for
 from understudy.engines.local.scorer import LocalScorer
 from understudy.protocols import Capabilities, Sample, Sampler, SampleRequest, SamplingParams, ScoreRequest, Scores
 
 Move = Callable[[Tensor, torch.device], Tensor]
+
+_REMEDY = "Lower engine.micro_batch_tokens, set student.lora, or take a smaller teacher."
 
 
 def _moved(tensor: Tensor, device: torch.device) -> Tensor:
@@ -39,17 +42,25 @@ class Visits:
 
     @contextmanager
     def here(self) -> Iterator[None]:
-        """Within the block, which may hold others, the weights are on the device."""
-        if self._depth == 0:
-            for tensor, home in zip(self._tensors, self._home, strict=True):
-                tensor.data = self._move(home, self.device)
+        """Within the block, which may hold others, the weights are on the device.
+
+        Raises:
+            MemoryExhaustedError: they do not fit there beside what there is; none of them stays then.
+        """
         self._depth += 1
         try:
+            if self._depth == 1:
+                self._arrive()
             yield
         finally:
             self._depth -= 1
             if self._depth == 0:
                 self._leave()
+
+    def _arrive(self) -> None:
+        with memory_for("a frozen model that visits the device", remedy=_REMEDY):
+            for tensor, home in zip(self._tensors, self._home, strict=True):
+                tensor.data = self._move(home, self.device)
 
     def _leave(self) -> None:
         for tensor, home in zip(self._tensors, self._home, strict=True):
