@@ -9,7 +9,7 @@ from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from understudy.models.head import Head
 from understudy.models.head_loss import head_loss
-from understudy.models.products import rounded_factors
+from understudy.models.products import exact_products, rounded_factors
 from understudy.models.row_terms import RowTerm
 from understudy.plans import Likelihood
 
@@ -77,6 +77,17 @@ def test_the_switch_is_put_back(wanted: bool) -> None:
     assert torch.equal(a @ b, plain)
     with rounded_factors("cpu", wanted=False), rounded_factors("meta"):
         assert torch.equal(a @ b, plain)
+
+
+def test_nobody_rounds_while_another_thread_computes() -> None:
+    place = torch.backends.mkldnn.matmul
+    before = place.fp32_precision
+    with exact_products(), exact_products():
+        pass
+    with exact_products(), rounded_factors("cpu"):
+        assert place.fp32_precision == before
+    with rounded_factors("cpu"):
+        assert place.fp32_precision == "bf16"
 
 
 def test_a_rounded_head_rounds_factors_alone() -> None:

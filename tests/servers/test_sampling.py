@@ -13,6 +13,7 @@ import understudy as us
 from tests.serving.served import served_model
 from tests.tiny_files import Workplace, make_workplace, metrics_of, save_model
 from understudy.errors import RecipeError, ServerDownError, TokenizerMismatchError
+from understudy.models import products
 from understudy.training import metric_lines
 from understudy.training.progress import Silent
 from understudy.training.rollout_files import read
@@ -96,6 +97,19 @@ def test_steps_are_drawn_with_weights_of_exactly_so_many_steps_before(place: Wor
     assert all(line["staleness/log_ratio"] > 0 for line in lines[1:])
     again = trained(place, f"again-{staleness}", rollout={"overlap": {"max_staleness": staleness}}, steps=5)
     assert again == lines, "which weights draw depends on the step, not on the clock"
+
+
+def test_no_product_is_rounded_beside_a_thread_that_draws(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The switch is one of the process: what is drawn would depend on when the head of the student holds it."""
+    switched: list[str] = []
+    switch = products._switch
+    monkeypatch.setattr(products, "_switch", lambda kind: (switched.append(kind), switch(kind))[1])
+    short = {"student": {"model": str(place.path / "student"), "dtype": "bfloat16"}, "steps": 1}
+    trained(place, "rounded", **short)
+    assert switched
+    switched.clear()
+    trained(place, "rounded-ahead", rollout={"overlap": {"max_staleness": 1}}, **short)
+    assert not switched and not products._EXACT
 
 
 def test_the_first_step_is_that_of_a_run_without_overlap(place: Workplace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from understudy.engines.served_sampler import ServedSampler, connect_sampler
 from understudy.engines.supply import HeldWeights, SharedWeights, Supply
 from understudy.errors import RecipeError, TokenizerMismatchError
 from understudy.models.load import LoadedModel
+from understudy.models.products import exact_products
 from understudy.models.sampling import LocalSampler
 from understudy.models.tokenizer_fingerprint import tokenizer_fingerprint
 from understudy.objectives.writing import ExpertReplay, Writing
@@ -166,12 +168,20 @@ def intake_of(recipe: Recipe, collector: Collector, sampling: Sampling, *, ranks
     if overlap.ahead == 0:
         return Intake(collect, announce, sampling.part, kept)
     ahead = Ahead(collect, supply, steps_ahead=overlap.ahead, total_steps=recipe.steps)
+    # Where the thread that draws has products of its own, from the first step to the end.
+    beside, waiting = ExitStack(), [exact_products()] if isinstance(supply, HeldWeights) else []
+
+    def begin(version: int) -> None:
+        while waiting:
+            beside.enter_context(waiting.pop())
+        ahead.announce(version)
 
     def close() -> None:
         sampling.part()
         ahead.close()
+        beside.close()
 
-    return Intake(ahead, ahead.announce, close, kept, ahead)
+    return Intake(ahead, begin, close, kept, ahead)
 
 
 def staleness_of(recipe: Recipe) -> Staleness | None:
