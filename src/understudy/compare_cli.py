@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from understudy.comparing.pairing import Missing
     from understudy.evaluation.statistics import Paired
 
+_MOST_COUNTED = 1_000_000_000
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs to read.")]
 
 
@@ -44,6 +45,8 @@ def compare(
     if counts is not None:
         if a is not None or b is not None:
             raise UserMistakeError("--counts stands for two results", remedy="Give either the counts or two results.")
+        if margin is not None or page is not None or regression:
+            raise UserMistakeError("--margin, --page and --regression need two results", remedy="Leave out --counts.")
         _show_counts(_counted(counts, confidence), as_json=as_json)
         return
     if a is None or b is None:
@@ -97,6 +100,9 @@ def _counted(text: str, confidence: float) -> Paired:
     from understudy.evaluation.statistics import paired
 
     wins, ties, losses = map(int, parts)
+    if max(wins, ties, losses) > _MOST_COUNTED:
+        most = f"each at most {_MOST_COUNTED:,}"
+        raise UserMistakeError("--counts are beyond any comparison", got=text, expected=most)
     return paired(wins, ties, losses, confidence=confidence)
 
 

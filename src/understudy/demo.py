@@ -100,6 +100,8 @@ def _run(method: str, path: Path, display: Display, steps: int) -> Run:
 
 def _make_room(out: Path, display: Display) -> None:
     """Move an earlier demo aside; anything else in the way stays where it is."""
+    if out.exists() and not out.is_dir():
+        raise RunDirectoryError(f"{out} is no folder", remedy="Choose another one with --out.")
     if not out.exists() or not any(out.iterdir()):
         return
     if not _is_demo(out):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -52,9 +53,13 @@ def plan(
         from understudy.recipe import load_recipe
         from understudy.scaling import ASSUMED_PROMPT_TOKENS, Model, models_of, plan_for, workload_of
 
-    _check(gpus=gpus, prompt_tokens=prompt_tokens, completion_tokens=completion_tokens, staleness=staleness)
-    if environment_seconds < 0:
-        raise UserMistakeError("--environment-seconds is out of range", got=environment_seconds, expected="0 or more")
+    _check(
+        gpus=gpus,
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
+        environment_seconds=environment_seconds,
+        staleness=staleness,
+    )
     resolved = load_recipe(recipe, overrides or [])
     models = models_of(resolved, student_config=student_config, teacher_config=teacher_config)
     device = _device(hardware)
@@ -87,9 +92,9 @@ def plan(
 
 
 def _check(**values: float | None) -> None:
-    least = {"gpus": 1, "staleness": 0, "prompt_tokens": 1, "completion_tokens": 1}
+    least = {"gpus": 1, "staleness": 0, "prompt_tokens": 1, "completion_tokens": 1, "environment_seconds": 0}
     for name, value in values.items():
-        if value is not None and not value >= least[name]:
+        if value is not None and not least[name] <= value < math.inf:
             option = "--" + name.replace("_", "-")
             raise UserMistakeError(f"{option} is out of range", got=value, expected=f"at least {least[name]}")
     if (values["gpus"] or 0) > 100_000:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,10 @@ from understudy.build.settling import settle
 from understudy.build.teachers import teacher_notices
 from understudy.build.writing_preview import WritingPreview, preview_writing
 from understudy.engines.local import learning_rate_at
-from understudy.errors import RecipeError
+from understudy.errors import ModelError, RecipeError
 from understudy.models.free_memory import free_memory
+from understudy.models.load import base_of
+from understudy.models.locate import first_line
 from understudy.models.memory import ModelSize, Precision
 from understudy.objectives.context import PlanContext
 from understudy.objectives.methods import objective_of
@@ -188,18 +192,38 @@ def _models(recipe: Recipe) -> list[ModelPreview]:
 
 def _model(role: str, name: str, trust_remote_code: bool, *, dtype: Precision = "float32") -> ModelPreview:
     if is_testbed(name):
-        return _described(role, name, "built here", model_config(name), dtype)
+        return _described(ModelPreview(role, name, "built here", None, model_config(name), dtype))
+    folder = Path(name).expanduser()
+    # An adapter is merged into its base, whose size it then has.
+    place = base_of(folder) or (str(folder) if folder.exists() else name)
+    with _readable(name):
+        try:
+            config = AutoConfig.from_pretrained(place, local_files_only=True, trust_remote_code=trust_remote_code)
+        except OSError:
+            if Path(place).exists():
+                raise
+            return ModelPreview(role, name, "to fetch", None, dtype=dtype)
+    return _described(ModelPreview(role, name, "on disk", None, config, dtype), trust_remote_code)
+
+
+def _described(model: ModelPreview, trust_remote_code: bool = False) -> ModelPreview:
+    """The same with its number of parameters."""
+    with _readable(model.model), torch.device("meta"):
+        empty = AutoModelForCausalLM.from_config(model.config, trust_remote_code=trust_remote_code)
+    return replace(model, num_parameters=sum(p.numel() for p in empty.parameters()))
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    """Within the block transformers reads a configuration, whose kinds of errors are many."""
     try:
-        config = AutoConfig.from_pretrained(name, local_files_only=True, trust_remote_code=trust_remote_code)
-    except (OSError, ValueError):
-        return ModelPreview(role, name, "to fetch", None, dtype=dtype)
-    return _described(role, name, "on disk", config, dtype)
-
-
-def _described(role: str, name: str, where: str, config: Any, dtype: Precision) -> ModelPreview:
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config)
-    return ModelPreview(role, name, where, sum(p.numel() for p in model.parameters()), config, dtype)
+        yield
+    except Exception as error:
+        raise ModelError(
+            f"{name} cannot be loaded as a causal language model",
+            got=first_line(error),
+            expected="a folder or hub id with config.json and *.safetensors",
+        ) from error
 
 
 def _data_to_fetch(recipe: Recipe) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +27,7 @@ def retrieve(
     from understudy.serving.running import address_of, bound_socket
     from understudy.tasks.retrieval.app import app_of
     from understudy.tasks.retrieval.running import RetrievalServer
+    from understudy.written_whole import write_whole
 
     settings = Settings(host=host, port=port, allowed_hosts=tuple(allowed_host or ()))
     listening = bound_socket(settings)
@@ -33,9 +35,11 @@ def retrieve(
         retriever = corpus_retriever(corpus)
         print(f"{retriever.num_documents:,} documents of {corpus} at {address_of(listening)}", flush=True)
         if ready_file is not None:
-            ready_file.write_text(address_of(listening) + "\n")  # the socket listens: who asks now is answered
+            # The socket listens: who asks now is answered.
+            write_whole(ready_file, address_of(listening) + "\n", remedy="Name another --ready-file.")
         RetrievalServer(app_of(retriever), listening, names=settings.names).serve_until_stopped()
     finally:
         listening.close()
         if ready_file is not None:
-            ready_file.unlink(missing_ok=True)
+            with suppress(OSError):
+                ready_file.unlink()

@@ -136,6 +136,8 @@ def test_mistakes(two: Path, understudy: Understudy) -> None:
         ("--counts", "1,2,x"): ("wins, ties and losses",),
         ("--counts", "1,-2,3"): ("negative", "(1, -2, 3)"),
         ("--counts", "0,0,0"): ("no problems",),
+        ("--counts", f"{10**26},2,1"): ("beyond any comparison", "1,000,000,000"),
+        ("--counts", "1,2,3", "--page", "out.html"): ("--page", "need two results"),
         ("a.json", "nowhere.json"): ("nowhere.json", "understudy evaluate"),
         ("a.json", "broken.json"): ("broken.json is not a suite's result",),
         ("a.json", "list.json"): ("list.json is not a suite's result",),

@@ -47,6 +47,16 @@ def test_hardware_of_ones_own(place: Workplace, understudy: Understudy) -> None:
         (["--hardware", "v100"], "--hardware is not known; got v100; expected h200, h100, a100, cpu or a YAML file"),
         (["--hardware", "none.yaml"], "none.yaml cannot be read as hardware; got No such file"),
         (["--hardware", "bad.yaml"], "bad.yaml: memory_rate cannot be used; got fast; expected a number above 0"),
+        (["--hardware", "endless.yaml"], "endless.yaml: memory_bytes cannot be used; got inf"),
+        (["--hardware", "list.yaml"], "list.yaml is like nothing known"),
+        (
+            ["--hardware", "half.yaml"],
+            "half.yaml: devices_per_machine cannot be used; got 0.5; expected a whole",
+        ),
+        (["--hardware", "word.yaml"], "word.yaml: writes_attention cannot be used; got no; expected true or false"),
+        (["--environment-seconds", "nan"], "--environment-seconds is out of range; got nan; expected at least 0"),
+        (["--completion-tokens", "inf"], "--completion-tokens is out of range; got inf"),
+        (["--student-config", "experts.json"], "no usable num_experts_per_tok; got [1, 2]"),
         (["student.model=org/unknown"], "the architecture of the student is not known; got org/unknown"),
         (["teacher.model=org/unknown", "--teacher-config", "bad.yaml"], "teacher's configuration cannot be read"),
         (["teacher={server: 'http://a:1'}"], "does not say which model the teacher's server has"),
@@ -55,5 +65,13 @@ def test_hardware_of_ones_own(place: Workplace, understudy: Understudy) -> None:
 def test_mistakes_are_one_sentence(
     arguments: list[object], words: str, place: Workplace, understudy: Understudy
 ) -> None:
-    (place.path / "bad.yaml").write_text("{like: a100, memory_rate: fast}")
+    for name, text in {
+        "bad.yaml": "{like: a100, memory_rate: fast}",
+        "endless.yaml": "{like: a100, memory_bytes: .inf}",
+        "list.yaml": "{like: [a100]}",
+        "half.yaml": "{like: a100, devices_per_machine: 0.5}",
+        "word.yaml": "{like: a100, writes_attention: 'no'}",
+        "experts.json": '{"hidden_size": 8, "num_attention_heads": 2, "num_experts": 4, "num_experts_per_tok": [1, 2]}',
+    }.items():
+        (place.path / name).write_text(text)
     assert_is_refused(understudy("plan", "tiny.yaml", *arguments), words)

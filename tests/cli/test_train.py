@@ -172,6 +172,21 @@ def test_dry_run_lists_what_would_be_fetched(place: Workplace, understudy: Under
     assert "unknown until the student is on this machine" in as_text.out
 
 
+def test_dry_run_reads_models_as_loading_does(place: Workplace, understudy: Understudy) -> None:
+    (place.path / "adapter").mkdir()
+    (place.path / "adapter" / "adapter_config.json").write_text('{"base_model_name_or_path": "teacher"}')
+    plan = json.loads(understudy("train", "tiny.yaml", "teacher.model=adapter", "--dry-run", "--json").out)
+    assert (plan["models"][1]["where"], plan["models"][1]["num_parameters"]) == ("on disk", 2672)
+    assert plan["fetches"] == []
+    for name, settings in (("encoder", {"model_type": "t5"}), ("odd", {"model_type": "qwen3", "hidden_size": "x"})):
+        (place.path / name).mkdir()
+        (place.path / name / "config.json").write_text(json.dumps(settings))
+        for command in (("train", "--dry-run"), ("doctor", "--fast")):
+            ended = understudy(command[0], "tiny.yaml", f"teacher.model={name}", command[1])
+            assert ended.code == (2 if command[0] == "train" else 1)
+            assert f"{name} " in ended.out + ended.err and "causal language model" in ended.out + ended.err
+
+
 def test_dry_run_finds_mistakes_of_the_recipe(place: Workplace, understudy: Understudy) -> None:
     shown = understudy("train", "tiny.yaml", "--dry-run", "rollout.num_generations=0")
     assert shown.code == 2

@@ -16,6 +16,7 @@ from understudy.recipe import EnvironmentConfig
 from understudy.recipe.environment import OFFICE_SUMMARIES
 from understudy.sandbox import isolation
 from understudy.tasks.office import load_office_tasks
+from understudy.written_whole import write_whole
 
 
 def office_factory(config: EnvironmentConfig) -> Callable[[], Environment]:
@@ -59,8 +60,7 @@ def write_rows(tasks: Path, out: Path, *, only: tuple[str, ...] = (), limit: int
     else:
         loaded = load_office_tasks(tasks, only=only, limit=limit)
         rows = [{"id": task.task_id, "prompt": task.prompt, "suite": task.suite} for task in loaded.tasks]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    write_whole(out, "".join(json.dumps(row) + "\n" for row in rows), remedy="Choose another file with --out.")
     return len(rows)
 
 

@@ -18,6 +18,7 @@ from understudy.environments.shop import (
 )
 from understudy.environments.shop.goals import Split
 from understudy.protocols import Task
+from understudy.written_whole import write_whole
 
 TINY, SYNTHETIC = "tiny", "synthetic"
 CATALOGUE = "data/webshop"
@@ -55,13 +56,12 @@ def write_goals(catalogue: str, folder: Path) -> dict[Path, int]:
     goals = published.goals(published.products())
     splits: tuple[Split, ...] = ("train", "valid", "test")
     found = {split: goal_tasks(goals, split) for split in splits}
-    folder.mkdir(parents=True, exist_ok=True)
     return {_written(tasks, folder / f"webshop-{split}.jsonl"): len(tasks) for split, tasks in found.items()}
 
 
 def _written(tasks: list[Task], path: Path) -> Path:
     lines = [json.dumps({"id": task.problem, "prompt": task.prompt, **task.columns}) for task in tasks]
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    write_whole(path, "".join(f"{line}\n" for line in lines), remedy="Choose another folder with --out.")
     return path
 
 

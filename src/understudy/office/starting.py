@@ -65,8 +65,10 @@ def new_folder(folder: Path) -> Path:
     """Write the form and the example into a folder that is new or empty.
 
     Raises:
-        RunDirectoryError: something is in it.
+        RunDirectoryError: something is in it, or it is no folder.
     """
+    if folder.exists() and not folder.is_dir():
+        raise RunDirectoryError(f"{folder} is no folder", remedy="Name a new one.")
     if folder.exists() and any(folder.iterdir()):
         raise RunDirectoryError(f"{folder} is not empty", remedy="Name a new folder.")
     for name, text in {

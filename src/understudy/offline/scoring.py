@@ -74,6 +74,8 @@ def score(
 
 def _refuse_other_folder(out: Path) -> None:
     """A folder with something in it that is none of ours stays as it is."""
+    if out.exists() and not out.is_dir():
+        raise RunDirectoryError(f"{out} is no folder", remedy="Choose another one with --out.")
     if out.exists() and any(out.iterdir()) and not (out / MANIFEST).is_file() and not (out / "written").is_dir():
         raise RunDirectoryError(f"{out} exists and holds no stored scores", remedy="Choose another folder with --out.")
 

@@ -108,14 +108,16 @@ def architecture_from(config: Mapping[str, Any], *, name: str, source: str) -> A
     width, heads = size("hidden_size", "n_embd"), size("num_attention_heads", "n_head")
     head = size("head_dim", default=width // heads)
     plain = size("intermediate_size", "ffn_dim", "n_inner", default=4 * width)
-    chosen, experts = text.get("num_experts_per_tok"), text.get("num_experts") or text.get("num_local_experts")
-    expert = text.get("moe_intermediate_size") or plain
+    has_experts = text.get("num_experts_per_tok") and (text.get("num_experts") or text.get("num_local_experts"))
+    chosen = size("num_experts_per_tok") if has_experts else 1
+    experts = size("num_experts", "num_local_experts") if has_experts else 1
+    expert = size("moe_intermediate_size", default=plain) if has_experts else plain
     return Architecture(
         name=name,
         num_layers=size("num_hidden_layers", "n_layer"),
         width=width,
-        inner=chosen * expert if chosen and experts else plain,
-        inner_stored=experts * expert if chosen and experts else plain,
+        inner=chosen * expert,
+        inner_stored=experts * expert,
         heads=heads,
         query=heads * head,
         key=size("num_key_value_heads", default=heads) * head,

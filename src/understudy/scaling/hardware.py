@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -108,7 +109,7 @@ def hardware_from(file: Path) -> Hardware:
         unknown = sorted(map(str, set(raw) - {*names, "like"})) if isinstance(raw, Mapping) else raw
         raise UserMistakeError(f"{file} does not describe hardware", got=unknown, expected="like, " + ", ".join(names))
     like = raw.get("like")
-    if like is not None and like not in PRESETS:
+    if like is not None and (not isinstance(like, str) or like not in PRESETS):
         raise UserMistakeError(f"{file} is like nothing known", got=like, expected=", ".join(PRESETS))
     given = {**({} if like is None else asdict(PRESETS[like])), "name": file.stem, "source": str(file)}
     given |= {name: value for name, value in raw.items() if name != "like"}
@@ -122,14 +123,20 @@ def _checked(file: Path, name: str, value: Any) -> Any:
     if name in ("name", "source"):
         return str(value)
     if name == "writes_attention":
-        return bool(value)
+        if not isinstance(value, bool):
+            raise UserMistakeError(f"{file}: {name} cannot be used", got=value, expected="true or false")
+        return value
     if name in _PACES:
         parts = [field.name for field in fields(Pace)]
         if not isinstance(value, Mapping) or set(value) != set(parts):
             raise UserMistakeError(f"{file}: {name} is no pace", got=value, expected=", ".join(parts))
         return Pace(**{part: _number(file, f"{name}.{part}", value[part]) for part in parts})
     number = _number(file, name, value)
-    return int(number) if name == "devices_per_machine" else number
+    if name != "devices_per_machine":
+        return number
+    if number != int(number):
+        raise UserMistakeError(f"{file}: {name} cannot be used", got=value, expected="a whole number above 0")
+    return int(number)
 
 
 def _number(file: Path, name: str, value: Any) -> float:
@@ -137,6 +144,6 @@ def _number(file: Path, name: str, value: Any) -> float:
         number = float(value)  # YAML reads 1e12 as text
     except (TypeError, ValueError):
         number = float("nan")
-    if not number > 0 or isinstance(value, bool):
+    if not 0 < number < math.inf or isinstance(value, bool):
         raise UserMistakeError(f"{file}: {name} cannot be used", got=value, expected="a number above 0")
     return number

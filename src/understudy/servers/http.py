@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from understudy.errors import ServerAnswerError, ServerError, ServerKeyError, UnderstudyError
+from understudy.errors import ServerAnswerError, ServerError, ServerKeyError, UnderstudyError, UserMistakeError
 
 T = TypeVar("T")
 NO_CONNECTION = "no connection"
@@ -72,14 +73,26 @@ class RefusedError(ServerError):
 
 
 def client_for(url: str, *, key: str | None, concurrency: int) -> httpx.AsyncClient:
-    """A session with one address; a proxy of the environment is not used for this machine itself."""
-    local = (urlsplit(url).hostname or "") in ("localhost", "127.0.0.1", "::1")
+    """A session with one address; a proxy of the environment is not used for this machine itself.
+
+    Raises:
+        UserMistakeError: it is no address; it is not shown, for it may hold a secret.
+    """
+    host = _host_of(url)
     return httpx.AsyncClient(
         base_url=url,
         headers={"Accept-Encoding": "identity"} | ({} if key is None else {"Authorization": f"Bearer {key}"}),
         limits=httpx.Limits(max_connections=concurrency + 2, max_keepalive_connections=concurrency + 2),
-        trust_env=not local,
+        trust_env=host not in ("localhost", "127.0.0.1", "::1"),
     )
+
+
+def _host_of(url: str) -> str:
+    with contextlib.suppress(httpx.InvalidURL, ValueError):
+        parts = urlsplit(url)
+        if httpx.URL(url).host and parts.hostname and parts.port != 0:  # to ask for a port finds one that is none
+            return parts.hostname
+    raise UserMistakeError("the address of a server cannot be read", expected="one such as http://localhost:8000")
 
 
 async def ask(client: httpx.AsyncClient, call: Call[T], *, timeout_seconds: float, max_bytes: int) -> T:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from understudy.errors import ServerKeyError
+from understudy.errors import ServerKeyError, UserMistakeError
+from understudy.recipe.servers import check_addresses
 from understudy.servers.background import background
 from understudy.servers.identity import Identity, identify
 from understudy.servers.patience import PatientClient
@@ -46,8 +47,12 @@ def meet(
         model: its served name, None for the only one. The others are those of ``ServerSettings``.
     Raises:
         ServerDownError: nobody answers. WrongServerError: it has no such model. ServerKeyError: it wants another key,
-            or this one cannot be sent.
+            or this one cannot be sent. UserMistakeError: ``url`` is no address, or holds a login.
     """
+    try:
+        check_addresses((url,))
+    except ValueError as error:
+        raise UserMistakeError(str(error)) from error
     if key is not None and not (key.isascii() and key.isprintable()):
         raise ServerKeyError("the API key cannot be sent", expected="plain characters")
     url = url.rstrip("/").removesuffix("/v1")

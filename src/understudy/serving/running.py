@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from pathlib import Path
+from contextlib import suppress
+from functools import partial
 from types import FrameType
 
 import uvicorn
@@ -17,6 +18,7 @@ from understudy.serving.app import app_of
 from understudy.serving.resident import Resident
 from understudy.serving.service import start_service
 from understudy.serving.settings import Settings
+from understudy.written_whole import write_whole
 
 _BACKLOG = 2048
 _MORE_CONNECTIONS = 256
@@ -63,7 +65,8 @@ class ScoringServer(uvicorn.Server):
             self.service.line.close()
             self.service.worker.join(timeout=None if not self.force_exit else 1.0)
             if self.settings.ready_file is not None:
-                self.settings.ready_file.unlink(missing_ok=True)
+                with suppress(OSError):
+                    self.settings.ready_file.unlink()
             self.socket.close()
 
     def stop(self) -> None:
@@ -87,7 +90,8 @@ class ScoringServer(uvicorn.Server):
         """Begin to listen, then say so."""
         await super().startup(sockets=sockets)
         if self.settings.ready_file is not None and self.started:
-            await asyncio.to_thread(_write_whole, self.settings.ready_file, self.url + "\n")
+            announce = partial(write_whole, remedy="Name another --ready-file.")
+            await asyncio.to_thread(announce, self.settings.ready_file, self.url + "\n")
 
 
 def serve(loaded: LoadedModel, settings: Settings, engine: Engine, listening: socket.socket) -> None:
@@ -114,9 +118,3 @@ def address_of(listening: socket.socket) -> str:
     host, port = listening.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
     return f"http://{shown}:{port}"
-
-
-def _write_whole(file: Path, text: str) -> None:
-    beside = file.with_name(f".{file.name}.writing")
-    beside.write_text(text)
-    beside.replace(file)
