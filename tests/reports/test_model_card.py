@@ -97,7 +97,7 @@ def test_every_checkpoint_says_what_its_weights_are(place: Workplace, monkeypatc
 
     summary = json.loads((run / "summary.json").read_text())["suites"]["words"]
     means = [float(re.match(r"[\d.]+", cell)[0]) for cell in rows_of(card_in(run, 4))["words"]]  # type: ignore[index]
-    assert means == pytest.approx([summary["before"]["mean"], summary["after"]["mean"]], abs=1e-3)
+    assert means == pytest.approx([100 * summary["before"]["mean"], 100 * summary["after"]["mean"]], abs=0.1)
 
     folder = run / "checkpoints" / "step-000004" / "model"
     names = loaded_by(card_in(run, 4), folder, monkeypatch)
@@ -188,7 +188,7 @@ def test_only_what_is_known_by_then_is_shown(tmp_path: Path) -> None:
     run = read_run(written_run(tmp_path))
     assert rows_of(card_of(run, form="model", step=6))["suite"] == ["before training", "after 3 steps"]
     assert rows_of(card_of(run, form="model", step=2))["suite"] == ["before training"]
-    assert rows_of(card_of(run, form="model", step=9))["words"][1].startswith("0.95")
+    assert rows_of(card_of(run, form="model", step=9))["words"][1].startswith("95.0")
 
 
 def test_texts_of_a_run_stay_text(tmp_path: Path) -> None:

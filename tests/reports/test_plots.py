@@ -63,6 +63,13 @@ def test_rules_and_intervals_are_within_the_axis() -> None:
     assert "<teacher>" in [text.text for text in drawing.iter("text")]
 
 
+def test_a_rule_is_named_where_no_curve_runs_through_its_name() -> None:
+    for values, place in (((0.0, 1.0), "left"), ((1.0, 0.0), "right"), ((0.5, 0.5), "right")):
+        drawing = shapes(Chart("t", "", (0, 1), (Series("a", values),), form="share", rules=(Rule("teacher", 1.0),)))
+        (name,) = [text for text in drawing.iter("text") if text.text == "teacher"]
+        assert (float(name.attrib["x"]) < 100) == ("left" in name.attrib["class"]) == (place == "left")
+
+
 def test_what_the_pointer_reads_is_what_was_measured() -> None:
     drawing = shapes(Chart("t", "", (3, 4), (Series("a", (0.25, None)),), form="share"))
     data = json.loads(drawing.attrib["data-chart"])

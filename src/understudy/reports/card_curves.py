@@ -25,7 +25,7 @@ _FIRST = ("Teacher reverse KL", "Reward", "Accuracy", "Entropy", "Loss", "Comple
 # A picture cannot know whether the page around it is dark, so it brings its own paper.
 _STYLE = """
 text{font:12px system-ui,sans-serif;fill:#5a626b}.title{font-size:14px;font-weight:650;fill:#1d2126}
-.up{text-anchor:end;dominant-baseline:central}.across{text-anchor:middle}text.rule{text-anchor:end}
+.up{text-anchor:end;dominant-baseline:central}.across{text-anchor:middle}text.rule{text-anchor:end}text.left{text-anchor:start}
 line{stroke-width:1}.grid{stroke:#e4e4e0}.base{stroke:#9aa0a6}line.rule{stroke:#5a626b;stroke-dasharray:4 3}
 .line{fill:none;stroke-width:1.8;stroke-linejoin:round}.interval{stroke-width:1.6}
 """ + "".join(

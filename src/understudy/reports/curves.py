@@ -9,6 +9,9 @@ from understudy.reports.charts import Chart, Form, Rule, Series
 from understudy.reports.figures import as_mapping, as_number, count
 from understudy.reports.reading import Line, RunRecord
 
+SUITE = "Evaluation: "
+"""What the title of a suite's chart begins with."""
+
 
 @dataclass(frozen=True)
 class ChartPlan:
@@ -176,7 +179,7 @@ def _evaluation(run: RunRecord, suite: str) -> Chart | None:
     teacher = as_number(as_mapping(figures.get("teacher")).get("mean"))
     bounded = all(value is None or 0 <= value <= 1 for value in (*mean, *low, *high, teacher))
     return Chart(
-        title=f"Evaluation: {suite}",
+        title=f"{SUITE}{suite}",
         unit="mean with 95 % interval" + (", lower is better" if figures.get("better") == "lower" else ""),
         steps=_steps(lines),
         series=(Series("student", mean, 0, low, high),),

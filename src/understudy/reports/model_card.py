@@ -15,7 +15,8 @@ from understudy.objectives.methods import MethodEntry, entries
 from understudy.reports.card_curves import CURVES, curves_of
 from understudy.reports.card_text import block, code, plain, table
 from understudy.reports.citation import entries_of, understudy_entry
-from understudy.reports.figures import as_mapping, as_number, number
+from understudy.reports.curves import SUITE, evaluation_charts
+from understudy.reports.figures import as_mapping, as_number, number, percent
 from understudy.reports.reading import Line, RunRecord, read_run
 from understudy.reports.secrets import publishable
 from understudy.written_whole import write_whole
@@ -140,7 +141,7 @@ def _making(run: RunRecord, step: int) -> str:
         "Seed": plain(str(run.setting("seed"))),
         "Understudy": plain(_understudy(run)),
     }
-    return table(["", ""], [[name, value] for name, value in facts.items() if value])
+    return table(["what", "which"], [[name, value] for name, value in facts.items() if value])
 
 
 def _method(run: RunRecord) -> MethodEntry | None:
@@ -174,7 +175,8 @@ def _evaluation(run: RunRecord, step: int) -> str:
     if not suites:
         return ""
     shown = {_when(int(line["step"] or 0)): line for line in (known[0], known[-1])}
-    rows = [[code(suite), *(_estimate(line, suite) for line in shown.values())] for suite in suites]
+    shares = {chart.title.removeprefix(SUITE) for chart in evaluation_charts(run) if chart.form == "share"}
+    rows = [[code(name), *(_estimate(line, name, share=name in shares) for line in shown.values())] for name in suites]
     heading = "## Evaluation\n\nMeans with their 95 % intervals; the recipe below says how each suite is put.\n\n"
     return heading + table(["suite", *shown], rows)
 
@@ -187,9 +189,10 @@ def _teachers(run: RunRecord) -> list[str]:
     return ["the model itself" if name == "self" else code(publishable(name)) for name in run.teachers]
 
 
-def _estimate(line: Line, suite: str) -> str:
-    mean, low, high = (as_number(line.get(f"eval/{suite}/{part}")) for part in ("mean", "low", "high"))
-    return f"{number(mean, digits=4)} ({number(low, digits=4)} to {number(high, digits=4)})"
+def _estimate(line: Line, suite: str, *, share: bool) -> str:
+    figures = (as_number(line.get(f"eval/{suite}/{part}")) for part in ("mean", "low", "high"))
+    mean, low, high = (percent(figure) if share else number(figure, digits=4) for figure in figures)
+    return f"{mean} ({low} to {high})"
 
 
 def _understudy(run: RunRecord) -> str:

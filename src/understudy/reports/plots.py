@@ -171,10 +171,25 @@ def _areas(drawing: Drawing) -> Iterable[Markup]:
 
 def _rule(rule: Rule, drawing: Drawing) -> Markup:
     y, edge = drawing.up.place(rule.value), _right_edge(drawing.chart)
-    above = y - 4 > TOP + 8
+    above, left = y - 4 > TOP + 8, _is_freer_at_the_left(y, drawing)
     return Markup(
-        '<line class="rule" x1="{}" x2="{}" y1="{y}" y2="{y}"/><text class="rule" x="{}" y="{}">{}</text>'
-    ).format(LEFT, edge, edge, _fixed(y - 4 if above else y + 12), visible(rule.label), y=_fixed(y))
+        '<line class="rule" x1="{}" x2="{}" y1="{y}" y2="{y}"/><text class="rule{}" x="{}" y="{}">{}</text>'
+    ).format(
+        LEFT,
+        edge,
+        " left" if left else "",
+        LEFT + 4 if left else edge,
+        _fixed(y - 4 if above else y + 12),
+        visible(rule.label),
+        y=_fixed(y),
+    )
+
+
+def _is_freer_at_the_left(height: float, drawing: Drawing) -> bool:
+    """Whether the curves begin farther from this height than they end: words stand where no curve runs through them."""
+    columns = [[value for value in one.values if value is not None] for one in drawing.chart.series]
+    ends = [[abs(drawing.up.place(column[end]) - height) for column in columns if column] for end in (0, -1)]
+    return min(ends[0], default=0) > min(ends[1], default=0)
 
 
 def _stretches(steps: Sequence[float], values: Column) -> list[list[tuple[float, float]]]:
