@@ -67,7 +67,15 @@ def test_columns_come_in_order_with_one_range_for_all() -> None:
     assert [column.label for column in columns] == labels
     assert columns[0].limit == 5.0
     assert [column.diverging for column in columns] == [True, True, False, False, False]
-    assert [columns[0].shade(value) for value in (-3.0, 3.0, 0.1, 50.0)] == ["n5", "p5", "", "p8"]
+    assert [columns[0].shade(value) for value in (-3.0, 3.0, 0.1, 0.01, 50.0)] == ["n6", "p6", "p1", "", "p8"]
+    assert columns[0].ends == ("−5", "−1.25", "0", "1.25", "5")
+
+
+def test_a_few_tokens_that_are_far_off_are_told_apart_and_leave_the_others_a_colour() -> None:
+    """A start and the trained student on one page: hardly any token of the second differs by a thousandth."""
+    far, near = saved(0, kl=(12.0, 6.0, -1.0, 0.0)), saved(1, kl=(0.001, -0.001) * 50)
+    (advantage, *_) = columns_of([far, near])
+    assert len({advantage.shade(value) for value in (-12.0, -6.0, 1.0, 0.001)}) == 4 and not advantage.shade(0.001)
 
 
 def test_prompts_of_later_turns_show_only_what_is_new() -> None:

@@ -58,3 +58,11 @@ def test_figures_are_named_and_the_usual_ones_chosen() -> None:
         "step_time",
     ]
     assert chart_of("of nobody", [runner("a", losses=[1.0])], View()) is None
+
+
+def test_a_mass_that_rounding_put_above_one_is_a_share_still() -> None:
+    lines = tuple({"step": float(step), "support/teacher_mass": 1.0000002} for step in range(2))
+    chart = chart_of(
+        "support/teacher_mass", [Runner("a", RunRecord(Path(), {}, "", {}, lines, (), None, ()), 0)], View()
+    )
+    assert chart is not None and chart.form == "share"

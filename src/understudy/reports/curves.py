@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from understudy.reports.charts import Chart, Form, Rule, Series
@@ -20,7 +20,7 @@ class ChartPlan:
     Args:
         figures: name of a figure -> its label. prefix: every figure of this beginning too, labelled by its rest.
         without: figures of that beginning that are left out. level: drawn across.
-        wanted: readers look for it, so its absence is told.
+        wanted: readers look for it, so its absence is told. idle: not drawn where every value is this one.
     """
 
     title: str
@@ -33,6 +33,7 @@ class ChartPlan:
     wanted: bool = True
     without: tuple[str, ...] = ()
     level: Rule | None = None
+    idle: float | None = None
 
 
 _NATS = "nats per token"
@@ -47,7 +48,7 @@ PLANS = (
     ChartPlan("Reward", "mean a rollout", {"reward": "student", "teacher/reward": "teacher"}),
     ChartPlan("Accuracy", "share", {"accuracy": "student", "teacher/accuracy": "teacher"}, form="share"),
     ChartPlan("Success by task", "share", {}, prefix="accuracy/", form="share", wanted=False),
-    ChartPlan("Turns", "mean an episode", {"rollouts/mean_turns": "turns"}, wanted=False),
+    ChartPlan("Turns", "mean an episode", {"rollouts/mean_turns": "turns"}, wanted=False, idle=1.0),
     ChartPlan(
         "Actions",
         "share of all actions",
@@ -144,6 +145,8 @@ PLANS = (
 """Evaluations come first, see ``charts_of``."""
 
 _SLOTS = 8
+_PHASES = ("sample", "student score", "teacher score", "reference score", "update", "magnify", "late score", "other")
+"""In the order of their colours, so that those of two runs can be compared."""
 _NEGLIGIBLE = 0.005
 """Phases that take a smaller share of all time are one phase, ``other``."""
 
@@ -201,9 +204,10 @@ def chart_of(plan: ChartPlan, lines: Sequence[Line]) -> Chart | None:
         present = _without_small(present)
     if len(present) == 2 and "loss" in present:  # one term is the whole loss
         present = {"loss": present["loss"]}
-    if not present:
+    if all(value in (None, plan.idle) for column in present.values() for value in column):
         return None
-    series = tuple(Series(label, column, slot % _SLOTS) for slot, (label, column) in enumerate(present.items()))
+    slots = _slots(present) if plan.stacked else [slot % _SLOTS for slot in range(len(present))]
+    series = tuple(Series(*one, slot) for one, slot in zip(present.items(), slots, strict=True))
     lost = sum(name in line and line[name] is None for line in lines for name in labels)
     return Chart(
         title=plan.title,
@@ -227,6 +231,14 @@ def _without_small(columns: Mapping[str, tuple[float | None, ...]]) -> dict[str,
     if small and large:
         kept["other"] = tuple(sum(value or 0.0 for value in values) for values in zip(*small, strict=True))
     return kept
+
+
+def _slots(phases: Iterable[str]) -> list[int]:
+    """A colour for each phase, the same in every run; one without its own takes a colour that is free."""
+    names = list(phases)
+    own = {name: _PHASES.index(name) for name in names if name in _PHASES}
+    free = iter(slot for slot in reversed(range(_SLOTS)) if slot not in own.values())
+    return [own[name] if name in own else next(free) for name in names]
 
 
 def _with_bound(chart: Chart, bound: float | None) -> Chart:

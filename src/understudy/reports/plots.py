@@ -22,6 +22,8 @@ SHARES = Axis(0.0, 1.0, start=HEIGHT - BOTTOM, end=TOP)
 MAX_STEPS = 800
 """More points than pixels tell nothing more."""
 
+_LETTER = 7
+"""Width of a letter, about."""
 _FEW = 24
 """Up to so many steps, each has a mark of its own."""
 
@@ -171,7 +173,8 @@ def _areas(drawing: Drawing) -> Iterable[Markup]:
 
 def _rule(rule: Rule, drawing: Drawing) -> Markup:
     y, edge = drawing.up.place(rule.value), _right_edge(drawing.chart)
-    above, left = y - 4 > TOP + 8, _is_freer_at_the_left(y, drawing)
+    above = y - 4 > TOP + 8
+    left = _is_freer_at_the_left(rule, y - 8 if above else y + 8, drawing)
     return Markup(
         '<line class="rule" x1="{}" x2="{}" y1="{y}" y2="{y}"/><text class="rule{}" x="{}" y="{}">{}</text>'
     ).format(
@@ -185,11 +188,18 @@ def _rule(rule: Rule, drawing: Drawing) -> Markup:
     )
 
 
-def _is_freer_at_the_left(height: float, drawing: Drawing) -> bool:
-    """Whether the curves begin farther from this height than they end: words stand where no curve runs through them."""
-    columns = [[value for value in one.values if value is not None] for one in drawing.chart.series]
-    ends = [[abs(drawing.up.place(column[end]) - height) for column in columns if column] for end in (0, -1)]
-    return min(ends[0], default=0) > min(ends[1], default=0)
+def _is_freer_at_the_left(rule: Rule, height: float, drawing: Drawing) -> bool:
+    """Whether the curves leave more room for the rule's words at this height there than at the right."""
+    width = _LETTER * len(rule.label)
+    places = [
+        (drawing.across.place(step), abs(drawing.up.place(value) - height))
+        for one in drawing.chart.series
+        for step, value in zip(drawing.chart.steps, one.values, strict=True)
+        if value is not None
+    ]
+    left = [distance for x, distance in places if x <= LEFT + width]
+    right = [distance for x, distance in places if x >= _right_edge(drawing.chart) - width]
+    return min(left, default=HEIGHT) > min(right, default=HEIGHT)
 
 
 def _stretches(steps: Sequence[float], values: Column) -> list[list[tuple[float, float]]]:

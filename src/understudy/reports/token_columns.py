@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from understudy.reports.figures import tick
 from understudy.reports.saved_rollouts import Figures, SavedRollout, SavedTurn
 from understudy.rollouts import Origin
 
@@ -34,14 +35,22 @@ class ColourColumn:
     def shade(self, value: float) -> str:
         """The class of a value's colour: ``p1`` to ``p8`` above zero, ``n1`` to ``n8`` below, nothing near it.
 
+        Shades go by the root: a few tokens are far off, and most differences that matter are a tenth of theirs.
+
         >>> column = ColourColumn("advantage", "Advantage", "nats", "", limit=4.0)
         >>> column.shade(-4.0), column.shade(1.0), column.shade(0.01), column.shade(float("nan"))
-        ('n8', 'p2', '', '')
+        ('n8', 'p4', '', '')
         """
         if not math.isfinite(value):
             return ""
-        level = min(LEVELS, math.floor(abs(value) / self.limit * LEVELS + 0.5))
+        level = min(LEVELS, math.floor(math.sqrt(abs(value) / self.limit) * LEVELS + 0.5))
         return f"{'n' if value < 0 else 'p'}{level}" if level else ""
+
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """What stands below the shades at none, one, two, three and four quarters of their width."""
+        half, whole = tick(self.limit / 4), tick(self.limit)
+        return (f"−{whole}", f"−{half}", "0", half, whole) if self.diverging else ("0", "", half, "", whole)
 
 
 _MEANINGS = {
@@ -82,7 +91,7 @@ def values_of(turn: SavedTurn) -> dict[str, Figures]:
 
 
 def columns_of(rollouts: Sequence[SavedRollout]) -> tuple[ColourColumn, ...]:
-    """The columns that have any figure, advantage first; a range holds 95 of 100 tokens and is the same for all."""
+    """The columns that have any figure, advantage first; a range holds 99 of 100 tokens and is the same for all."""
     found: dict[str, list[Figures]] = {}
     for rollout in rollouts:
         for turn in rollout.turns:
@@ -100,7 +109,7 @@ def _column(key: str, values: Figures, *, several: bool) -> ColourColumn:
     if "/" in key and several:
         label = f"{label}: {key.rsplit('/', 1)[0]}"
     diverging = _kind(key) not in _ONE_SIDED or bool((values < 0).any())
-    return ColourColumn(key, label, unit, meaning, round_limit(float(np.quantile(np.abs(values), 0.95))), diverging)
+    return ColourColumn(key, label, unit, meaning, round_limit(float(np.quantile(np.abs(values), 0.99))), diverging)
 
 
 def round_limit(value: float) -> float:

@@ -168,7 +168,8 @@ def _unit(across: Across, most: float) -> tuple[str, float]:
 
 
 def _is_share(scaled: Sequence[tuple[Runner, list[tuple[float, float | None]]]]) -> bool:
-    return all(value is None or 0 <= value <= 1 for _, found in scaled for _, value in found)
+    """Masses are sums of rounded exponentials, and may be above 1 by as much."""
+    return all(value is None or 0 <= value <= 1 + 1e-3 for _, found in scaled for _, value in found)
 
 
 def _ends(lines: Sequence[Line]) -> Sequence[Line]:

@@ -102,7 +102,8 @@
   const limits = columns.map((column) => column.limit);
   const shade = (value, limit) => {
     if (value === null || value === undefined) return "";
-    const level = Math.min(levels, Math.floor(Math.abs(value) / limit * levels + 0.5));
+    /* By the root: a few tokens are far off, and most differences that matter are a tenth of theirs. */
+    const level = Math.min(levels, Math.floor(Math.sqrt(Math.abs(value) / limit) * levels + 0.5));
     return level ? (value < 0 ? "n" : "p") + level : "";
   };
   const paint = () => {
@@ -116,9 +117,9 @@
     }
     const limit = rounded(limits[chosen]);
     one(".ramp", section).classList.toggle("one-sided", !column.diverging);
-    one(".ends .low", section).textContent = column.diverging ? `−${limit}` : "0";
-    one(".ends .zero", section).textContent = column.diverging ? "0" : "";
-    one(".ends .high", section).textContent = `${limit} ${column.unit}`;
+    const half = rounded(limits[chosen] / 4); /* where the root is one half */
+    const ends = column.diverging ? [`−${limit}`, `−${half}`, "0", half, limit] : ["0", "", half, "", limit];
+    all(".ends span", section).forEach((end, index) => { end.textContent = ends[index]; });
     one(".meaning", section).replaceChildren(
       Object.assign(document.createElement("b"), { textContent: column.label }),
       `${column.unit ? ` (${column.unit})` : ""}: ${column.meaning}.`,
