@@ -1,8 +1,9 @@
-"""When memory has run out, and keeping what was freed."""
+"""When memory has run out, and what becomes of freed memory."""
 
 from __future__ import annotations
 
 import ctypes
+import time
 
 import torch
 
@@ -38,3 +39,26 @@ def keep_freed_memory() -> bool:
     except (AttributeError, OSError, TypeError):  # another C library
         return False
     return bool(mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES) and mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES))
+
+
+class FreedMemory:
+    """What was freed, given back to the system now and then.
+
+    Between pieces of many sizes that come and go, the C library's heap grows for hours though no more is in use.
+
+    Args:
+        every_seconds: at most so often; the system clears each page again that is then taken once more.
+    """
+
+    def __init__(self, every_seconds: float = 600.0) -> None:
+        self._every, self._last = every_seconds, time.monotonic()
+
+    def give_back(self) -> bool:
+        """Whether it was time, and the C library one that can."""
+        if time.monotonic() - self._last < self._every:
+            return False
+        self._last = time.monotonic()
+        try:
+            return bool(ctypes.CDLL(None).malloc_trim(0))
+        except (AttributeError, OSError, TypeError):  # another C library
+            return False

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from understudy.errors import NonFiniteError, UnderstudyError
+from understudy.models.allocation import FreedMemory
 from understudy.training import checkpoint, metric_lines, rollout_files
 from understudy.training.best import Best
 from understudy.training.clock import Clock
@@ -74,6 +75,7 @@ class Session:
         stop: asked between pieces.
     Attributes:
         start, done: steps done before this session, and now. is_cut: it ended before its time.
+        freed: memory that is given back after a checkpoint, where it is time.
     """
 
     parts: Parts
@@ -88,6 +90,7 @@ class Session:
     start: int = 0
     done: int = 0
     is_cut: bool = True
+    freed: FreedMemory = field(default_factory=FreedMemory)
 
     @property
     def ranks(self) -> Ranks:
@@ -163,6 +166,7 @@ class Session:
         best = self._best_step()
         keep, protect = self.settings.keep_last, () if best is None else (best,)
         by_first(self.ranks, lambda: checkpoint.prune(self.directory.checkpoints, keep_last=keep, protect=protect))
+        self.freed.give_back()
 
     def _fill(self, folder: Path) -> None:
         self.parts.policy.save(folder)
