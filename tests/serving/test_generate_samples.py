@@ -110,6 +110,7 @@ def test_the_answer_repeats_what_it_was_asked(client: httpx.Client) -> None:
         ({"n": 0}, "n of 0"),
         ({"n": 257}, "n of 257"),
         ({"temperature": -0.5}, "temperature"),
+        ({"temperature": 1e-300}, "temperature"),
         ({"top_p": 0.0}, "top_p"),
         ({"top_k": -2}, "top_k"),
         ({"max_tokens": -1}, "max_completion_length"),

@@ -109,6 +109,7 @@ def test_the_softmax_is_over_the_true_vocabulary(client: httpx.Client, loaded: L
         ({"prompt_top_k": 9}, "at most 8"),
         ({"prompt_top_k": 2, "prompt_temperature": 0}, "above 0"),
         ({"prompt_top_k": 2, "prompt_temperature": -1.0}, "above 0"),
+        ({"prompt_top_k": 2, "prompt_temperature": 1e-300}, "at least 1e-05"),
         ({}, "asks for nothing"),
     ],
 )

@@ -68,6 +68,8 @@ def test_a_stop_text_is_cut_off_the_text(client: httpx.Client) -> None:
     (cut,) = complete(client, **params, stop=word)["choices"]
     assert cut["text"] == free["text"].partition(word)[0]
     assert cut["stop_reason"] == word and cut["finish_reason"] == "stop"
+    for nothing in ("", [""]):
+        assert complete(client, **params, stop=nothing)["choices"] == [free], "an empty text ends nothing"
 
 
 def test_chat_reads_the_template_and_gives_ids_back(client: httpx.Client) -> None:

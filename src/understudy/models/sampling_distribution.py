@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -29,11 +30,16 @@ class Drawn:
     logprobs: Tensor
 
 
+LEAST_TEMPERATURE = 1e-5
+"""Above 0; logits that are divided by less leave the range of float32, or all that matters of it."""
+
+
 def check_params(params: SamplingParams) -> None:
     """Raise RecipeError when a sampling parameter is out of its range."""
+    heat, least = params.temperature, f"{LEAST_TEMPERATURE:g}"
     checks = (
         ("max_completion_length", params.max_completion_length, params.max_completion_length >= 1, "at least 1"),
-        ("temperature", params.temperature, 0 <= params.temperature < float("inf"), "0 (greedy) or above"),
+        ("temperature", heat, heat == 0 or LEAST_TEMPERATURE <= heat < math.inf, f"0 (greedy), or {least} and above"),
         ("top_p", params.top_p, 0 < params.top_p <= 1, "above 0 and at most 1"),
         ("top_k", params.top_k, params.top_k >= 0, "0 (all tokens) or above"),
     )

@@ -7,6 +7,7 @@ import secrets
 from fastapi import APIRouter, Request, Response
 from torch import Tensor
 
+from understudy.models.sampling_distribution import LEAST_TEMPERATURE
 from understudy.serving.checks import (
     check_width,
     checked_ids,
@@ -92,8 +93,9 @@ def _rows_job(service: Service, wishes: GenerateSampling, tokens: Tensor, model:
     if not 0 <= start < length:
         raise bad_request(f"prompt_logprob_start of {start} is outside 0..{length - 1}", param="prompt_logprob_start")
     check_width(wishes.prompt_top_k, service.resident, param="prompt_top_k")
-    if wishes.prompt_temperature <= 0:
-        raise bad_request("prompt_temperature must be above 0", param="prompt_temperature")
+    if wishes.prompt_temperature < LEAST_TEMPERATURE:
+        least = f"prompt_temperature must be above 0, and at least {LEAST_TEMPERATURE:g}"
+        raise bad_request(least, param="prompt_temperature")
     ids = wishes.prompt_logprob_token_ids
     name = "prompt_logprob_token_ids"
     return ScoreJob(

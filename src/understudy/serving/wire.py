@@ -74,8 +74,9 @@ class Sampling(Wire):
 
     @property
     def stops(self) -> list[str]:
-        """The texts that end a completion."""
-        return [self.stop] if isinstance(self.stop, str) else [text for text in self.stop or [] if text]
+        """The texts that end a completion; an empty one ends none."""
+        given = [self.stop] if isinstance(self.stop, str) else self.stop or []
+        return [text for text in given if text]
 
 
 class KeyedDraw(Wire):
