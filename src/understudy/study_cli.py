@@ -50,7 +50,7 @@ def office_study(
         done = run_study(out, settings, display)
     if done.figures is None:
         print(f"Stopped; the same command goes on in {done.path}.", file=sys.stderr, flush=True)
-        raise typer.Exit(130)
+        raise typer.Exit(done.exit_status)
     print(json.dumps(done.figures.to_json()) if as_json else _words(done.figures, done.path), flush=True)
 
 

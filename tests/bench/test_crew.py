@@ -22,7 +22,7 @@ class Note:
     file: Path
     how: str = "well"
 
-    def do(self) -> bool:
+    def do(self) -> signal.Signals | None:
         if self.how == "mistake":
             raise DataError("the data is bad", got=3, remedy="Mend it.")
         if self.how == "bug":
@@ -35,9 +35,9 @@ class Note:
                 time.sleep(60)
             except KeyboardInterrupt:
                 self.file.write_text("interrupted")
-                return False
+                return signal.SIGINT
         self.file.write_text(str(os.getpid()))
-        return True
+        return signal.SIGTERM if self.how == "cut short" else None
 
 
 def test_all_are_done_by_as_many_processes_as_asked_for(tmp_path: Path) -> None:
@@ -52,6 +52,9 @@ def test_one_process_is_this_one_and_keeps_the_order(tmp_path: Path) -> None:
     assert list(work(jobs, processes=1)) == jobs
     assert {job.file.read_text() for job in jobs} == {str(os.getpid())}
     assert list(work([], processes=4)) == []
+    with pytest.raises(InterruptedBenchError) as ended:
+        list(work([Note(tmp_path / "cut", "cut short")], processes=1))
+    assert ended.value.exit_code == 143, "of the signal that the run itself has taken"
 
 
 @pytest.mark.parametrize(

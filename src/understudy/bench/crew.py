@@ -19,8 +19,8 @@ from understudy.training.interruption import Stop, listening
 class Doable(Protocol):
     """A piece of work."""
 
-    def do(self) -> bool:
-        """Whether it was brought to its end; false where a signal cut it short."""
+    def do(self) -> int | None:
+        """Bring it to its end; the number of the signal that cut it short, where one did."""
         ...
 
 
@@ -67,8 +67,9 @@ def work(jobs: Sequence[_Job], *, processes: int) -> Iterator[_Job]:
 
 def _here(jobs: Sequence[_Job]) -> Iterator[_Job]:
     for job in jobs:
-        if not job.do():
-            raise InterruptedBenchError(signal.SIGINT)
+        cut_short = job.do()
+        if cut_short is not None:
+            raise InterruptedBenchError(cut_short)
         yield job
 
 
@@ -112,8 +113,8 @@ def _answered(worker: _Worker, stop: Stop) -> Doable:
         ) from None
     if isinstance(answer, _Failed):
         raise answer.error()
-    if not answer:
-        raise InterruptedBenchError(stop.signal or signal.SIGINT)
+    if answer is not None:
+        raise InterruptedBenchError(stop.signal or answer)
     worker.job = None
     return job
 
@@ -152,11 +153,11 @@ def _serve(connection: Connection) -> None:
             connection.send(_done(job))
 
 
-def _done(job: Doable) -> bool | _Failed:
+def _done(job: Doable) -> int | _Failed | None:
     try:
         return job.do()
     except KeyboardInterrupt:
-        return False
+        return signal.SIGINT
     except UnderstudyError as error:
         return _Failed(str(error), isinstance(error, UserMistakeError))
     except Exception as error:

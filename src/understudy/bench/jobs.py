@@ -54,8 +54,8 @@ class Training:
     probing: Probing
     file: Path
 
-    def do(self) -> bool:
-        """Whether it was brought to its end; a run that was cut short goes on the next time.
+    def do(self) -> int | None:
+        """The signal that cut it short, None at its end; a run that was cut short goes on the next time.
 
         A loss that is not finite ends the run as well: its result says so, and has no figures.
         """
@@ -64,9 +64,10 @@ class Training:
             result = _trained(self, recipe)
         except NonFiniteError as error:
             result = RunResult(label=self.label, seed=recipe.seed, recipe=self.recipe, domains={}, diverged=str(error))
-        if result is not None:
-            write_result(result, self.file)
-        return result is not None
+        if isinstance(result, int):
+            return result
+        write_result(result, self.file)
+        return None
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,8 @@ class Measuring:
     exam: Exam
     file: Path
 
-    def do(self) -> bool:
-        """Always whether it was brought to its end."""
+    def do(self) -> None:
+        """Always brought to its end, or to none."""
         disable_progress_bar()
         torch.set_num_threads(1)
         loaded = model_named(self.model, ENGINE)
@@ -95,13 +96,12 @@ class Measuring:
         parameters = {"student": loaded.model.num_parameters()}
         result = RunResult(label=self.label, seed=self.seed, recipe={}, domains=performances, parameters=parameters)
         write_result(result, self.file)
-        return True
 
 
 Job = Training | Measuring
 
 
-def _trained(job: Training, recipe: Recipe) -> RunResult | None:
+def _trained(job: Training, recipe: Recipe) -> RunResult | int:
     disable_progress_bar()
     examiner = Examiner(job.exam, recipe.engine)
     with opened(recipe) as directory:
@@ -113,7 +113,7 @@ def _trained(job: Training, recipe: Recipe) -> RunResult | None:
             evaluate=partial(_probe, assembly, examiner, job.probing, recipe.seed),
         )
         if outcome.signal is not None:
-            return None
+            return outcome.signal
         return RunResult(
             label=job.label,
             seed=recipe.seed,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from understudy.api import train
+from understudy.api import Run, train
 from understudy.comparing.page import write_comparison_page
 from understudy.errors import RunDirectoryError
 from understudy.evaluating import building_shown, evaluate
@@ -31,10 +31,12 @@ class Study:
 
     Args:
         path: its folder. figures: what it found. stopped: the training was stopped by a signal; then there are none.
+        exit_status: what shells have for that signal; 0 without one.
     """
 
     path: Path
     figures: Figures | None
+    exit_status: int = 0
 
     @property
     def stopped(self) -> bool:
@@ -56,11 +58,11 @@ def run_study(out: Path, settings: StudySettings, display: Display) -> Study:
     for name, model in (("teacher", settings.teacher), ("base", settings.student)):
         _attempt(out, name, model, settings, display)
     _ask(out, "base", settings.student, settings, display)
-    distilled = _trained(out, settings, display)
-    if distilled is None:
-        return Study(out, None)
-    _attempt(out, "distilled", str(distilled), settings, display)
-    _ask(out, "distilled", str(distilled), settings, display)
+    run = _trained(out, settings, display)
+    if run.outcome.signal is not None:
+        return Study(out, None, run.outcome.exit_status)
+    _attempt(out, "distilled", str(run.model), settings, display)
+    _ask(out, "distilled", str(run.model), settings, display)
     figures = figures_of(out, settings)
     write_json(figures.to_json(), out / SUMMARY)
     write_comparison_page(figures.office, out / SIDE_BY_SIDE)
@@ -125,7 +127,5 @@ def _ask(out: Path, name: str, model: str, settings: StudySettings, display: Dis
         ask(model, [f"testbed/{quiz}" for quiz in missing], out=folder, keep=out / "regression" / "samples")
 
 
-def _trained(out: Path, settings: StudySettings, display: Display) -> Path | None:
-    """The folder of the trained student's weights; None where a signal stopped the training."""
-    run = train(study_recipe(settings, output=str(out)), resume=(out / "run").is_dir(), display=display)
-    return run.model if run.outcome.signal is None else None
+def _trained(out: Path, settings: StudySettings, display: Display) -> Run:
+    return train(study_recipe(settings, output=str(out)), resume=(out / "run").is_dir(), display=display)

@@ -50,16 +50,17 @@ class AgentTraining:
     games: Games
     file: Path
 
-    def do(self) -> bool:
-        """Whether it was brought to its end; a run that was cut short goes on the next time."""
+    def do(self) -> int | None:
+        """The signal that cut it short, None at its end; a run that was cut short goes on the next time."""
         recipe = recipe_from(self.recipe)
         try:
             result = _trained(self, recipe)
         except NonFiniteError as error:
             result = AgentResult(label=self.label, seed=recipe.seed, recipe=self.recipe, diverged=str(error))
-        if result is not None:
-            write_result(result, self.file)
-        return result is not None
+        if isinstance(result, int):
+            return result
+        write_result(result, self.file)
+        return None
 
 
 @dataclass(frozen=True)
@@ -77,15 +78,14 @@ class AgentMeasuring:
     games: Games
     file: Path
 
-    def do(self) -> bool:
-        """Always whether it was brought to its end."""
+    def do(self) -> None:
+        """Always brought to its end, or to none."""
         _quietly()
         played = Umpire(self.house).watch(_loaded(self.model), self.games, seed=self.seed)
         write_result(AgentResult(label=self.label, seed=self.seed, final=played), self.file)
-        return True
 
 
-def _trained(job: AgentTraining, recipe: Recipe) -> AgentResult | None:
+def _trained(job: AgentTraining, recipe: Recipe) -> AgentResult | int:
     _quietly()
     umpire = Umpire(job.house)
     with opened(recipe) as directory:
@@ -93,7 +93,7 @@ def _trained(job: AgentTraining, recipe: Recipe) -> AgentResult | None:
         probe = _Probe(job, assembly, umpire, directory.path / BEST, recipe.seed)
         outcome = loop.run(assembly.parts, _settings(recipe, job.scale), directory, evaluate=probe)
         if outcome.signal is not None:
-            return None
+            return outcome.signal
         final = umpire.watch(assembly.student, job.games, seed=recipe.seed)
         step = probe.best_step
         best = final if step == recipe.steps else umpire.watch(_loaded(str(probe.model)), job.games, seed=recipe.seed)
