@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from understudy.errors import RecipeError
 from understudy.protocols import Task
 from understudy.training.collecting import Collector
 from understudy.training.order import mixture, one_set, quotas_of
@@ -67,6 +68,13 @@ def test_shares_are_the_weights_to_the_nearest_prompt(counts: list[int], data: s
     assert length >= sum(counts)
     for quota, weight in zip(quotas, weights, strict=True):
         assert abs(quota - length * weight / sum(weights)) < 1 + 1e-6
+
+
+@pytest.mark.parametrize("weights", [[1, 1e-9], [5e-324, 1], [1e308, 1e308]])
+def test_weights_that_are_too_far_apart_are_refused(weights: list[float]) -> None:
+    with pytest.raises(RecipeError, match="too far apart"):
+        quotas_of([10, 10], weights)
+    assert quotas_of([10, 10], [1, 1e-5]) == [100000, 1]
 
 
 def test_without_shuffling_the_sets_take_turns_in_their_own_order() -> None:

@@ -42,7 +42,7 @@ def supply_of(
     """
     is_lead = ranks.rank == 0
     if weights not in GROUPS:
-        folder = Path(tempfile.mkdtemp(prefix="understudy-")) if run is None else run / WEIGHTS
+        folder = _folder(run, is_lead=is_lead)
 
         def save(place: Path) -> Path:
             """Where the first rank has written them."""
@@ -65,6 +65,13 @@ def supply_of(
         share=lambda label: str(gathered(ranks, label)[0]),
         meet=meet,
     )
+
+
+def _folder(run: Path | None, *, is_lead: bool) -> Path:
+    """Where the first rank writes; what the others call theirs, without a run's folder, is never made."""
+    if run is not None:
+        return run / WEIGHTS
+    return Path(tempfile.mkdtemp(prefix="understudy-") if is_lead else WEIGHTS)
 
 
 def _form(policy: LocalPolicy, served: ServedSampler) -> Form:

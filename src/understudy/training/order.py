@@ -8,7 +8,11 @@ from math import ceil
 
 import numpy as np
 
+from understudy.errors import RecipeError
 from understudy.randomness import permutation
+
+_STRETCHED = 1_000_000
+"""Prompts that a small share may stretch an epoch to; ordered, each takes some hundred bytes."""
 
 Order = Callable[[int], Sequence[int]]
 """epoch -> indices into the tasks; every epoch is as long as the first."""
@@ -56,10 +60,22 @@ def mixture(counts: Sequence[int], weights: Sequence[float], *, seed: int, shuff
 def quotas_of(counts: Sequence[int], weights: Sequence[float]) -> list[int]:
     """How many prompts of each set an epoch has: shares by weight, rounded so that all together make the epoch.
 
+    Raises:
+        RecipeError: a weight is so small beside the others that an epoch would have millions of prompts for its one.
+
     >>> quotas_of([100, 10], [1.0, 1.0]), quotas_of([2, 2], [1.0, 9.0])
     ([55, 55], [1, 9])
     """
-    shares = np.asarray(weights, dtype=np.float64) / np.sum(weights)
+    with np.errstate(over="ignore"):  # weights whose sum is endless leave shares of 0
+        shares = np.asarray(weights, dtype=np.float64) / np.sum(weights)
+    least = 1 / max(sum(counts), _STRETCHED)
+    if shares.min() < least:
+        raise RecipeError(
+            "the weights of the data sets are too far apart to mix",
+            got=f"a share of {shares.min():.3g}",
+            expected=f"each at least {least:.3g} of all together",
+            remedy="Raise the smallest weight, or leave that data set out.",
+        )
     length = max(sum(counts), ceil(1 / shares.min() - 1e-9))
     exact = shares * length
     quotas = np.maximum(np.floor(exact + 1e-9).astype(int), 1)
