@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from peft import PeftModel
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
@@ -250,6 +251,20 @@ def test_broken_checkpoints_are_named_and_change_nothing(tmp_path: Path, broken:
         policy.load(tmp_path)
     assert torch.equal(sampled(policy, batch), before)
     assert policy.updates == 0
+
+
+@pytest.mark.parametrize("kind", ["exp_avg", "exp_avg_sq", "step", "ema"])
+def test_a_trainer_state_of_other_shapes_changes_nothing(tmp_path: Path, kind: str) -> None:
+    """With the model's own weights beside it: they would load, and the next update would fail."""
+    trained(tiny_model(), ema_decay=0.9).save(tmp_path)
+    tensors = load_file(tmp_path / "trainer.safetensors")
+    name = next(key for key in tensors if key.startswith(f"{kind}."))
+    save_file(tensors | {name: torch.zeros(3, 3)}, tmp_path / "trainer.safetensors")
+    policy, batch = local_policy(tiny_model(seed=5), ema_decay=0.9), tiny_batch()
+    before = sampled(policy, batch)
+    with pytest.raises(CheckpointError):
+        policy.load(tmp_path)
+    assert torch.equal(sampled(policy, batch), before)
 
 
 def test_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from tests.conformance.tiny import likelihood_plan, tiny_batch, tiny_model
 from tests.engines.test_local_policy import local_policy
 from understudy.engines.local import LocalPolicy
 from understudy.engines.local.optimizer import OptimizerConfig, adamw
-from understudy.engines.local.optimizer_states import SMALLEST, States, state_dtypes, to_bfloat16
+from understudy.engines.local.optimizer_states import SMALLEST, Form, States, state_forms, to_bfloat16
 from understudy.errors import CheckpointError
 
 COMPACT: tuple[States, ...] = ("bfloat16", "int8")
@@ -82,7 +82,8 @@ def test_memory_is_what_the_plan_counts_on(states: States) -> None:
     optimizer.step()
     kept = {key: value for key, value in optimizer.state[p].items() if key != "step"}
     assert sum(value.numel() * value.element_size() for value in kept.values()) == BYTES[states] * p.numel()
-    assert {key: value.dtype for key, value in optimizer.state[p].items()} == state_dtypes(p, states)
+    kept = {key: Form(tuple(value.shape), value.dtype) for key, value in optimizer.state[p].items()}
+    assert kept == state_forms(p, states)
 
 
 def teaching(states: States) -> tuple[LocalPolicy, list[float]]:

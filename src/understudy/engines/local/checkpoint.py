@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.distributed.checkpoint import HuggingFaceStorageReader
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 
-from understudy.engines.local.optimizer_states import States, state_dtypes
+from understudy.engines.local.optimizer_states import Form, States, state_forms
 from understudy.engines.local.weights import NamedTensors
 from understudy.errors import CheckpointError, UnderstudyError
 
@@ -85,8 +85,8 @@ def read(
     state, tensors = _read_trainer(folder)
     moments: dict[str, NamedTensors] = {}
     if any(key.startswith("exp_avg.") for key in tensors):  # none before an update that moved weights
-        moments = {name: _moments(tensors, name, state_dtypes(p, states)) for name, p in parameters.items()}
-    average = {name: _tensor(tensors, f"ema.{name}") for name in parameters} if with_average else {}
+        moments = {name: _moments(tensors, name, state_forms(p, states)) for name, p in parameters.items()}
+    average = {name: _tensor(tensors, f"ema.{name}", p.shape) for name, p in parameters.items()} if with_average else {}
     return Saved(state, _read_model(folder, model, parameters), moments, average)
 
 
@@ -121,23 +121,25 @@ def _read_model(folder: Path, model: nn.Module, parameters: Mapping[str, nn.Para
         raise CheckpointError("the saved model cannot be read", got=f"{folder}: {_line(error)}") from error
 
 
-def _moments(tensors: Mapping[str, Tensor], name: str, dtypes: Mapping[str, torch.dtype]) -> NamedTensors:
-    first = _tensor(tensors, f"exp_avg.{name}")
-    found = {key: tensors[f"{key}.{name}"] for key in dtypes if f"{key}.{name}" in tensors}
-    if {key: value.dtype for key, value in found.items()} != dtypes:
+def _moments(tensors: Mapping[str, Tensor], name: str, forms: Mapping[str, Form]) -> NamedTensors:
+    first = _tensor(tensors, f"exp_avg.{name}", forms["exp_avg"].shape)
+    found = {key: tensors[f"{key}.{name}"] for key in forms if f"{key}.{name}" in tensors}
+    if {key: Form(tuple(value.shape), value.dtype) for key, value in found.items()} != forms:
         raise CheckpointError(
             "the optimiser's averages were saved in another form",
             got=f"{first.dtype} for {name}",
-            expected=dtypes["exp_avg"],
+            expected=forms["exp_avg"].dtype,
             remedy="Resume with the optimizer.states of the run.",
         )
     return found
 
 
-def _tensor(tensors: Mapping[str, Tensor], name: str) -> Tensor:
-    if name not in tensors:
-        raise CheckpointError("the trainer state is of another model", got=f"no {name}")
-    return tensors[name]
+def _tensor(tensors: Mapping[str, Tensor], name: str, shape: Sequence[int]) -> Tensor:
+    found = tensors.get(name)
+    if found is None or tuple(found.shape) != tuple(shape):
+        got = f"no {name}" if found is None else f"{name} of {list(found.shape)}"
+        raise CheckpointError("the trainer state is of another model", got=got, expected=f"{list(shape)}")
+    return found
 
 
 def _read_full(folder: Path, parameters: Mapping[str, nn.Parameter]) -> NamedTensors:

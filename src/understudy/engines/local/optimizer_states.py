@@ -10,6 +10,7 @@ uses the averages of this step before they are rounded. Draws are keyed by (seed
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -32,17 +33,26 @@ def kept_in(p: Tensor, states: States) -> States:
     return states if p.numel() >= SMALLEST else "float32"
 
 
-def state_dtypes(p: Tensor, states: States) -> dict[str, torch.dtype]:
-    """Names and dtypes of the tensors that AdamW keeps for a parameter."""
-    names = ("exp_avg", "exp_avg_sq")
+@dataclass(frozen=True)
+class Form:
+    """Of a tensor. Args: shape, dtype: as torch has them."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+
+def state_forms(p: Tensor, states: States) -> dict[str, Form]:
+    """The tensors that AdamW keeps for a parameter, by name."""
+    names, shape = ("exp_avg", "exp_avg_sq"), tuple(p.shape)
     match kept_in(p, states):
         case "float32":
-            own = dict.fromkeys(names, p.dtype)
+            own = dict.fromkeys(names, Form(shape, p.dtype))
         case "bfloat16":
-            own = dict.fromkeys(names, torch.bfloat16)
+            own = dict.fromkeys(names, Form(shape, torch.bfloat16))
         case "int8":
-            own = dict.fromkeys(names, torch.uint8) | {f"{name}_scale": torch.float32 for name in names}
-    return own | {"step": torch.float32}
+            scale = Form((-(-p.numel() // BLOCK),), torch.float32)
+            own = dict.fromkeys(names, Form(shape, torch.uint8)) | {f"{name}_scale": scale for name in names}
+    return own | {"step": Form((), torch.float32)}
 
 
 class CompactAdamW(torch.optim.Optimizer):
@@ -84,14 +94,9 @@ class CompactAdamW(torch.optim.Optimizer):
 
 
 def _fresh(p: nn.Parameter, states: States) -> dict[str, Tensor]:
-    blocks = -(-p.numel() // BLOCK)
     return {
-        name: torch.zeros(
-            () if name == "step" else (blocks,) if name.endswith("_scale") else p.shape,
-            dtype=dtype,
-            device="cpu" if name == "step" else p.device,
-        )
-        for name, dtype in state_dtypes(p, states).items()
+        name: torch.zeros(form.shape, dtype=form.dtype, device="cpu" if name == "step" else p.device)
+        for name, form in state_forms(p, states).items()
     }
 
 
