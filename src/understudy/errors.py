@@ -29,6 +29,11 @@ class UnderstudyError(Exception):
         return f"{sentence}. {self.remedy}" if self.remedy else sentence
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of an exception's message, without its full stop; its class when it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
 class UserMistakeError(UnderstudyError, ValueError):
     """Something the user gave cannot be used; the program ends with exit code 2."""
 

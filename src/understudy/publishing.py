@@ -12,8 +12,7 @@ from huggingface_hub import CommitOperationAdd, HfApi, get_session, get_token
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from huggingface_hub.utils import validate_repo_id
 
-from understudy.errors import RunDirectoryError, UnderstudyError, UserMistakeError
-from understudy.models.locate import first_line
+from understudy.errors import RunDirectoryError, UnderstudyError, UserMistakeError, first_line
 from understudy.reports.model_card import CARD, FORMS, LOADED_FROM, pages_of
 from understudy.reports.reading import RunRecord, read_run
 from understudy.reports.secrets import publishable, without_secrets

@@ -253,6 +253,16 @@ def test_broken_checkpoints_are_named_and_change_nothing(tmp_path: Path, broken:
     assert policy.updates == 0
 
 
+@pytest.mark.parametrize("content", ['{"updates": "3", "version": 1}', '{"updates": 3, "version": -1}', "[" * 100_000])
+def test_counters_that_are_no_counts_change_nothing(tmp_path: Path, content: str) -> None:
+    trained(tiny_model()).save(tmp_path)
+    (tmp_path / "trainer.json").write_text(content)
+    policy = local_policy(tiny_model(seed=5))
+    with pytest.raises(CheckpointError, match="trainer state cannot be read"):
+        policy.load(tmp_path)
+    assert policy.updates == 0
+
+
 @pytest.mark.parametrize("kind", ["exp_avg", "exp_avg_sq", "step", "ema"])
 def test_a_trainer_state_of_other_shapes_changes_nothing(tmp_path: Path, kind: str) -> None:
     """With the model's own weights beside it: they would load, and the next update would fail."""

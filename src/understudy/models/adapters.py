@@ -15,7 +15,7 @@ from peft.mapping import PEFT_TYPE_TO_PREFIX_MAPPING
 from safetensors.torch import load_file
 from transformers import PreTrainedModel
 
-from understudy.errors import ModelError
+from understudy.errors import ModelError, first_line
 from understudy.randomness import derived_seed
 
 
@@ -78,7 +78,7 @@ def add_lora(model: PreTrainedModel, settings: LoraSettings, *, seed: int) -> Pe
                 wrapped = get_peft_model(model, config)
         except ValueError as error:
             raise ModelError(
-                "no adapter could be added", got=str(error).splitlines()[0].rstrip("."), remedy="Check target_modules."
+                "no adapter could be added", got=first_line(error), remedy="Check target_modules."
             ) from error
     return wrapped.eval()
 

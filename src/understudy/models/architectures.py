@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+from understudy.errors import first_line
 from understudy.models.forward import MicroBatch, backbone, causal_lm, hidden_rows
 from understudy.models.packed_attention import NAME
 from understudy.models.quick_layers import quicken
@@ -92,7 +93,7 @@ def _difference(model: nn.Module, contexts: list[Tensor], text: Any, *, autocast
                 if not worst <= tolerance:
                     return f"its {form} states differ from those of contexts alone (relative difference {worst:.1e})"
     except Exception as error:  # an unknown architecture may refuse in any way; all of them mean: pad
-        return f"it cannot be read through our attention ({_first_line(error)})"
+        return f"it cannot be read through our attention ({type(error).__name__}: {first_line(error)[:160]})"
     return None
 
 
@@ -118,8 +119,3 @@ def _padded(contexts: list[Tensor]) -> MicroBatch:
 def _relative(ours: Tensor, theirs: Tensor) -> float:
     wide = theirs.double()
     return float((ours.double() - wide).norm() / wide.norm().clamp_min(1e-12))
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else ''}"[:200]

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from understudy.errors import ModelError
-from understudy.models.locate import check_location, first_line
+from understudy.errors import ModelError, first_line
+from understudy.models.locate import check_location
 from understudy.models.tokenizers import check_same_tokenizer, share_vocabulary, vocabulary_digest
 
 __all__ = ["DTYPES", "LoadedModel", "check_same_tokenizer", "describe", "fingerprint", "load_model", "share_vocabulary"]

@@ -7,7 +7,7 @@ from pathlib import Path
 from huggingface_hub import HfApi, try_to_load_from_cache
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
-from understudy.errors import ModelError
+from understudy.errors import ModelError, first_line
 
 _HUB_SECONDS = 15.0
 
@@ -56,8 +56,3 @@ def check_hub(name: str, *, endpoint: str | None = None, seconds: float = _HUB_S
             got=f"no such folder, nothing in the local cache, and no answer from the hub ({first_line(error)})",
             remedy="Check the path, or the network.",
         ) from error
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an exception's message, without its full stop; its class when it says nothing."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 
-from understudy.errors import ModelError
+from understudy.errors import ModelError, first_line
 from understudy.models.load import LoadedModel, base_of, describe, load_tokenizer
-from understudy.models.locate import check_location, first_line
+from understudy.models.locate import check_location
 
 
 def load_papers(name: str, *, trust_remote_code: bool = False, tokenizer: str | None = None) -> LoadedModel:

@@ -11,10 +11,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from understudy.errors import MemoryExhaustedError, ModelError
+from understudy.errors import MemoryExhaustedError, ModelError, first_line
 from understudy.models.allocation import is_out_of_memory
 from understudy.models.decode_step import step_of
-from understudy.models.locate import first_line
 from understudy.models.sampling_decode import decode, seating
 from understudy.models.sampling_distribution import check_params
 from understudy.models.sampling_memory import default_budget, rows_that_fit
@@ -133,7 +132,7 @@ class LocalSampler:
         except (RuntimeError, MemoryError) as error:
             if told.telling or not is_out_of_memory(error):
                 raise
-            return (str(error).strip().splitlines() or [type(error).__name__])[0]
+            return first_line(error)
         return None
 
     def _halved(self, rows: int, reason: str) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from understudy.errors import first_line
 from understudy.reports.figures import as_mapping, as_number
 from understudy.rollouts import Origin
 
@@ -115,8 +116,7 @@ def read_steps(run: Path) -> tuple[tuple[SavedStep, ...], tuple[str, ...]]:
             rows = pq.read_table(file)
             rollouts = _rollouts(rows)
         except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            notes.append(f"rollouts/{file.name} cannot be read: {reason}")
+            notes.append(f"rollouts/{file.name} cannot be read: {first_line(error)}")
             continue
         if rollouts:
             steps.append(chosen_of(rollouts))

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from understudy.models.locate import first_line
+from understudy.errors import first_line
 from understudy.serving.refusal import Refusal, bad_request
 
 _SETTINGS, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from understudy.errors import DataError
+from understudy.errors import DataError, first_line
 
 MANIFEST = "scores.json"
 FORMAT = 1
@@ -134,7 +134,7 @@ def read_manifest(folder: Path) -> Manifest:
     except DataError:
         raise
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-        raise DataError(f"{file} cannot be read", got=_line(error), remedy=REMEDY) from error
+        raise DataError(f"{file} cannot be read", got=first_line(error)[:300], remedy=REMEDY) from error
 
 
 def _check_kinds(manifest: Manifest) -> None:
@@ -157,10 +157,6 @@ def _check_kinds(manifest: Manifest) -> None:
         raise ValueError("a field is of another kind, or out of its range")
 
 
-def _line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
-
-
 def read_part(folder: Path, part: PartRecord, manifest: Manifest) -> Rows:
     """The rows of one part.
 
@@ -178,7 +174,7 @@ def read_part(folder: Path, part: PartRecord, manifest: Manifest) -> Rows:
     try:
         rows = _rows(narrow, wide, manifest)
     except (OSError, pa.ArrowException, SafetensorError, LookupError, TypeError, ValueError) as error:
-        raise DataError(f"{narrow} cannot be read", got=_line(error), remedy=REMEDY) from error
+        raise DataError(f"{narrow} cannot be read", got=first_line(error)[:300], remedy=REMEDY) from error
     _check(folder, part, manifest, rows)
     return rows
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -22,13 +22,13 @@ from torch.distributed.tensor import DTensor
 from understudy.engines.cluster.group import Group
 from understudy.engines.cluster.sharding import like, part_of, shard_of
 from understudy.engines.local import checkpoint as local
-from understudy.engines.local.checkpoint import TrainerState, write_model
+from understudy.engines.local.checkpoint import TrainerState, read_counters, write_counters, write_model
 from understudy.engines.local.weights import NamedTensors
-from understudy.errors import CheckpointError
+from understudy.errors import CheckpointError, first_line
 
 __all__ = ["Saved", "global_state", "read", "write", "write_model"]
 
-_STATE, _PARTS, _WEIGHT = "trainer.json", local.PARTS, "weight"
+_PARTS, _WEIGHT = local.PARTS, "weight"
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
@@ -70,7 +70,7 @@ def write(folder: Path, counters: TrainerState, state: Mapping[str, Tensor], *, 
     parts = folder / _PARTS
     if group.rank == 0:
         parts.mkdir(parents=True, exist_ok=True)
-        (folder / _STATE).write_text(json.dumps(asdict(counters), indent=2) + "\n")
+        write_counters(folder, counters)
     dist.barrier(group=group.control)
     writer = HuggingFaceStorageWriter(str(parts), save_distributed=True)
     dcp.save(dict(state), storage_writer=writer, process_group=group.control)
@@ -91,7 +91,7 @@ def read(
     Raises:
         CheckpointError: on every rank where it is broken; nothing has changed then.
     """
-    counters = _counters(folder)
+    counters = read_counters(folder)
     if (folder / _PARTS).is_dir():
         return _read_parts(folder / _PARTS, counters, sharded, group=group, with_average=with_average)
     return _read_local(folder, counters, sharded, whole=whole, group=group, with_average=with_average)
@@ -112,7 +112,7 @@ def _read_parts(
     except CheckpointError:
         raise
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, dcp.CheckpointException) as error:
-        raise CheckpointError("the trainer state cannot be read", got=f"{parts}: {_line(error)}") from error
+        raise CheckpointError("the trainer state cannot be read", got=f"{parts}: {first_line(error)}") from error
     return _saved(counters, state, sharded)
 
 
@@ -182,14 +182,3 @@ def _flat(saved: local.Saved) -> dict[str, Tensor]:
     flat = {f"{_WEIGHT}.{name}": value for name, value in saved.weights.items()}
     flat |= {f"{kind}.{name}": value for name, kinds in saved.moments.items() for kind, value in kinds.items()}
     return flat | {f"ema.{name}": value for name, value in saved.average.items()}
-
-
-def _counters(folder: Path) -> TrainerState:
-    try:
-        return TrainerState(**json.loads((folder / _STATE).read_text()))
-    except (OSError, ValueError, TypeError) as error:
-        raise CheckpointError("the trainer state cannot be read", got=f"{folder}: {_line(error)}") from error
-
-
-def _line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

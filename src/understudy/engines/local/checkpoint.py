@@ -20,7 +20,7 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 
 from understudy.engines.local.optimizer_states import Form, States, state_forms
 from understudy.engines.local.weights import NamedTensors
-from understudy.errors import CheckpointError, UnderstudyError
+from understudy.errors import CheckpointError, UnderstudyError, first_line
 
 _STATE, _TENSORS = "trainer.json", "trainer.safetensors"
 PARTS = "trainer"
@@ -56,7 +56,23 @@ def write_model(folder: Path, model: Any, tokenizer: PreTrainedTokenizerBase | N
 def write_trainer(folder: Path, state: TrainerState, tensors: Mapping[str, Tensor]) -> None:
     """Write counters and tensors beside the model."""
     save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, folder / _TENSORS)
+    write_counters(folder, state)
+
+
+def write_counters(folder: Path, state: TrainerState) -> None:
+    """Write counters alone."""
     (folder / _STATE).write_text(json.dumps(asdict(state), indent=2) + "\n")
+
+
+def read_counters(folder: Path) -> TrainerState:
+    """Read them back; raises CheckpointError."""
+    try:
+        state = TrainerState(**json.loads((folder / _STATE).read_text()))
+        if not (type(state.updates) is type(state.version) is int and min(state.updates, state.version) >= 0):
+            raise ValueError(f"updates {state.updates!r}, version {state.version!r} are no counts")
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise _unreadable(folder, error) from error
+    return state
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +98,7 @@ def read(
     Args:
         states: how the optimiser keeps its averages; the file must have them so.
     """
-    state, tensors = _read_trainer(folder)
+    state, tensors = read_counters(folder), _read_tensors(folder)
     moments: dict[str, NamedTensors] = {}
     if any(key.startswith("exp_avg.") for key in tensors):  # none before an update that moved weights
         moments = {name: _moments(tensors, name, state_forms(p, states)) for name, p in parameters.items()}
@@ -90,12 +106,15 @@ def read(
     return Saved(state, _read_model(folder, model, parameters), moments, average)
 
 
-def _read_trainer(folder: Path) -> tuple[TrainerState, NamedTensors]:
+def _read_tensors(folder: Path) -> NamedTensors:
     try:
-        state = TrainerState(**json.loads((folder / _STATE).read_text()))
-        return state, _joined(folder / PARTS) if (folder / PARTS).is_dir() else load_file(folder / _TENSORS)
+        return _joined(folder / PARTS) if (folder / PARTS).is_dir() else load_file(folder / _TENSORS)
     except (OSError, ValueError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
-        raise CheckpointError("the trainer state cannot be read", got=f"{folder}: {_line(error)}") from error
+        raise _unreadable(folder, error) from error
+
+
+def _unreadable(folder: Path, error: Exception) -> CheckpointError:
+    return CheckpointError("the trainer state cannot be read", got=f"{folder}: {first_line(error)}")
 
 
 def _joined(parts: Path) -> NamedTensors:
@@ -118,7 +137,7 @@ def _read_model(folder: Path, model: nn.Module, parameters: Mapping[str, nn.Para
     except UnderstudyError:
         raise
     except Exception as error:  # settings are read by transformers, whose kinds of errors are many
-        raise CheckpointError("the saved model cannot be read", got=f"{folder}: {_line(error)}") from error
+        raise CheckpointError("the saved model cannot be read", got=f"{folder}: {first_line(error)}") from error
 
 
 def _moments(tensors: Mapping[str, Tensor], name: str, forms: Mapping[str, Form]) -> NamedTensors:
@@ -166,7 +185,3 @@ def _matching(found: Mapping[str, Tensor], parameters: Mapping[str, nn.Parameter
         if name not in found or found[name].shape != p.shape:
             raise KeyError(f"{name} is missing or of another shape")
     return {name: torch.as_tensor(found[name]).detach() for name in parameters}
-
-
-def _line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import torch
 
-from understudy.errors import MemoryExhaustedError
+from understudy.errors import MemoryExhaustedError, first_line
 from understudy.models.allocation import is_out_of_memory
 from understudy.models.forward import MicroBatch
 
@@ -133,11 +133,7 @@ def memory_for(what: str, *, remedy: str) -> Iterator[None]:
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        raise MemoryExhaustedError(f"no memory is left for {what}", got=_line(error), remedy=remedy) from None
-
-
-def _line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise MemoryExhaustedError(f"no memory is left for {what}", got=first_line(error), remedy=remedy) from None
 
 
 def _tried(attempt: Callable[[Budget], Result], budget: Budget) -> tuple[list[Result], str | None]:
@@ -147,4 +143,4 @@ def _tried(attempt: Callable[[Budget], Result], budget: Budget) -> tuple[list[Re
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        return [], _line(error)
+        return [], first_line(error)

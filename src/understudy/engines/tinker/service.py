@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 
-from understudy.errors import RecipeError, ServerAnswerError, ServerDownError, ServerError, ServerKeyError
+from understudy.errors import RecipeError, ServerAnswerError, ServerDownError, ServerError, ServerKeyError, first_line
 
 if TYPE_CHECKING:
     import tinker
@@ -187,20 +187,20 @@ class translated:  # noqa: N801
         if isinstance(error, tinker.AuthenticationError | tinker.PermissionDeniedError):
             return ServerKeyError(f"{self._address} refuses the API key", remedy="Set TINKER_API_KEY to one it knows.")
         if isinstance(error, tinker.BillingError):
-            return ServerError(f"{self._address} has stopped this account", got=_line(error))
+            return ServerError(f"{self._address} has stopped this account", got=first_line(error))
         if isinstance(error, tinker.RequestFailedError):
-            return ServerError(f"{self._address} could not do this: {self._what}", got=_line(error))
+            return ServerError(f"{self._address} could not do this: {self._what}", got=first_line(error))
         if isinstance(error, tinker.APIConnectionError):
             return ServerDownError(
-                f"{self._address} was lost: {self._what}", got=_line(error), remedy="Go on with --resume."
+                f"{self._address} was lost: {self._what}", got=first_line(error), remedy="Go on with --resume."
             )
         if isinstance(error, tinker.APIStatusError):
-            return ServerError(f"{self._address} refused this: {self._what}", got=_line(error))
+            return ServerError(f"{self._address} refused this: {self._what}", got=first_line(error))
         if isinstance(error, tinker.TinkerError):
-            return ServerError(f"{self._address} cannot be used: {self._what}", got=_line(error))
+            return ServerError(f"{self._address} cannot be used: {self._what}", got=first_line(error))
         if isinstance(error, ValueError | RuntimeError) and _is_sdks(error):
             what = f"{self._address} answered with what cannot be used: {self._what}"
-            return ServerAnswerError(what, got=_line(error))
+            return ServerAnswerError(what, got=first_line(error))
         return None
 
 
@@ -210,7 +210,3 @@ def _is_sdks(error: BaseException) -> bool:
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     return trace is not None and str(trace.tb_frame.f_globals.get("__name__", "")).startswith("tinker")
-
-
-def _line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
