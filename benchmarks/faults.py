@@ -2,6 +2,7 @@
 
     python -m benchmarks.faults                       # the training loop: ENOSPC, EIO, EACCES and SIGKILL at each point
     python -m benchmarks.faults --scenario train      # `understudy train` with evaluation, report and card, likewise
+    python -m benchmarks.faults --scenario office     # or another of tests/hardening/write_scenarios.py
     python -m benchmarks.faults --scenario train --distinct     # one point of each kind of write to each kind of file
     python -m benchmarks.faults --check-complete      # strace: is anything written that is no point?
     python -m benchmarks.faults --table faults.jsonl
@@ -26,25 +27,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from tests.hardening.write_points import FAULTS, Fault, Point, Watch, watched
+from tests.hardening.write_scenarios import SCENARIOS, Scenario
 
 from understudy.errors import UnderstudyError
 
 _KILLED = "killed"
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """Something that writes and can be gone on with.
-
-    Args:
-        go: does it in a folder, from where it was if ``resume``. facts: of a folder, equal for equal runs.
-    """
-
-    go: Callable[[Path, bool], None]
-    facts: Callable[[Path], Any]
 
 
 @dataclass(frozen=True)
@@ -62,51 +51,6 @@ class Outcome:
     fault: str
     said: str
     wrong: str
-
-
-def training_loop() -> Scenario:
-    """Three steps, a checkpoint and an evaluation after each second, rollouts at each: a fraction of a second."""
-    from tests.training.tiny_run import go, parts_of
-
-    def run(path: Path, resume: bool) -> None:
-        go(path, parts_of(3), resume=resume)
-
-    return Scenario(run, left_by)
-
-
-def training_command() -> Scenario:
-    """``understudy train`` on a tiny recipe: models, data, teacher's and student's evaluation, report, model card."""
-    from tests.tiny_files import make_workplace
-
-    import understudy as us
-    from understudy.training.progress import Silent
-
-    place = make_workplace(Path(tempfile.mkdtemp(prefix="faults-place-")))
-    overrides = ["steps=1", "checkpoint.every=1", "evaluation.every=1"]  # every kind of write, as few as there can be
-
-    def run(path: Path, resume: bool) -> None:
-        where = [f"name={path.name}", f"output={path.parent}"]
-        us.train(place.path / "tiny.yaml", [*overrides, *where], resume=resume, display=Silent())
-
-    def facts(path: Path) -> Any:
-        return left_by(path), json.loads((path / "summary.json").read_text())["suites"]
-
-    return Scenario(run, facts)
-
-
-def left_by(path: Path) -> Any:
-    """Of a run's folder: its last checkpoint, faults of that, metrics, names of files, and weights."""
-    from benchmarks.kill_resume import metrics_of
-    from understudy.training.checkpoint import faults_of, folder_of, steps_of
-
-    checkpoints = path / "checkpoints"
-    last = folder_of(checkpoints, steps_of(checkpoints)[-1])
-    weights = {str(file.relative_to(last)): file.read_bytes() for file in sorted(last.rglob("*.safetensors"))}
-    files = sorted(str(file.relative_to(path)) for file in path.rglob("*") if file.is_file())
-    return faults_of(last), last.name, metrics_of(path), files, weights
-
-
-SCENARIOS = {"loop": training_loop, "train": training_command}
 
 
 def forked(work: Callable[[], str]) -> str:
@@ -194,7 +138,7 @@ def run(options: argparse.Namespace) -> int:
         peaceful = folder / "peaceful" / "run"
         peaceful.parent.mkdir()
         points = points_of(scenario, peaceful)
-        chosen = list(range(len(points)))
+        chosen = [number for number, point in enumerate(points) if scenario.strikes(point.name)]
         if options.like:
             chosen = [number for number in chosen if re.search(options.like, points[number].name)]
         if options.distinct:
@@ -221,8 +165,8 @@ _CALLS = "openat,creat,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat,r
 _PROGRAM = """
 import json, sys
 from pathlib import Path
-from benchmarks.faults import SCENARIOS
 from tests.hardening.write_points import Watch, watched
+from tests.hardening.write_scenarios import SCENARIOS
 scenario, folder = SCENARIOS[sys.argv[1]](), Path(sys.argv[2])
 with watched(Watch(folder)) as watch:
     scenario.go(folder, False)

@@ -68,6 +68,10 @@ class RunDirectoryError(UserMistakeError):
     """The run directory exists, or cannot be resumed as asked."""
 
 
+class DiskError(UnderstudyError, RuntimeError):
+    """A disk is full, failing or closed to us; what was whole on it stays as it was."""
+
+
 class CheckpointError(UnderstudyError, RuntimeError):
     """No checkpoint could be read."""
 

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import glob
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from understudy.errors import UnderstudyError
+from safetensors import SafetensorError
+
+from understudy.errors import DiskError
+
+AGAIN = "Make room or give permission, then say it again."
+"""The remedy of a command that needs no more than to be given once more."""
 
 
 def write_whole(path: Path, text: str, *, remedy: str, errors: str = "strict") -> None:
@@ -16,19 +22,33 @@ def write_whole(path: Path, text: str, *, remedy: str, errors: str = "strict") -
     Args:
         remedy: of the sentence where that fails. errors: what becomes of characters that cannot be encoded.
     Raises:
-        UnderstudyError: the disk refuses; a file that was there is as it was.
+        DiskError: the disk refuses; a file that was there is as it was.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _forget_the_dead(path)
-        beside.write_text(text, encoding="utf-8", errors=errors, newline="\n")
-        beside.replace(path)
-    except OSError as error:
-        raise UnderstudyError(f"{path} cannot be written", got=error.strerror or error, remedy=remedy) from error
+        with refused_by_disk(path, remedy=remedy):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _forget_the_dead(path)
+            beside.write_text(text, encoding="utf-8", errors=errors, newline="\n")
+            beside.replace(path)
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def refused_by_disk(path: Path, *, remedy: str) -> Iterator[None]:
+    """Turn the error of a write, Python's own or that of safetensors, into a DiskError that names ``path``."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise DiskError(f"{path} cannot be written", got=why, remedy=remedy) from error
+
+
+def is_untouched(folder: Path) -> bool:
+    """Whether a folder is missing or empty, but for what is hidden: the halves that killed writers left."""
+    return not folder.exists() or all(entry.name.startswith(".") for entry in folder.iterdir())
 
 
 def _forget_the_dead(path: Path) -> None:

@@ -6,10 +6,11 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from benchmarks.faults import Scenario, forked, kind_of, points_of, strike, training_loop
+from benchmarks.faults import forked, kind_of, points_of, strike
 
 from tests.evaluation.test_attempts import sample
 from tests.hardening.write_points import FAULTS, Point, Watch, watched
+from tests.hardening.write_scenarios import SCENARIOS, Scenario, training_loop
 from understudy.errors import UnderstudyError
 from understudy.evaluation.grading.marking import Marked
 from understudy.evaluation.grading.settings import GraderSettings
@@ -35,6 +36,18 @@ def test_a_fault_anywhere_loses_nothing(scenario: Scenario, tmp_path: Path) -> N
     points = points_of(scenario, peaceful)
     kinds = {deed for deed, _ in map(kind_of, points)}
     assert kinds == {"open", "write", "native write", "fsync", "rename", "remove", "mkdir"}
+    for number, at in enumerate(Random(0).sample(range(len(points)), STRUCK)):
+        found = strike(scenario, at, points[at], FAULTS[number % 4], peaceful=peaceful, folder=cut)
+        assert not found.wrong, found
+
+
+@pytest.mark.parametrize("name", ["files", "index", "score", "launch"])
+def test_a_fault_of_another_command_loses_nothing(name: str, tmp_path: Path) -> None:
+    scenario = SCENARIOS[name]()
+    peaceful, cut = tmp_path / "peaceful" / "run", tmp_path / "cut"
+    peaceful.parent.mkdir()
+    cut.mkdir()
+    points = points_of(scenario, peaceful)
     for number, at in enumerate(Random(0).sample(range(len(points)), STRUCK)):
         found = strike(scenario, at, points[at], FAULTS[number % 4], peaceful=peaceful, folder=cut)
         assert not found.wrong, found

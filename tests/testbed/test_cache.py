@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from understudy.errors import DiskError
 from understudy.home import home
 from understudy.testbed import cache
 from understudy.testbed.cache import cached_folder
@@ -90,18 +91,37 @@ def test_kill_9_leaves_no_target(tmp_path: Path) -> None:
     command = [sys.executable, "-c", script, str(target), str(cache.__file__)]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None and child.stdout.readline() == "half\n"
+    (half,) = tmp_path.iterdir()
+    cached_folder(target, make=fill, is_whole=whole)
+    assert whole(target) and half.exists(), "its maker is still at work"
+    target.rename(tmp_path / "elsewhere")
     child.send_signal(signal.SIGKILL)
     child.wait()
     child.stdout.close()
     assert not target.exists()
-    (left,) = tmp_path.iterdir()
     cached_folder(target, make=fill, is_whole=whole)
-    assert whole(target) and left.exists()  # it may belong to a process still at work
-    target.rename(tmp_path / "elsewhere")
+    assert whole(target) and not half.exists()
+
+
+def test_what_another_machine_began_is_left_alone_for_a_day(tmp_path: Path) -> None:
+    target, left = tmp_path / "model", tmp_path / ".model.elsewhere.x"
+    left.mkdir()
+    cached_folder(target, make=fill, is_whole=whole)
+    assert left.exists()
+    target.rename(tmp_path / "away")
     long_ago = time.time() - 2 * cache.STALE_SECONDS
     os.utime(left, (long_ago, long_ago))
     cached_folder(target, make=fill, is_whole=whole)
     assert not left.exists()
+
+
+def test_a_disk_that_refuses_is_told_in_a_sentence(tmp_path: Path) -> None:
+    def full(_: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(DiskError, match=r"model cannot be written; got No space left on device. Make room"):
+        cached_folder(tmp_path / "model", make=full, is_whole=whole)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_home_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

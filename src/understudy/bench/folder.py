@@ -10,6 +10,7 @@ from typing import Protocol
 from understudy.bench.results import RunResult, read_result
 from understudy.errors import RunDirectoryError
 from understudy.training.durable import write_json
+from understudy.written_whole import is_untouched
 
 MARK = "bench.json"
 KIND = "understudy bench methods"
@@ -67,14 +68,23 @@ def open_folder(path: Path, definition: Defined, *, kind: str = KIND) -> BenchFo
     """
     mark = path / MARK
     if mark.is_file():
-        _refuse_another(path, json.loads(mark.read_text(encoding="utf-8")), {"kind": kind, **definition.to_json()})
-    elif path.exists() and any(path.iterdir()):
+        _refuse_another(path, _written(mark), {"kind": kind, **definition.to_json()})
+    elif not is_untouched(path):
         raise RunDirectoryError(
             f"{path} exists and holds no comparison of methods", remedy="Choose another folder with --out."
         )
     else:
         write_json(mark, {"kind": kind, **definition.to_json()})
     return BenchFolder(path)
+
+
+def _written(mark: Path) -> dict[str, object]:
+    try:
+        return dict(json.loads(mark.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise RunDirectoryError(
+            f"{mark} cannot be read", got=error, remedy="Choose another folder with --out."
+        ) from error
 
 
 def _refuse_another(path: Path, found: dict[str, object], wanted: dict[str, object]) -> None:

@@ -18,7 +18,7 @@ from understudy.environments.agents import DEED, TALLY, fields_of
 from understudy.environments.demonstrations import from_completions
 from understudy.environments.episode import Episode
 from understudy.environments.openings import NOTHING, Written, fitted, rest_of, turn_of
-from understudy.errors import EnvironmentFailedError, UserMistakeError
+from understudy.errors import DiskError, EnvironmentFailedError, UserMistakeError
 from understudy.models import chat
 from understudy.protocols import Environment, Observation, Sample, Sampler, SampleRequest, SamplingParams
 from understudy.rollouts import FinishReason, Origin, Rollout, Turn
@@ -91,6 +91,7 @@ def play(
         chat_template_kwargs: passed to the chat template.
     Raises:
         UserMistakeError: a prompt that cannot be encoded or does not fit, or data a verifier cannot use.
+        DiskError: an environment that keeps files could not write them.
     """
     plays = [_opened(episode, environment_factory, seed=seed, step=step) for episode in tasks]
     for number in range(max_turns):
@@ -182,7 +183,7 @@ def _failing_alone(one: _Play) -> Iterator[None]:
     """Whatever an environment does wrong ends its own episode only, unless the user can put it right."""
     try:
         yield
-    except UserMistakeError:
+    except (UserMistakeError, DiskError):
         raise
     except Exception as error:
         one.finish_reason, one.error = FinishReason.FAILED, f"{type(error).__name__}: {error}"

@@ -247,7 +247,7 @@ def write_json(content: object, path: Path) -> None:
     """Write strict JSON (no NaN, no infinity) atomically; folders are made.
 
     Raises:
-        UnderstudyError: the disk refuses; a file that was there is as it was.
+        DiskError: the disk refuses; a file that was there is as it was.
     """
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     # Halves of surrogate pairs, which JSON read elsewhere may hold, are written as JSON escapes them.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from understudy.errors import RunDirectoryError, UserMistakeError
+from understudy.errors import DiskError, RunDirectoryError, UserMistakeError
 from understudy.launching.layout import PORTS, Layout
 from understudy.launching.order import KEY_VARIABLE
 from understudy.launching.page import HealthPage
@@ -22,8 +22,8 @@ from understudy.launching.part import Part
 from understudy.launching.snapshot import run_now, snapshot
 from understudy.launching.supervising import Bounds, Supervisor
 from understudy.launching.warden import become_subreaper
-from understudy.training.durable import refused_by_disk
 from understudy.training.run_directory import LAUNCH
+from understudy.written_whole import AGAIN, refused_by_disk, write_whole
 
 _STATE = "launch.json"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -77,7 +77,7 @@ def run_launch(
     with _only_one(folder, machine):
         become_subreaper()
         if layout.ports and len(layout.machines) == 1:
-            (folder / PORTS).write_text(json.dumps(dict(layout.ports)) + "\n")
+            write_whole(folder / PORTS, json.dumps(dict(layout.ports)) + "\n", remedy=AGAIN)
         others = [part.url for part in layout.parts if part.machine != machine and part.url is not None]
         supervisor = Supervisor(parts, folder, environment, bounds=bounds, say=say, resume=resume, others=others)
         return _supervised(supervisor, layout, folder, environment, health_port=health_port, say=say)
@@ -93,14 +93,15 @@ def _supervised(
     say: Callable[[str], None],
 ) -> Ended:
     page = HealthPage(lambda: snapshot(supervisor.processes, layout.run, layout.steps, environment), port=health_port)
-    supervisor.changed = lambda: _note(folder, supervisor, page.url)
+    notes = _Notes(folder, supervisor, page.url, say)
+    supervisor.changed = notes.write
     say(f"health page: {page.url}; logs: {folder}")
     try:
         with _heard(supervisor):
             status = supervisor.run()
     finally:
         page.close()
-        (folder / _STATE).unlink(missing_ok=True)
+        notes.remove()
     now = run_now(layout.run, layout.steps)
     restarts = {one.part.name: one.restarts for one in supervisor.processes if one.restarts}
     return Ended(status, layout.run, now.step, now.steps, restarts)
@@ -150,9 +151,10 @@ def _refuse_existing(run: Path, *, resume: bool) -> None:
 
 @contextmanager
 def _only_one(folder: Path, machine: int) -> Iterator[None]:
-    with refused_by_disk(folder):
+    with refused_by_disk(folder, remedy=AGAIN):
         folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f".lock-{machine}").open("w") as lock:
+        lock = (folder / f".lock-{machine}").open("w")
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -175,13 +177,36 @@ def _heard(supervisor: Supervisor) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _note(folder: Path, supervisor: Supervisor, url: str) -> None:
-    """What other programs need to find the parts: processes, states and the health page."""
-    parts = {
-        one.part.name: {"pid": one.pid, "state": one.state, "url": one.part.url, "restarts": one.restarts}
-        for one in supervisor.processes
-    }
-    content = {"pid": os.getpid(), "health": url, "parts": parts}
-    beside = folder / f".{_STATE}.writing"
-    beside.write_text(json.dumps(content, indent=2) + "\n")
-    beside.replace(folder / _STATE)
+class _Notes:
+    """What other programs need to find the parts, in ``launch.json``: processes, states and the health page.
+
+    A disk that refuses it costs nothing else, and is told once.
+    """
+
+    def __init__(self, folder: Path, supervisor: Supervisor, url: str, say: Callable[[str], None]) -> None:
+        self._file, self._supervisor, self._url, self._say = folder / _STATE, supervisor, url, say
+        self._is_told = False
+
+    def write(self) -> None:
+        """As things stand now."""
+        parts = {
+            one.part.name: {"pid": one.pid, "state": one.state, "url": one.part.url, "restarts": one.restarts}
+            for one in self._supervisor.processes
+        }
+        content = {"pid": os.getpid(), "health": self._url, "parts": parts}
+        try:
+            write_whole(self._file, json.dumps(content, indent=2) + "\n", remedy="The launch goes on without it.")
+        except DiskError as error:
+            self._tell(str(error))
+
+    def remove(self) -> None:
+        """At the end, where nothing is to be found any more."""
+        try:
+            self._file.unlink(missing_ok=True)
+        except OSError as error:
+            self._tell(f"{self._file} cannot be removed: {error.strerror or error}")
+
+    def _tell(self, sentence: str) -> None:
+        if not self._is_told:
+            self._is_told = True
+            self._say(sentence)

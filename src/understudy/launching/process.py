@@ -70,8 +70,8 @@ class Process:
         """
         command = [*self.part.runnable(), *more]
         script = [sys.executable, "-S", "-E", warden.__file__, str(self._grace_seconds), str(self._pid_file)]
-        self._pid_file.unlink(missing_ok=True)
         try:
+            self._pid_file.unlink(missing_ok=True)
             with self.log.open("ab") as log:
                 log.write(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')}: {self.part.line} {' '.join(more)}\n".encode())
                 log.flush()
@@ -133,7 +133,8 @@ class Process:
         assert self._warden is not None and self._warden.stdin is not None
         self._warden.stdin.close()
         self._warden = None
-        self._pid_file.unlink(missing_ok=True)
+        with suppress(OSError):  # the next start tells of a disk that keeps it
+            self._pid_file.unlink(missing_ok=True)
 
 
 def marked(mark: str) -> list[int]:

@@ -50,7 +50,8 @@ class Warden:
         self._child = child
         if self._until < float("inf"):  # asked before there was anything to end
             child.terminate()
-        pid_file.write_text(f"{child.pid}\n")
+        with suppress(OSError):  # only told to others; the command runs
+            pid_file.write_text(f"{child.pid}\n")
         self._wait(child)
         sweep(os.getpid(), _SWEEP_SECONDS)
         return child.returncode if child.returncode >= 0 else 128 - child.returncode

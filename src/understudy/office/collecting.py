@@ -12,6 +12,7 @@ from understudy.environments.office import Attempt, Graded
 from understudy.errors import DataError
 from understudy.evaluation.programs import Verdict, judge_attempt, score_of
 from understudy.tasks.office import OfficeTask
+from understudy.written_whole import AGAIN, refused_by_disk
 
 _MOST_BYTES = 64 << 20
 
@@ -44,9 +45,15 @@ class Collecting:
         self.collected: dict[str, Collected] = {}
 
     def grade(self, task: OfficeTask, attempt: Attempt) -> Graded:
-        """The score by programs; 0 where nothing was handed in, None where graders are still to decide."""
+        """The score by programs; 0 where nothing was handed in, None where graders are still to decide.
+
+        Raises:
+            DiskError: what was handed in cannot be kept; the attempt is none then.
+        """
         target = self._folder / task.task_id / "deliverables"
-        shutil.rmtree(target, ignore_errors=True)
+        if target.exists():
+            with refused_by_disk(target, remedy=AGAIN):
+                shutil.rmtree(target)
         copied, left = _copied(attempt, target)
         places = tuple(f"{task.task_id}/deliverables/{place}" for place in copied)
         error = "; ".join(f"{place}: {why}" for place, why in left.items()) or None
@@ -74,10 +81,11 @@ def _copied(attempt: Attempt, target: Path) -> tuple[list[PurePosixPath], Mappin
 
 def _copy(source: Path, target: Path) -> None:
     """Copy one ordinary file; a link put in its place is not followed."""
-    target.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as read:
         if os.fstat(descriptor).st_size > _MOST_BYTES:
             raise OSError(27, f"larger than {_MOST_BYTES:,} bytes")
-        with target.open("wb") as write:
-            shutil.copyfileobj(read, write)
+        with refused_by_disk(target, remedy=AGAIN):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("wb") as write:
+                shutil.copyfileobj(read, write)

@@ -96,7 +96,6 @@ def rubric_lines(task: OfficeTask, verdicts: Sequence[Verdict] | None) -> tuple[
 
 def keep(result: TaskResult, folder: Path) -> None:
     """Write one task's result into its folder; from then on it is not asked again."""
-    (folder / result.task_id).mkdir(parents=True, exist_ok=True)
     write_json(asdict(result), folder / result.task_id / _OF_TASK)
 
 
@@ -108,7 +107,6 @@ def kept(task_id: str, folder: Path) -> TaskResult | None:
 
 def write_results(results: Results, folder: Path) -> None:
     """Write ``results.json``, beside first and then renamed."""
-    folder.mkdir(parents=True, exist_ok=True)
     write_json(results.to_json(), folder / FILE)
 
 

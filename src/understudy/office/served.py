@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 
 from understudy.environments.tools import Conversation, Rules
-from understudy.errors import DataError, ServerDownError, UnderstudyError
+from understudy.errors import DataError, DiskError, ServerDownError, UnderstudyError
 from understudy.office.asking import ChatForm, Said, asked
 from understudy.office.players import OpenBox, Played, task_for
 from understudy.protocols import Message, Prompt
@@ -70,7 +70,7 @@ class ServedPlayer:
         try:
             for so_far in self._talk(conversation, form, start, stopped):  # noqa: B007
                 pass  # what was said so far stays, whatever comes
-        except ServerDownError:
+        except (ServerDownError, DiskError):
             raise
         except (UnderstudyError, OSError) as error:
             so_far = replace(so_far, error=f"{type(error).__name__}: {error}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from understudy.errors import RunDirectoryError
+from understudy.written_whole import AGAIN, write_whole
 
 _README = """# Office tasks
 
@@ -61,22 +62,26 @@ _EXPENSES = """date,category,amount
 """
 
 
+_FILES = {"README.md": _README, "example/task.yaml": _TASK, "example/references/expenses.csv": _EXPENSES}
+
+
 def new_folder(folder: Path) -> Path:
-    """Write the form and the example into a folder that is new or empty.
+    """Write the form and the example into a folder that is new or empty, or that was begun and not finished.
 
     Raises:
-        RunDirectoryError: something is in it, or it is no folder.
+        RunDirectoryError: something else is in it, or it is no folder. DiskError: it cannot be written.
     """
     if folder.exists() and not folder.is_dir():
         raise RunDirectoryError(f"{folder} is no folder", remedy="Name a new one.")
-    if folder.exists() and any(folder.iterdir()):
+    there = {file.relative_to(folder).as_posix(): file for file in folder.rglob("*") if _is_somebodys(file)}
+    is_begun = there.keys() < _FILES.keys() and all(file.read_text() == _FILES[name] for name, file in there.items())
+    if not is_begun:
         raise RunDirectoryError(f"{folder} is not empty", remedy="Name a new folder.")
-    for name, text in {
-        "README.md": _README,
-        "example/task.yaml": _TASK,
-        "example/references/expenses.csv": _EXPENSES,
-    }.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+    for name, text in _FILES.items():
+        write_whole(folder / name, text, remedy=AGAIN)
     return folder
+
+
+def _is_somebodys(file: Path) -> bool:
+    """Not a folder, nor the half that a killed writer left."""
+    return file.is_file() and not file.name.startswith(".")

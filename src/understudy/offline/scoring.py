@@ -16,10 +16,11 @@ from understudy.offline.writing import ScoresFolder
 from understudy.protocols import Scorer, ScoreRequest, View
 from understudy.recipe import Recipe, StoredScores
 from understudy.rollouts import Context, Rollout, contexts_of
-from understudy.teachers.disk_scores_files import MANIFEST, Manifest, Rows, context_digest
+from understudy.teachers.disk_scores_files import Manifest, Rows, context_digest
 from understudy.tokens import TokenTable, batch_of
 from understudy.training import rollout_files
 from understudy.training.views import Reading, as_the_student, read_through
+from understudy.written_whole import is_untouched
 
 Say = Callable[[str], None]
 ROLLOUTS_A_PART = 128
@@ -76,7 +77,8 @@ def _refuse_other_folder(out: Path) -> None:
     """A folder with something in it that is none of ours stays as it is."""
     if out.exists() and not out.is_dir():
         raise RunDirectoryError(f"{out} is no folder", remedy="Choose another one with --out.")
-    if out.exists() and any(out.iterdir()) and not (out / MANIFEST).is_file() and not (out / "written").is_dir():
+    begun = ScoresFolder.began(out) or (out / "written").is_dir()
+    if not begun and not is_untouched(out):
         raise RunDirectoryError(f"{out} exists and holds no stored scores", remedy="Choose another folder with --out.")
 
 

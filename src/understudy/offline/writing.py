@@ -40,6 +40,11 @@ class ScoresFolder:
         DataError: what it says of its scores cannot be read.
     """
 
+    @staticmethod
+    def began(path: Path) -> bool:
+        """Whether scores stand there, of which the first part may have been the last thing written."""
+        return (path / MANIFEST).is_file() or any(file.is_file() for file in files_of(path, 0))
+
     def __init__(self, path: Path, manifest: Manifest) -> None:
         self.path = path
         self.known: set[bytes] = set()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from understudy.errors import RecipeError, UnderstudyError
+from understudy.errors import RecipeError
 from understudy.objectives.fields import FieldEntry
 from understudy.objectives.methods import MethodEntry, entries, objective_of
 from understudy.objectives.objective import Objective
@@ -17,6 +17,7 @@ from understudy.recipe.outline import nearest
 from understudy.recipe.yaml_text import format_yaml
 from understudy.reports.method_examples import default_of, example_of
 from understudy.reports.method_words import PROGRESS, needed, written
+from understudy.written_whole import write_whole
 
 INDEX = "README.md"
 """Name of the page with the table of all methods."""
@@ -60,16 +61,10 @@ def write_pages(folder: Path) -> list[Path]:
     """Write all pages into ``folder`` and return their paths; other files there stay.
 
     Raises:
-        UnderstudyError: the folder cannot be written.
+        DiskError: the folder cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in pages().items():
-            (folder / name).write_text(content, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise UnderstudyError(
-            f"{folder} cannot be written", got=error.strerror or error, remedy="Choose another folder."
-        ) from error
+    for name, content in pages().items():
+        write_whole(folder / name, content, remedy="Choose another folder.")
     return [folder / name for name in pages()]
 
 

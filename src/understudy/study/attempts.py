@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -32,6 +31,7 @@ from understudy.protocols import SamplingParams, Task
 from understudy.recipe import LocalEngine
 from understudy.rollouts import FinishReason, Rollout
 from understudy.study.settings import MAX_COMPLETION_TOKENS, SUITE, StudySettings
+from understudy.written_whole import AGAIN, refused_by_disk
 
 RESULTS = "results.json"
 WORKSPACE, DELIVERABLES, TRANSCRIPT = "workspace", "deliverables", "transcript.json"
@@ -55,7 +55,9 @@ def attempt_office(
     Args:
         model: a folder or ``testbed/...``. name: what its results are called.
     """
-    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        with refused_by_disk(folder, remedy=AGAIN):
+            shutil.rmtree(folder)
     engine = LocalEngine(threads=1)
     loaded = model_named(model, engine, building=building)
     examinee = examinee_of(loaded, sampler_of(loaded.model, loaded, engine))
@@ -105,8 +107,7 @@ def graded_task(task: Task, rollout: Rollout, folder: Path, *, decode: Callable[
     handed_in = sorted((folder / task.problem / DELIVERABLES).glob("*"))
     rubric = grade(errand_of(task), workspace_of(folder, task), handed_in[0].stem if handed_in else None)
     said = [{"seen": str(turn.shown), "said": decode(turn.completion_ids)} for turn in rollout.turns]
-    (folder / task.problem).mkdir(parents=True, exist_ok=True)
-    (folder / task.problem / TRANSCRIPT).write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+    write_json(said, folder / task.problem / TRANSCRIPT)
     return {
         "task_id": task.problem,
         "prompt": str(task.prompt),

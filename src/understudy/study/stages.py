@@ -21,6 +21,7 @@ from understudy.testbed import is_testbed
 from understudy.testbed.office_quiz import QUIZZES
 from understudy.testbed.workshop import resolve_models
 from understudy.training.progress import Display
+from understudy.written_whole import is_untouched
 
 MARK, SUMMARY, PAGE = "study.json", "summary.json", "study.html"
 
@@ -85,7 +86,7 @@ def _open(out: Path, settings: StudySettings) -> None:
                 remedy="Choose another folder with --out, or the settings it began with.",
             )
         return
-    if out.is_dir() and any(out.iterdir()):
+    if not is_untouched(out):
         raise RunDirectoryError(
             f"{out} holds other files and no study", remedy="Choose another folder with --out, or empty this one."
         )

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
+import socket
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from understudy.written_whole import AGAIN, refused_by_disk
 
 STALE_SECONDS = 24 * 3600.0
 
@@ -20,25 +25,56 @@ def cached_folder(target: Path, *, make: Callable[[Path], None], is_whole: Calla
 
     Args:
         target: the folder. make: fills an empty folder. is_whole: whether a folder holds all it should.
+    Raises:
+        DiskError: it cannot be written.
     """
     if is_whole(target):
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(target)
-    beside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
-        make(beside)
-        _put_in_place(beside, target, is_whole)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+    with refused_by_disk(target, remedy=AGAIN):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(target)
+        with _beside(target) as beside:
+            make(beside)
+            _put_in_place(beside, target, is_whole)
     return target
+
+
+@contextmanager
+def _beside(target: Path) -> Iterator[Path]:
+    """An empty folder, held open and locked while this process lives: one that nobody holds has lost its maker."""
+    folder, held = _held(target)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(held)
+
+
+def _held(target: Path) -> tuple[Path, int]:
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=f"{_prefix(target)}{_here()}.", dir=target.parent))
+        with suppress(FileNotFoundError):  # swept before it was held
+            held = os.open(folder, os.O_RDONLY)
+            if _locks(held) is not False and folder.exists():
+                return folder, held
+            os.close(held)
+
+
+def _locks(descriptor: int) -> bool | None:
+    """Whether a folder is ours from now on; None where the file system has no locks."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
 
 
 def _put_in_place(beside: Path, target: Path, is_whole: Callable[[Path], bool]) -> None:
     if target.exists() and not is_whole(target):
-        broken = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-        target.rename(broken / "broken")
-        shutil.rmtree(broken, ignore_errors=True)
+        with _beside(target) as broken:
+            target.rename(broken / "broken")
     try:
         beside.rename(target)
     except OSError:
@@ -49,8 +85,21 @@ def _put_in_place(beside: Path, target: Path, is_whole: Callable[[Path], bool]) 
 
 
 def _sweep(target: Path) -> None:
-    """Remove what killed processes left behind a day ago or more."""
-    for left in target.parent.glob(f".{target.name}.*"):
+    """Remove what killed processes left behind: here what nobody holds, of other machines what is a day old."""
+    for left in target.parent.glob(f"{_prefix(target)}*"):
         with suppress(FileNotFoundError):  # whoever makes it may have put it in place meanwhile
-            if time.time() - left.stat().st_mtime > STALE_SECONDS:
+            held = os.open(left, os.O_RDONLY)
+            is_ours = left.name.startswith(f"{_prefix(target)}{_here()}.")
+            is_stale = time.time() - left.stat().st_mtime > STALE_SECONDS
+            if is_stale or (is_ours and _locks(held)):
                 shutil.rmtree(left, ignore_errors=True)
+            os.close(held)
+
+
+def _prefix(target: Path) -> str:
+    return f".{target.name}."
+
+
+def _here() -> str:
+    """Locks may not be seen by other machines, so that theirs are left alone until they are stale."""
+    return socket.gethostname()

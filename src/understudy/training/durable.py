@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from understudy.errors import UnderstudyError
+from understudy import written_whole
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace ``path`` by ``text``; raises UnderstudyError when the disk refuses."""
+    """Replace ``path`` by ``text``; raises DiskError when the disk refuses."""
     write_file(path, lambda beside: beside.write_text(text, encoding="utf-8"))
 
 
@@ -54,14 +54,6 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-@contextmanager
-def refused_by_disk(path: Path) -> Iterator[None]:
-    """Turn an OSError of a write into one sentence with a remedy."""
-    try:
-        yield
-    except OSError as error:
-        raise UnderstudyError(
-            f"{path} cannot be written",
-            got=error.strerror or error,
-            remedy="Make room or give permission, then go on with --resume.",
-        ) from error
+def refused_by_disk(path: Path) -> AbstractContextManager[None]:
+    """Turn the error of a write into a DiskError whose remedy is to go on."""
+    return written_whole.refused_by_disk(path, remedy="Make room or give permission, then go on with --resume.")

@@ -22,7 +22,7 @@ from understudy.errors import NonFiniteError
 from understudy.evaluation.examination import Examinee
 from understudy.recipe import Recipe, recipe_from
 from understudy.training import loop, metric_lines
-from understudy.training.durable import write_json
+from understudy.training.durable import refused_by_disk, write_json
 from understudy.training.run_directory import RunDirectory
 from understudy.training.step import Progress
 
@@ -149,8 +149,9 @@ class _Probe:
         return self._best()[0]
 
     def _keep(self, step: int, played: Played) -> None:
-        self.folder.mkdir(exist_ok=True)
-        self.assembly.policy.save_model(self.folder)
+        with refused_by_disk(self.folder):
+            self.folder.mkdir(exist_ok=True)
+            self.assembly.policy.save_model(self.folder)
         write_json(self.folder / "best.json", {"step": step, "success": played.success})
 
     def _best(self) -> tuple[int, float]:

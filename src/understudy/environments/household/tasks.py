@@ -12,6 +12,7 @@ from understudy.environments.household.game import TASK_KINDS, Game, TaskKind, g
 from understudy.environments.household.rooms import RoomKind
 from understudy.errors import DataError
 from understudy.protocols import Task
+from understudy.written_whole import AGAIN, write_whole
 
 Split = Literal["train", "valid_seen", "valid_unseen"]
 """For training; other games in the same rooms with the same goals; other rooms with goals that training never had."""
@@ -55,7 +56,7 @@ def task_of(game: Game, problem: str, *, domain: str = "household") -> Task:
 
 def save_tasks(path: Path, found: list[Task]) -> None:
     """Write one task a line, as ``load_tasks`` reads them."""
-    path.write_text("".join(json.dumps(dict(task.columns)) + "\n" for task in found), encoding="utf-8")
+    write_whole(path, "".join(json.dumps(dict(task.columns)) + "\n" for task in found), remedy=AGAIN)
 
 
 def load_tasks(path: Path, *, domain: str = "household") -> list[Task]:

@@ -12,6 +12,7 @@ from understudy.errors import DataError
 from understudy.protocols import Task
 from understudy.tasks.retrieval import Document
 from understudy.tasks.rows import read_file
+from understudy.written_whole import AGAIN, write_whole
 
 
 def load_questions(path: Path, *, domain: str | None = None) -> list[Task]:
@@ -55,15 +56,13 @@ def load_paragraphs(path: Path) -> list[Document]:
 def write_rows(tasks: Iterable[Task], path: Path) -> None:
     """Write tasks as the rows a recipe's ``data.dataset`` reads: prompt, question, gold answers, domain."""
     lines = [json.dumps({"id": t.problem, "prompt": t.prompt, **t.columns, "domain": t.domain}) for t in tasks]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    write_whole(path, "".join(f"{line}\n" for line in lines), remedy=AGAIN)
 
 
 def write_corpus(documents: Iterable[Document], path: Path) -> None:
     """Write documents as the corpus that ``understudy retrieve`` reads."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     lines = [json.dumps({"id": one.id, "contents": one.contents}) for one in documents]
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    write_whole(path, "".join(f"{line}\n" for line in lines), remedy=AGAIN)
 
 
 def _task(columns: Mapping[str, object], where: str, number: int, domain: str) -> Task:

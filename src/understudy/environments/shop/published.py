@@ -11,6 +11,7 @@ from typing import Any
 from understudy.environments.shop.catalogue import Product, products_of
 from understudy.environments.shop.goals import GOAL_SEED, Goal, human_goals, synthetic_goals
 from understudy.errors import DataError
+from understudy.written_whole import AGAIN, write_whole
 
 PRODUCTS = ("items_shuffle.json", "items_shuffle_1000.json")
 ATTRIBUTES = ("items_ins_v2.json", "items_ins_v2_1000.json")
@@ -65,11 +66,10 @@ def read_published(folder: Path) -> Published:
 
 def write_published(published: Published, folder: Path) -> None:
     """Write a catalogue, so that ``read_published`` reads it."""
-    folder.mkdir(parents=True, exist_ok=True)
     files = {PRODUCTS[0]: published.rows, ATTRIBUTES[0]: published.attributes}
     files |= {HUMAN[0]: published.wishes} if published.wishes else {}
     for name, value in files.items():
-        (folder / name).write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
+        write_whole(folder / name, json.dumps(value, ensure_ascii=False), remedy=AGAIN)
 
 
 def _read(folder: Path, names: Sequence[str], kind: type) -> Any:

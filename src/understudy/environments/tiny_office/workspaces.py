@@ -8,6 +8,7 @@ from typing import Protocol
 
 from understudy.environments.tiny_office.documents import Document
 from understudy.environments.tiny_office.files import SUFFIXES, read_file, write_file
+from understudy.written_whole import AGAIN, refused_by_disk
 
 
 class Workspace(Protocol):
@@ -67,18 +68,22 @@ class OnDisk:
 
     Args:
         folder: of the work. deliverables: where copies go. Both are made where they are missing.
+    Raises:
+        DiskError: a file or folder cannot be written; so do all that write.
     """
 
     def __init__(self, folder: Path, deliverables: Path) -> None:
         self._folder, self._deliverables = folder, deliverables
         for one in (folder, deliverables):
-            one.mkdir(parents=True, exist_ok=True)
+            with refused_by_disk(one, remedy=AGAIN):
+                one.mkdir(parents=True, exist_ok=True)
 
     def empty(self) -> None:
         """Take away everything that is in both folders."""
         for one in (self._folder, self._deliverables):
-            shutil.rmtree(one)
-            one.mkdir()
+            with refused_by_disk(one, remedy=AGAIN):
+                shutil.rmtree(one)
+                one.mkdir()
 
     def names(self) -> tuple[str, ...]:
         """What is there."""
@@ -93,15 +98,18 @@ class OnDisk:
         path = self._folder / f"{name}{SUFFIXES[document.kind]}"
         if name in self.names() and self._path(name) != path:
             self.remove(name)
-        write_file(path, document)
+        with refused_by_disk(path, remedy=AGAIN):
+            write_file(path, document)
 
     def remove(self, name: str) -> None:
         """Delete the file."""
-        self._path(name).unlink()
+        with refused_by_disk(self._folder, remedy=AGAIN):
+            self._path(name).unlink()
 
     def hand_in(self, name: str) -> None:
         """Copy the file."""
-        shutil.copy(self._path(name), self._deliverables)
+        with refused_by_disk(self._deliverables, remedy=AGAIN):
+            shutil.copy(self._path(name), self._deliverables)
 
     def _path(self, name: str) -> Path:
         return next(path for path in self._folder.iterdir() if path.stem == name)

@@ -48,7 +48,7 @@ class ToolUse:
     def prepare(self, action: str) -> None:
         """Begin to do what ``step`` will be given, so that the tools of a batch run side by side."""
         if self._conversation is not None:
-            self._begun = action, _threads().submit(self._conversation.answer, self._read(action))
+            self._begun = action, _threads(os.getpid()).submit(self._conversation.answer, self._read(action))
 
     def step(self, action: str) -> Observation:
         """Do the calls in the reply.
@@ -82,6 +82,6 @@ class ToolUse:
 
 
 @cache
-def _threads() -> ThreadPoolExecutor:
-    """Tools spend their time in processes of their own; these threads only wait for them."""
+def _threads(_: int) -> ThreadPoolExecutor:
+    """Tools spend their time in processes of their own; these threads of a process only wait for them."""
     return ThreadPoolExecutor(max_workers=min(16, 2 * (os.cpu_count() or 1)), thread_name_prefix="tools")
