@@ -28,6 +28,7 @@ def refused(response: httpx.Response, status: int, *words: str) -> None:
     assert response.status_code == status, response.text
     error = response.json()["error"]
     assert set(error) == {"message", "type", "param", "code"} and error["code"] == status
+    assert (error["type"] == "InternalServerError") == (status == 500)
     for word in words:
         assert word in error["message"], error["message"]
 

@@ -203,11 +203,11 @@ def test_a_real_server_agrees_with_the_model_in_this_process(variable: str) -> N
     """Set the variable to a running server's address and UNDERSTUDY_SERVED_MODEL to the folder of its model."""
     loaded = load_model(os.environ["UNDERSTUDY_SERVED_MODEL"])
     scorer = connect(ServerSettings((os.environ[variable],)), vocab_size=loaded.vocab_size)
-    generator = torch.Generator().manual_seed(0)
-    contexts = [torch.randint(0, min(1000, loaded.vocab_size), (n,), generator=generator) for n in (5, 17, 33)]
+    generator, most = torch.Generator().manual_seed(0), min(1000, loaded.vocab_size)
+    contexts = [torch.randint(0, most, (n,), generator=generator) for n in (5, 17, 33)]
     context = torch.tensor([2, 0, 1, 2])
     can, position = scorer.capabilities, torch.tensor([30, 4, 9, 12])
-    ids = torch.randint(0, 1000, (4, 3), generator=generator) if can.at_ids >= 3 else None
+    ids = torch.randint(0, most, (4, 3), generator=generator) if can.at_ids >= 3 else None
     request = ScoreRequest(contexts, context, position, ids=ids, top_k=min(5, can.top_k))
     ours, theirs = scorer.score(request), LocalScorer(loaded).score(request)
     tolerance = float(os.environ.get("UNDERSTUDY_SERVED_TOLERANCE", "1e-4"))

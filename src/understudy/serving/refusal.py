@@ -19,6 +19,7 @@ _TYPES = {
     408: "RequestTimeoutError",
     413: "RequestTooLargeError",
     415: "UnsupportedMediaTypeError",
+    421: "MisdirectedRequestError",
     499: "ClientClosedRequestError",
     503: "ServiceUnavailableError",
 }
