@@ -7,11 +7,13 @@ import json
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from functools import partial
 
 from understudy.errors import RecipeError
 from understudy.recipe import Verifier as VerifierConfig
 from understudy.sandbox import isolation
+from understudy.tasks.code.daemon_pool import DaemonPool
 from understudy.tasks.code.protocols import DEFAULT_SECONDS, PROTOCOLS, Settings
 from understudy.tasks.verdicts import Columns, Verdict
 
@@ -36,7 +38,7 @@ class CodeJudge:
         self._protocol = PROTOCOLS[config.protocol]
         seconds = config.test_seconds or DEFAULT_SECONDS[config.protocol]
         self._settings = Settings(block=config.block, seconds=seconds, column=column)
-        self._pool = ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_SIDE_BY_SIDE), "code")
+        self._pool = DaemonPool(min(os.cpu_count() or 1, _MOST_SIDE_BY_SIDE))
         self._known: dict[bytes, Future[Verdict]] = {}
         self._lock = threading.Lock()
 
@@ -51,7 +53,7 @@ class CodeJudge:
             if key not in self._known:
                 if len(self._known) >= _MOST_KEPT:
                     self._known.clear()
-                self._known[key] = self._pool.submit(self._protocol, completion, columns, self._settings)
+                self._known[key] = self._pool.submit(partial(self._protocol, completion, columns, self._settings))
             return self._known[key].result
 
     def check(self, columns: Columns) -> Callable[[], object]:
