@@ -11,15 +11,10 @@ from pathlib import Path
 
 from transformers.utils.logging import disable_progress_bar
 
-from understudy.build import (
-    Assembly,
-    EnvironmentFactory,
-    Keeping,
-    Own,
-    assemble,
-)
+from understudy.build import Assembly, EnvironmentFactory, Keeping, Own, assemble
 from understudy.build.cluster import Gathering, gathering_of
 from understudy.build.models import device_of, make_testbed
+from understudy.build.tinker import sessions_ended
 from understudy.doctor import quick_findings
 from understudy.engines.tinker.checkpoint import kept_state
 from understudy.errors import RecipeError, RunDirectoryError
@@ -109,6 +104,7 @@ def train(
     with (
         gathering_of(recipe.engine, device_of(recipe.engine)) as gathering,
         shown((display or display_on(sys.stderr)) if gathering.is_first else Silent()) as display,
+        sessions_ended(),
     ):
         return _trained(recipe, own, gathering, resume=resume, display=display)
 

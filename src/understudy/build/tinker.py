@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
 
 from torch import nn
 
@@ -39,7 +40,7 @@ def papers_of(name: str, folder: str, *, trust_remote_code: bool, tokenizer: str
 
 
 def service_of(engine: Engine) -> TinkerService:
-    """The service of a recipe, one session for each address and key; it ends soon after the process.
+    """The service of a recipe, one session for each address and key, until ``sessions_ended``.
 
     Raises:
         ServerKeyError: the environment holds no key. RecipeError: the SDK is not installed.
@@ -52,12 +53,27 @@ def service_of(engine: Engine) -> TinkerService:
         timeout_seconds=engine.timeout_seconds,
         telemetry=engine.telemetry,
     )
-    return _session(settings)
+    if settings not in _sessions:
+        _sessions[settings] = TinkerService(settings)
+    return _sessions[settings]
 
 
-@cache
-def _session(settings: TinkerSettings) -> TinkerService:
-    return TinkerService(settings)
+_sessions: dict[TinkerSettings, TinkerService] = {}
+
+
+@contextmanager
+def sessions_ended() -> Iterator[None]:
+    """After the block the service is told how it went; until it is, the SDK keeps a session alive from a thread."""
+    status = "errored"
+    try:
+        yield
+        status = "success"
+    except KeyboardInterrupt:
+        status = "interrupted"
+        raise
+    finally:
+        while _sessions:
+            _sessions.popitem()[1].close(status)
 
 
 def tinker_policy(

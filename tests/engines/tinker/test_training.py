@@ -73,6 +73,7 @@ def test_the_student_moves_toward_its_teacher_and_goes_on_after_a_stop(
     )
     assert KEY not in ended.out + ended.err + everything
     assert "telemetry" not in running.desk.asked
+    assert running.desk.asked[-1] == "finish success", "and its session is not kept alive any longer"
 
     lines = metrics_of(place.run)
     shutil.rmtree(place.run / "checkpoints" / "step-000010")
