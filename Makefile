@@ -44,8 +44,9 @@ bench: $(INSTALLED) $(BENCHED)  ## time a training step against TRL's, half an h
 bench-agents: $(INSTALLED)  ## compare methods on many turns, an hour of one core; ARGS=--quick is a look
 	$(RUN)understudy bench agents $(ARGS)
 
-docs: $(INSTALLED)  ## write docs/methods/reference and the table of TRL's arguments from the code's own words
+docs: $(INSTALLED)  ## write docs/methods/reference, docs/fields.md and the table of TRL's arguments from the code's own words
 	$(RUN)understudy methods --markdown docs/methods/reference
+	$(RUN)understudy fields --markdown docs/fields.md
 	$(RUN)python -m benchmarks.trl_table docs/from-trl.md
 
 docs-site: $(INSTALLED)  ## build the documentation's site into site/, strictly: a link that leads nowhere is an error

@@ -28,6 +28,7 @@ from understudy.completions import methods as method_names
 from understudy.doctor_cli import doctor
 from understudy.errors import UnderstudyError
 from understudy.evaluate_cli import evaluate
+from understudy.fields_cli import fields as recipe_fields
 from understudy.launch_cli import launch
 from understudy.office_cli import office
 from understudy.plan_cli import plan
@@ -227,6 +228,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
 )
 for _command in _COMMANDS:
     app.command()(_command)
+app.command("fields")(recipe_fields)
 app.add_typer(bench, name="bench")
 app.add_typer(office, name="office")
 

@@ -71,6 +71,17 @@ def fields(incomplete: str) -> list[str]:
     return [each for each in offered if each.startswith(incomplete)]
 
 
+def sections(incomplete: str) -> list[str]:
+    """Sections of a recipe that begin so.
+
+    >>> sections("rollout.s")
+    ['rollout.server', 'rollout.sampler']
+    """
+    from understudy.recipe.sections import sections as known
+
+    return list(dict.fromkeys(one.path for one in known() if one.path and one.path.startswith(incomplete)))
+
+
 def methods(incomplete: str) -> list[str]:
     """Names of methods that begin so."""
     from understudy.objectives.methods import entries

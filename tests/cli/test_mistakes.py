@@ -192,6 +192,11 @@ MISTAKES = {
     "missing method": (no_method, ["objective.method", "opd", "sft"]),
     "misspelt key": (given("optimizer.learning_rat=0.1"), ["'learning_rat'", "Did you mean optimizer.learning_rate?"]),
     "misspelt section": (given("optimiser.learning_rate=0.1"), ["'optimiser'", "Did you mean optimizer?"]),
+    "a key of another section": (given("learning_rate=0.1"), ["'learning_rate'", "mean optimizer.learning_rate?"]),
+    "a key of verl": (given("rollout.n=4"), ["no field 'n'", "Did you mean rollout.num_generations?"]),
+    "a key of TRL": (given("max_steps=4"), ["no field 'max_steps'", "Did you mean steps?"]),
+    "no method at all": (given("objective=3"), ["objective cannot be used", "the name of a method", "gkd"]),
+    "misspelt name of a method": (given("objective=odp"), ["objective.method", "Did you mean opd?"]),
     "misspelt method": (given("objective.method=odp"), ["'odp'", "Did you mean opd?"]),
     "another misspelt method": (given("objective.method=reopod"), ["'reopod'", "Did you mean reopold?"]),
     "lambda without a reference": (

@@ -61,6 +61,10 @@ def test_shorthands_stand_for_their_sections(path: Path) -> None:
     assert recipe.data.verifier.kind == "exact"
 
 
+def test_the_name_of_a_method_stands_for_its_section(path: Path) -> None:
+    assert load_recipe(path, ["objective=gkd"]) == load_recipe(path, ["objective={method: gkd}"])
+
+
 def test_a_recipe_cannot_be_changed(path: Path) -> None:
     recipe = load_recipe(path)
     with pytest.raises(ValueError, match="frozen"):

@@ -53,7 +53,12 @@ class Student(Section):
 
 
 class Reference(Section):
-    """The model that anchors the student; ``initial`` is the student as it was before step 0."""
+    """The model that anchors the student.
+
+    Args:
+        model: a folder or a hub name; ``initial`` is the student as it was before step 0.
+        dtype: of the weights and matrix products. trust_remote_code: run Python code that comes with the model.
+    """
 
     model: Text = "initial"
     dtype: Dtype = "float32"

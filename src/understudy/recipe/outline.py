@@ -69,7 +69,7 @@ def child(raw: object, part: str | int) -> object:
 
 def tags_in(annotation: Any) -> tuple[str, list[str]]:
     """The field, ``method`` or ``kind``, that tells apart the sections of the union ``annotation``, and its values."""
-    sections = _sections_in(annotation)
+    sections = sections_in(annotation)
     name = next((name for name in ("method", "kind") if any(_tags_of(section, name) for section in sections)), "method")
     return name, [str(tag) for section in sections for tag in _tags_of(section, name)]
 
@@ -82,7 +82,7 @@ def _sections_at(model: type[BaseModel], path: Path, raw: object) -> list[type[B
             is_name = False
             continue
         fields = [named_fields(section)[part] for section in sections if part in named_fields(section)]
-        sections = _meant([inner for field in fields for inner in _sections_in(field.annotation)], raw)
+        sections = _meant([inner for field in fields for inner in sections_in(field.annotation)], raw)
         is_name = any(get_origin(field.annotation) is dict for field in fields)
     return sections
 
@@ -96,10 +96,11 @@ def _meant(sections: list[type[BaseModel]], raw: object) -> list[type[BaseModel]
     return by_tag or [section for section, names in needed if names & set(raw)][-1:] or sections
 
 
-def _sections_in(annotation: Any) -> list[type[BaseModel]]:
+def sections_in(annotation: Any) -> list[type[BaseModel]]:
+    """The kinds of section that an annotation allows, in its order."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [section for inner in get_args(annotation) for section in _sections_in(inner)]
+    return [section for inner in get_args(annotation) for section in sections_in(inner)]
 
 
 def _tags_of(section: type[BaseModel], name: str) -> tuple[object, ...]:

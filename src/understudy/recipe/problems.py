@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from understudy.errors import RecipeError
 from understudy.objectives.fields import bounds_in_words
+from understudy.recipe.elsewhere import belongs
 from understudy.recipe.outline import child, dotted, field_at, has_child, keys_at, nearest, tags_in
 
 _LOGIN = re.compile(r"(?<=://)[^\s/@]+(?=@)|(?<=[?&])[^\s'\"]+")
@@ -95,7 +96,8 @@ def _unknown_key(path: tuple[str | int, ...], model: type[BaseModel], raw: objec
     right = nearest(str(path[-1]), [name for name in allowed if name != path[-1]])
     where = f"section {dotted(path[:-1])}" if path[:-1] else "a recipe"
     expected = "one of " + ", ".join(allowed)
-    remedy = f"Did you mean {dotted((*path[:-1], right))}?" if right else None
+    meant = dotted((*path[:-1], right)) if right else belongs(path)
+    remedy = f"Did you mean {meant}?" if meant else None
     return Problem(path, f"{where} has no field {path[-1]!r}", expected=expected, remedy=remedy), right
 
 
@@ -135,6 +137,10 @@ def _expected(detail: ErrorDetails, path: Sequence[str | int], model: type[BaseM
     if kind == "value_error":
         return str(detail["ctx"]["error"])
     if kind in ("model_type", "model_attributes_type"):
+        field = field_at(model, path, raw)
+        tag, names = tags_in(field.annotation) if field else ("", [])
+        if tag == "method" and names:  # the fields of all methods together are no help
+            return f"the name of a method, or a section with {tag}: {', '.join(names)}"
         return f"a section with {', '.join(keys_at(model, path, raw))}"
     bounds = bounds_in_words(field_at(model, path, raw))
     if kind in _KINDS:

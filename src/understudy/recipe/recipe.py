@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from understudy.objectives.methods import AnyMethod
 from understudy.recipe.data import Data
@@ -16,8 +17,13 @@ from understudy.recipe.section import FolderName, Section, Text, Whole
 from understudy.recipe.teachers import ServedTeacher, Teacher, TeacherField, views_of
 from understudy.recipe.trackers import TrackerNames
 
-ObjectiveConfig = AnyMethod
-"""The config of a method, told apart by its field ``method``."""
+
+def _method_of(value: object) -> object:
+    return {"method": value} if isinstance(value, str) else value
+
+
+ObjectiveConfig = Annotated[AnyMethod, BeforeValidator(_method_of)]
+"""The config of a method, told apart by its field ``method``, for which the name alone may stand."""
 
 
 class Recipe(Section):
@@ -25,10 +31,13 @@ class Recipe(Section):
 
     Args:
         name: the run's folder is ``output/name``; null takes the recipe file's stem. seed: of every random draw.
-        student, teacher, reference: the models. data: what is trained on. environment: the world of an attempt.
+        student: the model that learns. teacher: what marks its tokens; null for methods without one.
+        reference: an anchor, for methods that need one. data: what is trained on. environment: the world of an attempt.
         rollout: how the student is sampled.
-        objective: the method, by its field ``method``. optimizer: AdamW. steps: optimiser rounds.
-        evaluation, checkpoint, engine: see there. output: folder of all runs.
+        objective: the method, by its name, or a section with its field ``method``. optimizer: AdamW.
+        steps: of training.
+        evaluation: when the student is examined, and on what. checkpoint: what is kept of it, and how often.
+        engine: where it is computed. output: folder of all runs.
         report_to: trackers that are told the figures as well: tensorboard, wandb, trackio.
     """
 

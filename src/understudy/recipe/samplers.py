@@ -13,6 +13,7 @@ class VllmInProcess(Section):
     """vLLM in the process that trains, on the same GPU; it has to be installed there.
 
     Args:
+        kind: the only one there is.
         gpu_memory_utilization: share of the device that vLLM takes for its copy of the student and its cache; the rest
             is left for training. max_model_len: longest context; null takes the student's.
         enforce_eager: no CUDA graphs, which saves memory and the time to record them.

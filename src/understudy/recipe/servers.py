@@ -59,8 +59,11 @@ class SamplingServer(Section):
     """Servers that draw the student's rollouts: vLLM, SGLang or ``understudy serve``.
 
     Args:
-        urls: their addresses; several are copies, and each is given every set of weights. The other fields are those
-            of a served teacher.
+        urls: their addresses; several are copies, and each is given every set of weights.
+        model: the served name; null takes the one that is there. kind: the wire form; ``auto`` finds out.
+        api_key_env: NAME of the environment variable with the key; the key itself stands nowhere.
+        timeout_seconds: for one answer. deadline_seconds: a server that is down is waited for so long.
+        max_concurrency: prompts sent at one time, for each address.
     """
 
     urls: Addresses

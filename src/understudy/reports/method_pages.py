@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from understudy.objectives.methods import MethodEntry, entries, objective_of
 from understudy.objectives.objective import Objective
 from understudy.recipe.outline import nearest
 from understudy.recipe.yaml_text import format_yaml
+from understudy.reports.docstring_text import filled, markdown, wrapped
 from understudy.reports.method_examples import default_of, example_of
 from understudy.reports.method_words import PROGRESS, needed, written
 from understudy.written_whole import write_whole
@@ -25,7 +25,6 @@ INDEX = "README.md"
 GUIDED = ("sft", "seq_kd", "opd", "gkd", "local_support", "tropd", "aopd", "exopd", "grpo", "atod")
 """Methods with a hand-written page in ``docs/methods``: when it helps, when it hurts, what to watch."""
 
-_WIDTH = 120
 _NOTICE = "<!-- Written by `make docs` from the method's source. What is changed here is lost. -->"
 
 
@@ -72,10 +71,10 @@ def _page(entry: MethodEntry) -> str:
     objective = objective_of(default_of(entry.name))
     parts = [
         f"# {entry.name}",
-        _wrapped(entry.title),
-        f"```text\n{_filled(entry.idea)}\n```",
-        *(_wrapped(paragraph) for paragraph in f"{entry.claim}\n\n{entry.notes}".split("\n\n")),
-        _wrapped(f"Source: {entry.source}"),
+        wrapped(entry.title),
+        f"```text\n{filled(entry.idea)}\n```",
+        *(wrapped(paragraph) for paragraph in f"{entry.claim}\n\n{entry.notes}".split("\n\n")),
+        wrapped(f"Source: {entry.source}"),
         _needs(entry, objective),
         "## Fields",
         "Where a field says ours, something in it is our choice; its text says what." if _any_ours(entry) else "",
@@ -87,8 +86,8 @@ def _page(entry: MethodEntry) -> str:
 
 
 def _needs(entry: MethodEntry, objective: Objective) -> str:
-    lines = [_wrapped(f"* {sentence}", indent="  ") for sentence in needed(objective)]
-    about = _wrapped(f"Completions are written by {written(objective)}. It drives {PROGRESS[entry.progress]}.")
+    lines = [wrapped(f"* {sentence}", indent="  ") for sentence in needed(objective)]
+    about = wrapped(f"Completions are written by {written(objective)}. It drives {PROGRESS[entry.progress]}.")
     return "\n\n".join(["## Needs", "\n".join(lines), about])
 
 
@@ -111,7 +110,7 @@ def _any_ours(entry: MethodEntry) -> bool:
 def _field(field: FieldEntry) -> str:
     whose = "; ours" if field.ours else ""
     default = json.dumps(field.default, ensure_ascii=False)
-    return _wrapped(f"* `{field.name}` = `{default}` ({field.type}{whose}): {field.meaning}", indent="  ")
+    return wrapped(f"* `{field.name}` = `{default}` ({field.type}{whose}): {field.meaning}", indent="  ")
 
 
 def _index(listed: Sequence[MethodEntry]) -> str:
@@ -129,22 +128,4 @@ def _index(listed: Sequence[MethodEntry]) -> str:
 
 
 def _cell(text: str) -> str:
-    return _markdown(text).replace("|", "\\|")
-
-
-def _filled(text: str) -> str:
-    return textwrap.fill(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
-
-
-def _wrapped(text: str, *, indent: str = "") -> str:
-    flat = " ".join(_markdown(text).split())
-    return textwrap.fill(flat, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
-
-
-def _markdown(text: str) -> str:
-    """Docstring text as Markdown: its code as code, and nothing else taken for markup."""
-    pieces = re.split(r"(`+[^`]+`+)", text)
-    return "".join(
-        "`" + piece.strip("`") + "`" if piece.startswith("`") else re.sub(r"<(?=\w)|(?<=\w)\*(?=\w)", r"\\\g<0>", piece)
-        for piece in pieces
-    )
+    return markdown(text).replace("|", "\\|")
