@@ -9,7 +9,7 @@ from transformers import PreTrainedModel
 from tests.conformance.scorer import MakeScorer, ScorerSuite
 from tests.conformance.tiny import tiny_model
 from understudy.engines.local import LocalScorer
-from understudy.errors import ShapeError
+from understudy.errors import CapabilityError, ShapeError
 from understudy.models.load import describe
 
 
@@ -64,5 +64,11 @@ def test_rows_outside_a_context_and_ids_outside_the_vocabulary_are_refused() -> 
         scorer.score(replace(request, position=torch.zeros_like(request.position)))
     with pytest.raises(ShapeError, match="position"):
         scorer.score(replace(request, position=request.position + 40))
+    with pytest.raises(ShapeError, match="position"):
+        scorer.score(replace(request, position=request.position - 1000))
+    with pytest.raises(ShapeError, match="context"):
+        scorer.score(replace(request, context=request.context + 1000))
+    with pytest.raises(CapabilityError, match="temperature"):
+        scorer.score(replace(request, temperature=0.0))
     with pytest.raises(ShapeError, match="vocabulary"):
         scorer.score(replace(request, ids=torch.full((request.context.numel(), 1), 17)))

@@ -22,7 +22,7 @@ def tokenizer_fingerprint(
     limit = max(vocabulary.values(), default=0) + 1 if size is None else size
     content = {
         "tokens": sorted((token, id) for token, id in vocabulary.items() if id < limit),
-        "merges": _merges(tokenizer),
+        "merges": merges_of(tokenizer),
         "special": sorted(id for id in _special_ids(tokenizer) if id < limit),
         "stop": sorted(id for id in set(stop_ids) if id < limit),
     }
@@ -34,7 +34,7 @@ def _special_ids(tokenizer: PreTrainedTokenizerBase) -> set[int]:
     return added | set(tokenizer.all_special_ids)
 
 
-def _merges(tokenizer: PreTrainedTokenizerBase) -> list[list[str]]:
+def merges_of(tokenizer: PreTrainedTokenizerBase) -> list[list[str]]:
     """In their order, each as its two parts, whichever way this release of ``tokenizers`` writes them."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from transformers import PreTrainedTokenizerBase
 
 from understudy.errors import RecipeError, TokenizerMismatchError
+from understudy.models.tokenizer_fingerprint import merges_of
 
 if TYPE_CHECKING:
     from understudy.models.load import LoadedModel
@@ -120,16 +121,8 @@ def _special_differences(ours: PreTrainedTokenizerBase, theirs: PreTrainedTokeni
 
 
 def _merge_differences(ours: PreTrainedTokenizerBase, theirs: PreTrainedTokenizerBase) -> list[str]:
-    pairs = zip(_merges(ours), _merges(theirs), strict=False)
-    for number, (a, b) in enumerate(pairs):
+    mine, others = merges_of(ours), merges_of(theirs)
+    for number, (a, b) in enumerate(zip(mine, others, strict=False)):
         if a != b:
             return [f"merge {number} is {a} (student) and {b} (teacher)"]
-    counts = (len(_merges(ours)), len(_merges(theirs)))
-    return [] if counts[0] == counts[1] else [f"{counts[0]} merges (student) and {counts[1]} merges (teacher)"]
-
-
-def _merges(tokenizer: PreTrainedTokenizerBase) -> list[object]:
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is None:
-        return []
-    return list(json.loads(backend.to_str())["model"].get("merges") or [])
+    return [] if len(mine) == len(others) else [f"{len(mine)} merges (student) and {len(others)} merges (teacher)"]

@@ -39,9 +39,8 @@ def drawn_logprobs(logits: Tensor, params: SamplingParams) -> Tensor:
     """[M, V] log-probs of what ``draw`` draws from: temperature, then top-k, then top-p, renormalised."""
     if params.temperature == 0:
         return logits.log_softmax(-1)
-    scaled = logits / params.temperature
+    scaled = (logits - logits.amax(-1, keepdim=True)) / params.temperature  # in ``draw``'s order, to the same digits
     if params.top_p < 1 or 0 < params.top_k < logits.shape[-1]:
-        weights = (scaled - scaled.amax(-1, keepdim=True)).exp()
-        kept = kept_tokens(weights, top_k=params.top_k, top_p=params.top_p)
+        kept = kept_tokens(scaled.exp(), top_k=params.top_k, top_p=params.top_p)
         scaled = scaled.masked_fill(~kept, float("-inf"))
     return scaled.log_softmax(-1)

@@ -135,9 +135,12 @@ def score_with(
         autocast: run the backbone in bfloat16. project: given out with hidden states; the head itself by default.
         through: how passes go through the model. device: where they do; None: where its weights are.
     Raises:
-        CapabilityError: more top ids than the vocabulary has. ShapeError: ids outside the vocabulary.
+        CapabilityError: more top ids than the vocabulary has, or a temperature that is not above 0.
+        ShapeError: ids outside the vocabulary, or a row outside its context.
     """
-    token_id = _checked_tokens(request, head.vocab_size)
+    _check(request, head.vocab_size)
+    passes = _passes(model, request, token_budget=token_budget)
+    token_id = _tokens(request, head.vocab_size)
     device = device or next(model.parameters()).device
 
     def one(batch: MicroBatch) -> Scored:
@@ -156,7 +159,7 @@ def score_with(
 
     outputs = _Outputs(request)
     with torch.no_grad():
-        for batch, (scores, hidden) in (through or _in_turn)(_passes(model, request, token_budget=token_budget), one):
+        for batch, (scores, hidden) in (through or _in_turn)(passes, one):
             outputs.take(batch, scores, hidden)
     return outputs.scores(_width(model), device, project or head.constant)
 
@@ -169,20 +172,24 @@ def _in_turn(passes: Sequence[MicroBatch], one: Callable[[MicroBatch], Scored]) 
     return ((batch, one(batch)) for batch in passes)
 
 
-def _checked_tokens(request: ScoreRequest, vocab_size: int) -> Tensor:
-    """[R] the token that stands at each row."""
+def _check(request: ScoreRequest, vocab_size: int) -> None:
     if request.top_k > vocab_size:
         raise CapabilityError(
             "more top ids were asked for than the vocabulary has", got=request.top_k, expected=f"at most {vocab_size}"
         )
+    if not request.temperature > 0:
+        raise CapabilityError("no softmax has this temperature", got=request.temperature, expected="above 0")
     if request.context.shape != request.position.shape or request.context.ndim != 1:
         raise ShapeError("rows to score", got=(request.context.shape, request.position.shape), expected="[R] twice")
     if request.ids is not None and request.ids.shape[0] != request.context.numel():
         raise ShapeError("ids to score", got=tuple(request.ids.shape), expected=f"[{request.context.numel()}, K]")
+
+
+def _tokens(request: ScoreRequest, vocab_size: int) -> Tensor:
+    """[R] the token that stands at each row, which lies in its context."""
     starts = torch.tensor([0, *(ids.numel() for ids in request.contexts)]).cumsum(0)
     flat = torch.cat([torch.zeros(0, dtype=torch.int64), *(ids.cpu() for ids in request.contexts)])
-    place = starts[request.context.cpu()] + request.position.cpu()
-    token_id = flat[place.clamp(max=max(0, flat.numel() - 1))] if flat.numel() else flat
+    token_id = flat[starts[request.context.cpu()] + request.position.cpu()]
     for ids in (token_id, request.ids):
         if ids is not None and not token_ids_fit(ids, vocab_size):
             raise ShapeError(
