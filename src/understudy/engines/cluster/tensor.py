@@ -25,7 +25,6 @@ from understudy.models.forward import backbone, causal_lm
 from understudy.models.head import Head
 
 _REMEDY = "Leave engine.tensor_parallel out; a model that does not fit is sharded over more ranks."
-_OUTER = ("embed", "lm_head")
 
 
 @dataclass(frozen=True)
