@@ -26,7 +26,7 @@ from understudy.compare_cli import compare
 from understudy.completions import among, fields, recipe_files, run_folders
 from understudy.completions import methods as method_names
 from understudy.doctor_cli import doctor
-from understudy.errors import UnderstudyError
+from understudy.errors import UnderstudyError, UserMistakeError
 from understudy.evaluate_cli import evaluate
 from understudy.fields_cli import fields as recipe_fields
 from understudy.launch_cli import launch
@@ -108,7 +108,9 @@ def train(
     if as_json:
         _print(json.dumps(run.summary))
         return
-    _print_table(_suite_rows(run.summary["suites"]))
+    from understudy.demo import suite_rows
+
+    _print_table(suite_rows(run.summary["suites"]))
     _print(f"{run.path}/summary.json holds the figures, report.html shows them; {run.weights} is the model.")
 
 
@@ -178,6 +180,8 @@ def methods(
 
     The list has what each is, what it needs of a teacher or of data, and where it comes from.
     """
+    if markdown is not None and (name is not None or engine is not None):
+        raise UserMistakeError("--markdown writes the pages of all methods", remedy="Leave out NAME and --engine.")
     if engine is not None:
         _show_methods_on(engine, name, as_json=as_json)
         return
@@ -208,7 +212,6 @@ def _method_row(entry: MethodEntry) -> list[str]:
 
 def _show_methods_on(engine: str, name: str | None, *, as_json: bool) -> None:
     from understudy.engines.tinker.methods import method_rows, methods_on_tinker
-    from understudy.errors import UserMistakeError
     from understudy.reports.method_pages import entry_of
 
     if engine != "tinker":
@@ -251,8 +254,12 @@ def main() -> None:
         if ended.__context__ is not None and isinstance(ended.__context__.__cause__, KeyboardInterrupt):
             _print("understudy: interrupted", error=True)  # typer ends without a word
         raise
-    except BrokenPipeError:
-        sys.exit(141)
+    except OSError as error:  # a disk or a permission, of a place that nobody has looked at beforehand
+        if show_traceback:
+            traceback.print_exc()
+        where = "" if error.filename is None else f"{error.filename}: "
+        _print(f"understudy: {where}{error.strerror or error}. --traceback shows what was being done.", error=True)
+        sys.exit(1)
 
 
 def _show_preview(recipe: Recipe, *, as_json: bool) -> None:
@@ -263,21 +270,6 @@ def _show_preview(recipe: Recipe, *, as_json: bool) -> None:
         _print(json.dumps(plan.to_json()))
     else:
         _print_table(plan.rows(), heading=False)
-
-
-def _suite_rows(suites: object) -> list[list[str]]:
-    from understudy.demo import margin
-
-    assert isinstance(suites, dict)
-    rows = [["suite", "teacher", "before", "after", "gain over before"]]
-    for name, figures in suites.items():
-        cells = [_cell(figures.get(key)) for key in ("teacher", "before", "after")]
-        rows.append([name, *cells, margin(figures["paired"]) if "paired" in figures else ""])
-    return rows if len(rows) > 1 else []
-
-
-def _cell(estimate: dict[str, float] | None) -> str:
-    return f"{estimate['mean']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}]" if estimate else ""
 
 
 def _print_table(rows: list, *, heading: bool = True) -> None:

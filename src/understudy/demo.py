@@ -131,6 +131,23 @@ def table_rows(summary: Mapping[str, object]) -> list[Sequence[str]]:
     return [tuple(row) for row in rows]
 
 
+def suite_rows(suites: object) -> list[list[str]]:
+    """The suites of any run's summary as cells: teacher, student before and after, and its gain; empty for none."""
+    rows = [["suite", "teacher", "before", "after", "gain over before"]]
+    for name, figures in _mapping(suites).items():
+        known = _mapping(figures)
+        cells = [_figure(known.get(key)) for key in ("teacher", "before", "after")]
+        rows.append([name, *cells, margin(_mapping(known["paired"])) if "paired" in known else ""])
+    return rows if len(rows) > 1 else []
+
+
+def _figure(estimate: object) -> str:
+    if not estimate:
+        return ""
+    mean, low, high = (float(str(_mapping(estimate)[key])) for key in ("mean", "low", "high"))
+    return f"{mean:.3f} [{low:.3f}, {high:.3f}]"
+
+
 def share(estimate: Mapping[str, object]) -> str:
     """An accuracy with its interval.
 

@@ -43,7 +43,7 @@ def evaluate(
     top_p: Annotated[float | None, typer.Option(help="Nucleus mass; else the suite's.")] = None,
     max_tokens: Annotated[int | None, typer.Option(min=1, help="Of an answer; else the suite's.")] = None,
     chat: Annotated[bool | None, typer.Option("--chat/--no-chat", help="Ask in chat form, or in plain text.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the samples.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of the samples.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for the results, every sample kept.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Ask everything anew, whatever is known.")] = False,
     served_model: Annotated[str | None, typer.Option("--model", help="Of a server: its served name.")] = None,

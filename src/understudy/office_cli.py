@@ -71,7 +71,7 @@ def run(
     vision: Annotated[bool, typer.Option("--vision", help="The server's model is shown pictures.")] = False,
     search_url: Annotated[str | None, typer.Option(help="Offers web tools: a SearXNG address with {query}.")] = None,
     concurrency: Annotated[int, typer.Option(min=1, help="Tasks at one time; a kill loses so many.")] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of the draws.")] = 0,
     prices: Annotated[Path | None, typer.Option(help="YAML file: MODEL: {input: .., output: ..} a million.")] = None,
     api_key_env: Annotated[str | None, typer.Option(help="Environment variable that holds the server's key.")] = None,
     timeout_seconds: Annotated[float, typer.Option(min=1, help="For one answer of a server.")] = 600.0,

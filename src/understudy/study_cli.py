@@ -22,7 +22,7 @@ def office_study(
     ),
     method: Annotated[str, typer.Option(help="Of training.", autocompletion=methods)] = "opd",
     steps: Annotated[int, typer.Option(min=1, help="Of training.")] = 30,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything that is drawn.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of everything that is drawn.")] = 0,
     tasks: Annotated[int, typer.Option(min=2, help="Unseen errands for each model.")] = 220,
     questions: Annotated[int, typer.Option(min=2, help="Of each quiz of the regression suite.")] = 300,
     margin: Annotated[float, typer.Option(min=0.001, max=1, help="The largest loss that would not matter.")] = 0.05,

@@ -22,6 +22,35 @@ def test_a_file_stands_where_a_folder_is_to_be(place: Workplace, understudy: Und
     assert (place.path / "occupied").read_text() == "a file"
 
 
+def test_a_disk_that_refuses_where_nobody_looked_is_one_sentence(
+    place: Workplace, understudy: Understudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device", "somewhere/file")
+
+    monkeypatch.setattr("understudy.evaluating.evaluate", refuse)
+    ended = understudy("evaluate", "student", "--suite", "words")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.startswith("understudy: somewhere/file: No space left on device.")
+    assert "Traceback" in understudy("--traceback", "evaluate", "student", "--suite", "words").err
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (("evaluate", "student", "--suite", "words", "--seed", 2**63), "9223372036854775807"),
+        (("methods", "opd", "--markdown", "pages"), "--markdown writes the pages of all methods"),
+        (("methods", "--engine", "tinker", "--markdown", "pages"), "Leave out NAME and --engine"),
+    ],
+)
+def test_options_that_cannot_be_obeyed(
+    command: tuple[object, ...], words: str, place: Workplace, understudy: Understudy
+) -> None:
+    ended = understudy(*command)
+    assert ended.code == 2 and words in ended.err
+    assert not (place.path / "pages").exists()
+
+
 @pytest.mark.parametrize("address", ["http://[::1", "http://a:b", "http://a:99999", "http://", "http://me:pass@a:1"])
 def test_an_address_that_is_none(address: str, place: Workplace, understudy: Understudy) -> None:
     ended = understudy("evaluate", address, "--suite", "testbed/multiplication-greedy")

@@ -27,7 +27,7 @@ class Options(Section):
     column: Text | None = None
     columns: tuple[Text, ...] = ()
     shuffle: bool = True
-    seed: Whole = Field(default=0, ge=0)
+    seed: Whole = Field(default=0, ge=0, lt=2**63)
 
     @model_validator(mode="after")
     def _has_one_form(self) -> Options:
