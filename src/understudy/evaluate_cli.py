@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from understudy.completions import among, models, suites
-from understudy.errors import ServerKeyError, UserMistakeError
+from understudy.errors import UserMistakeError
+from understudy.servers.keys import key_in
 from understudy.starting import starting
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def evaluate(
     )
     address = Address(
         model=served_model,
-        key=_key(api_key_env),
+        key=key_in(api_key_env),
         timeout_seconds=timeout_seconds,
         deadline_seconds=deadline_seconds,
         max_concurrency=concurrency,
@@ -182,15 +182,6 @@ def _show_suites(*, as_json: bool) -> None:
     _print_table(rows)
     for name, members in GROUPS.items():
         print(f"{name} is {', '.join(member for member in members if member in benchmarks())}")
-
-
-def _key(variable: str | None) -> str | None:
-    if variable is None:
-        return None
-    key = os.environ.get(variable, "").strip()
-    if not key:
-        raise ServerKeyError(f"the environment variable {variable} holds no API key", remedy="Set it.")
-    return key
 
 
 def _print_table(rows: list[list[str]]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,8 +11,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from understudy.errors import ServerKeyError, UserMistakeError
+from understudy.errors import UserMistakeError
 from understudy.grade_cli import grade
+from understudy.servers.keys import key_in
 
 if TYPE_CHECKING:
     from understudy.office import Results
@@ -102,7 +102,7 @@ def run(
     if server is None:
         player = local_player(str(model), rules, speaking, notice=display.notice)
     else:
-        behind = Behind(server, model, _key(api_key_env), timeout_seconds, deadline_seconds)
+        behind = Behind(server, model, key_in(api_key_env), timeout_seconds, deadline_seconds)
         player = served_player(behind, rules, speaking)
     office_settings = OfficeSettings(web=None if search_url is None else Web(search_url))
     settings = RunSettings(
@@ -116,17 +116,6 @@ def run(
         loaded.tasks, player, out, settings=settings, display=display, name=name or out.name, broken=loaded.broken
     )
     _show(results, out, as_json=as_json)
-
-
-def _key(variable: str | None) -> str | None:
-    if variable is None:
-        return None
-    key = os.environ.get(variable)
-    if not key:
-        raise ServerKeyError("the environment variable for the API key is empty", got=variable)
-    if not (key.isascii() and key.isprintable()):
-        raise ServerKeyError("the API key cannot be sent", expected="plain characters")
-    return key
 
 
 def _show(results: Results, out: Path, *, as_json: bool) -> None:

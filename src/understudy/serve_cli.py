@@ -49,7 +49,8 @@ def serve(
     """
     with starting():
         from understudy.build.models import model_named, set_process
-        from understudy.serving import Settings, key_from
+        from understudy.servers.keys import key_in
+        from understudy.serving import Settings
         from understudy.serving import serve as serve_model
         from understudy.serving.running import bound_socket
 
@@ -60,7 +61,7 @@ def serve(
         name=served_model_name or model,
         max_logprobs=max_logprobs,
         max_model_len=max_model_len,
-        api_key=key_from(api_key_env),
+        api_key=key_in(api_key_env, remedy="Set it, or leave out --api-key-env to serve without one."),
         max_body_bytes=max_body_bytes,
         max_waiting=max_waiting,
         allow_updates=allow_updates,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from understudy.build.served_words import ServedWords, check_own_words, check_same_words, foreign_tokenizer
-from understudy.errors import ContextLengthError, ServerKeyError
+from understudy.errors import ContextLengthError
 from understudy.models.load import LoadedModel
 from understudy.recipe import Recipe, SamplingServer, ServedModel
 from understudy.servers.background import background
 from understudy.servers.identity import identify
+from understudy.servers.keys import key_in
 from understudy.servers.pool import ServerPool
 from understudy.servers.settings import ServerSettings
 from understudy.teachers.served import ServedScorer, connect
@@ -58,24 +58,11 @@ def sampling_settings(section: SamplingServer | ServedModel) -> ServerSettings:
         urls=section.addresses,
         model=section.model,
         kind=section.kind,
-        key=_key_in(section.api_key_env),
+        key=key_in(section.api_key_env, remedy="Set it, or take api_key_env out of the recipe."),
         timeout_seconds=section.timeout_seconds,
         deadline_seconds=section.deadline_seconds,
         max_concurrency=section.max_concurrency,
     )
-
-
-def _key_in(variable: str | None) -> str | None:
-    if variable is None:
-        return None
-    key = os.environ.get(variable, "").strip()
-    if not key or not key.isascii() or not key.isprintable():
-        raise ServerKeyError(
-            f"the environment variable {variable} holds no API key",
-            expected="a key in plain characters",
-            remedy="Set it, or take api_key_env out of the recipe.",
-        )
-    return key
 
 
 def served_models(recipe: Recipe, *, with_teacher: bool) -> dict[str, ServedModel]:

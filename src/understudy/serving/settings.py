@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -69,20 +68,3 @@ class Settings:
     def names(self) -> HostNames:
         """By which it answers."""
         return HostNames(self.host, self.allowed_hosts)
-
-
-def key_from(variable: str | None) -> str | None:
-    """The key in an environment variable; None where no variable is named.
-
-    Raises:
-        UserMistakeError: the variable is not set, or empty.
-    """
-    if variable is None:
-        return None
-    key = os.environ.get(variable, "").strip()
-    if not key:
-        raise UserMistakeError(
-            f"the environment variable {variable} holds no key",
-            remedy="Set it, or leave out --api-key-env to serve without one.",
-        )
-    return key

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,10 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, model_validator
 
-from understudy.errors import ServerKeyError, UserMistakeError
+from understudy.errors import UserMistakeError
 from understudy.recipe.section import FolderName, Number, Section, Text, Whole
 from understudy.recipe.yaml_text import parse_yaml
+from understudy.servers.keys import key_in
 
 
 class Price(Section):
@@ -68,18 +68,8 @@ class GraderSettings(Section):
         return self
 
     def key(self) -> str | None:
-        """The key from the environment; None where none is named.
-
-        Raises:
-            ServerKeyError: the variable is named and not set.
-        """
-        if self.api_key_env is None:
-            return None
-        if key := os.environ.get(self.api_key_env):
-            return key
-        raise ServerKeyError(
-            f"grader {self.name!r} has no key", remedy=f"Set the environment variable {self.api_key_env}."
-        )
+        """The key from the environment, as ``servers.keys.key_in`` has it; raises ServerKeyError."""
+        return key_in(self.api_key_env, remedy=f"Set it for the grader {self.name!r}.")
 
     def identity(self) -> Mapping[str, object]:
         """What of the settings its votes depend on; votes of other settings are not taken over."""
