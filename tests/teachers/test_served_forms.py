@@ -9,14 +9,16 @@ from functools import partial
 from typing import Any, ClassVar
 
 import pytest
+import torch
 from transformers import PreTrainedModel
 
 from tests.conformance.scorer import MakeScorer, ScorerSuite
+from tests.conformance.tiny import tiny_model
 from tests.servers import other_servers
 from tests.servers.other_servers import Scored
 from tests.servers.scripted import Answer, scripted
 from understudy.errors import CapabilityError
-from understudy.protocols import Scorer
+from understudy.protocols import Scorer, ScoreRequest
 from understudy.servers.settings import ServerSettings
 from understudy.teachers.served import connect
 
@@ -107,3 +109,23 @@ class TestCompletions(FormSuite):
 class TestEcho(FormSuite):
     form = staticmethod(partial(other_servers.openai, echo=True))
     top_k = 17
+
+
+@pytest.mark.parametrize("form", [partial(other_servers.vllm, takes_ids=False), other_servers.sglang])
+def test_ids_past_the_shared_vocabulary_are_nobodys(form: Callable[[Scored], Answer]) -> None:
+    """A server whose padded rows are among the likeliest, as those of a model in the middle of its training can be."""
+    tokens, rows = torch.tensor([2, 3, 4, 5]), torch.tensor([2, 3])
+    request = ScoreRequest([tokens], torch.zeros_like(rows), rows, top_k=6)
+    with scripted(form(Scored(tiny_model(), 11))) as server:
+        scorers = [connect(ServerSettings((server.url,), start_seconds=5), vocab_size=size) for size in (11, 8)]
+        whole, shared = (scorer.score(request) for scorer in scorers)
+    assert whole.top_ids is not None and whole.top_logprobs is not None and bool((whole.top_ids >= 8).any())
+    assert shared.top_ids is not None and shared.top_logprobs is not None
+    for ids, values, all_ids, all_values in zip(
+        shared.top_ids, shared.top_logprobs, whole.top_ids, whole.top_logprobs, strict=True
+    ):
+        assert len(set(ids.tolist())) == 6 and int(ids.max()) < 8
+        kept = all_ids < 8
+        assert ids[: int(kept.sum())].tolist() == all_ids[kept].tolist()
+        torch.testing.assert_close(values[: int(kept.sum())], all_values[kept])
+        assert bool(values[int(kept.sum()) :].isneginf().all())

@@ -72,6 +72,7 @@ class ServedScorer:
         columns = Columns(request, hidden_size=hidden_size)
         for part, rows in zip(parts, answers, strict=True):
             columns.put(part, rows)
+        columns.keep_shared(self.vocab_size)
         return Scores(
             sampled=columns.narrow(),
             fingerprint=self.fingerprint,

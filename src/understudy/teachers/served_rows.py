@@ -104,6 +104,20 @@ class Columns:
         asked = self._request.ids is not None if name == "at_ids" else bool(self._request.top_k)
         return torch.from_numpy(self._arrays[name]) if asked else None
 
+    def keep_shared(self, vocab_size: int) -> None:
+        """Put ids without mass, the lowest that a row has not, in place of its likeliest ones that are not shared.
+
+        The padded rows of an embedding take part in the softmax of a server that does not tell its vocabulary, and can
+        be among the likeliest; nobody else has such ids.
+        """
+        ids, values = self._arrays["top_ids"], self._arrays["top_logprobs"]
+        for row in np.flatnonzero((ids >= vocab_size).any(axis=1)):
+            is_shared = ids[row] < vocab_size
+            kept, count = ids[row][is_shared], int((~is_shared).sum())
+            free = np.setdiff1d(np.arange(min(vocab_size, ids.shape[1] + count)), kept)[:count]
+            values[row] = np.concatenate([values[row][is_shared], np.full(count, -np.inf, dtype=np.float32)])
+            ids[row] = np.concatenate([kept, free])
+
     def hidden(self, device: torch.device) -> Tensor:
         """[R, H] on the device."""
         return torch.from_numpy(self._arrays["hidden"]).to(device)
