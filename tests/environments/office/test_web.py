@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -31,7 +32,10 @@ def site() -> Iterator[str]:
         def log_message(self, *args: object) -> None: ...
 
         def do_GET(self) -> None:
-            status, kind, text = PAGES.get(self.path.partition("?")[0], (404, "text/plain", "no"))
+            if self.path == "/named":
+                status, kind, text = 200, "text/plain", self.headers["Host"]
+            else:
+                status, kind, text = PAGES.get(self.path.partition("?")[0], (404, "text/plain", "no"))
             self.send_response(status)
             self.send_header("Content-Type", kind)
             if status == 302:
@@ -88,6 +92,26 @@ def test_what_only_this_machine_can_reach_is_refused(site: str, url: str) -> Non
     for one in (url, f"{site}/page", f"{site}/inside"):
         with pytest.raises(ToolError, match=r"no web address|not on the public web"):
             fetch.call({"url": one})
+
+
+def test_a_name_is_asked_for_once_and_sent_as_it_was_given(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that is public when it is looked at, and this machine when it is connected to."""
+    real, asked = socket.getaddrinfo, []
+
+    def turning(host: str, port: object, *arguments: object, **options: object) -> object:
+        asked.append(host)
+        if host == "8.8.8.8":  # nothing leaves this machine
+            raise OSError("no route")
+        told = {"turns.test": "8.8.8.8" if asked.count(host) == 1 else "127.0.0.1"}
+        return real(told.get(host, host), port, *arguments, **options)  # type: ignore[arg-type]
+
+    port = site.rpartition(":")[2]
+    assert tools(site)[1].call({"url": f"http://localhost:{port}/named"}) == f"localhost:{port}"
+    with monkeypatch.context() as patched:
+        patched.setattr(socket, "getaddrinfo", turning)
+        with pytest.raises(ToolError, match="cannot be fetched"):
+            tools(site, reaches_private=False)[1].call({"url": f"http://turns.test:{port}/page"})
+    assert asked.count("turns.test") == 1
 
 
 def test_a_search_that_is_down(site: str) -> None:

@@ -7,7 +7,7 @@ import json
 import socket
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from urllib.parse import quote, urlsplit
@@ -72,16 +72,33 @@ def _search(web: Web, query: str) -> str:
 
 def _fetch(web: Web, url: str) -> str:
     for _ in range(_MOST_REDIRECTS):
-        _check_address(web, url)
+        addresses = _addresses(web, url)
         try:
-            with httpx.stream("GET", url, timeout=web.seconds, follow_redirects=False) as response:
-                _check_peer(web, response)
+            with httpx.Client(timeout=web.seconds, follow_redirects=False) as client, ExitStack() as answers:
+                response = _answer(client, answers, url, addresses)
                 if not response.is_redirect:
                     return _text(response, web.seconds)
-                url = str(response.next_request.url) if response.next_request else ""
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+                # From the page that was named: the address that was asked only stands for it.
+                url = str(httpx.URL(url).join(response.headers["location"]))
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError) as error:
             raise ToolError(f"{url[:200]} cannot be fetched", got=f"{type(error).__name__}: {error}"[:200]) from error
     raise ToolError("the page leads from one address to the next without end")
+
+
+def _answer(client: httpx.Client, answers: ExitStack, url: str, addresses: Sequence[str]) -> httpx.Response:
+    """Ask the very addresses that were looked at, in turn, by the name that was given.
+
+    A name that is looked up again may lead elsewhere. Without addresses a proxy looks it up.
+    """
+    if not addresses:
+        return answers.enter_context(client.stream("GET", url))
+    named = httpx.URL(url)
+    headers, extensions = {"Host": named.netloc.decode()}, {"sni_hostname": named.raw_host.decode()}
+    *others, last = (named.copy_with(host=address) for address in addresses)
+    for place in others:
+        with suppress(httpx.ConnectError, httpx.ConnectTimeout):
+            return answers.enter_context(client.stream("GET", place, headers=headers, extensions=extensions))
+    return answers.enter_context(client.stream("GET", last, headers=headers, extensions=extensions))
 
 
 def _content(response: httpx.Response, seconds: float) -> bytes:
@@ -110,15 +127,20 @@ def _text(response: httpx.Response, seconds: float) -> str:
     return _words(text) if "html" in kind else text
 
 
-def _check_address(web: Web, url: str) -> None:
-    """An agent must not reach what only this machine can: each address of each redirect is looked at."""
+def _addresses(web: Web, url: str) -> Sequence[str]:
+    """Where the host is, nothing where a proxy looks names up.
+
+    Raises:
+        ToolError: it is not known, or one of its addresses is private: what only this machine can reach is no agent's.
+    """
     host = _host(url)
     try:
-        found = {str(one[4][0]) for one in socket.getaddrinfo(host, None)}
+        found = [str(one[4][0]).partition("%")[0] for one in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
     except (OSError, UnicodeError) as error:  # the second for names that no host can have
         raise ToolError(f"{host[:200]} is not known") from error
-    if not web.reaches_private and any(not ipaddress.ip_address(one.partition("%")[0]).is_global for one in found):
+    if not web.reaches_private and any(not ipaddress.ip_address(one).is_global for one in found):
         raise ToolError(f"{host} is not on the public web")
+    return [] if getproxies() else list(dict.fromkeys(found))
 
 
 def _host(url: str) -> str:
@@ -129,16 +151,6 @@ def _host(url: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ToolError(f"{url[:200]} is no web address", expected="http or https")
     return parts.hostname
-
-
-def _check_peer(web: Web, response: httpx.Response) -> None:
-    """A name may lead elsewhere when it is asked for again: who answered is looked at before what was answered."""
-    stream = response.extensions.get("network_stream")
-    peer = None if stream is None else stream.get_extra_info("server_addr")
-    if web.reaches_private or not isinstance(peer, tuple) or getproxies():  # a proxy looks names up itself
-        return
-    if not ipaddress.ip_address(str(peer[0]).partition("%")[0]).is_global:
-        raise ToolError(f"{response.url.host} is not on the public web")
 
 
 class _Reader(HTMLParser):
