@@ -13,6 +13,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from huggingface_hub.utils import validate_repo_id
 
 from understudy.errors import RunDirectoryError, UnderstudyError, UserMistakeError, first_line
+from understudy.models.hub_answers import bound_answers
 from understudy.reports.model_card import CARD, FORMS, LOADED_FROM, pages_of
 from understudy.reports.reading import RunRecord, read_run
 from understudy.reports.secrets import publishable, without_secrets
@@ -69,8 +70,9 @@ def push(run: str | Path, repo: str, *, private: bool = False, step: int | None 
 
 
 def hub_at(endpoint: str | None, *, seconds: float = _SILENCE_SECONDS) -> HfApi:
-    """The hub's library, which gives up on a hub that says nothing for so many seconds."""
+    """The hub's library, which gives up on a hub that says nothing, or does not come to an end, for so many seconds."""
     get_session().timeout = seconds
+    bound_answers()
     return HfApi(endpoint=endpoint)
 
 

@@ -36,8 +36,6 @@ from understudy.teachers.served_head import fetched_head
 
 TIMEOUT_SECONDS, DEADLINE_SECONDS = 1.0, 2.0
 MOST_BYTES = 1 << 20
-_OF_THE_HUB = ("a byte now and then", "an endless body")
-"""The hub's library bounds the wait for each piece of an answer, and nothing else."""
 _PARAMS = SamplingParams(max_completion_length=2)
 
 
@@ -47,14 +45,12 @@ class NetworkCall:
 
     Args:
         modules: of the package whose calls it makes. go: begin to end at an address; gives what it told where it does
-            not raise. most_asked: requests that it may make until it gives up. unbounded: faults that last for as long
-            as the server likes.
+            not raise. most_asked: requests that it may make until it gives up.
     """
 
     modules: tuple[str, ...]
     go: Callable[[str], str]
     most_asked: int = 25
-    unbounded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -205,7 +201,7 @@ def calls(known: Known) -> dict[str, NetworkCall]:
         "web search": NetworkCall(("environments/office/web.py",), _searched),
         "web page": NetworkCall(("environments/office/web.py",), _fetched),
         "health of servers": NetworkCall(("launching/asking.py",), _looked_after),
-        "model hub: publishing": NetworkCall(("publishing.py",), _pushed, unbounded=_OF_THE_HUB),
-        "model hub: a name": NetworkCall(("models/locate.py",), _located, unbounded=_OF_THE_HUB),
+        "model hub: publishing": NetworkCall(("publishing.py", "models/hub_answers.py"), _pushed),
+        "model hub: a name": NetworkCall(("models/locate.py",), _located),
         "Tinker: first word": NetworkCall(("engines/tinker/service.py",), _knocked),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 from collections.abc import Callable, Mapping
@@ -403,20 +404,23 @@ def test_pages_beside_the_weights_are_written_with_them_and_again_when_they_are_
         told.append((folder.name, step))
         (folder / "model" / "README.md").write_text(f"told {len(told)} times")
 
-    parts = parts_of(STEPS)
-    with opened(tmp_path / "run") as directory:
-        loop.run(
-            parts,
-            replace(SETTINGS, checkpoint_every=3),
-            directory,
-            evaluate=evaluation_of(parts),
-            describe=describe,
-        )
+    def ran(*, resume: bool = False) -> None:
+        parts, settings = parts_of(STEPS), replace(SETTINGS, checkpoint_every=3)
+        with opened(tmp_path / "run", resume=resume) as directory:
+            loop.run(parts, settings, directory, evaluate=evaluation_of(parts), describe=describe)
+
+    ran()
     assert told == [("step-000003.writing", 3), ("step-000003", 3), ("step-000006.writing", 6), ("step-000006", 6)]
     for step, count in ((3, 2), (6, 4)):
         folder = checkpoint.folder_of(tmp_path / "run" / "checkpoints", step)
         assert (folder / "model" / "README.md").read_text() == f"told {count} times"
         assert checkpoint.faults_of(folder) is None, "a page for people may change"
+    ran(resume=True)
+    assert len(told) == 4, "whoever owns the page may have worked on it"
+    figures = (tmp_path / "run" / "evaluation" / "figures.jsonl").stat().st_mtime_ns
+    os.utime(folder / "model" / "README.md", ns=(figures - 1, figures - 1))  # as a kill between the two leaves it
+    ran(resume=True)
+    assert told[4:] == [("step-000006", 6)]
 
 
 def test_a_run_ends_when_nothing_better_comes_and_goes_on_to_the_same_end(tmp_path: Path) -> None:

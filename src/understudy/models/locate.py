@@ -8,6 +8,7 @@ from huggingface_hub import HfApi, try_to_load_from_cache
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
 from understudy.errors import ModelError, first_line
+from understudy.models.hub_answers import bound_answers
 
 _HUB_SECONDS = 15.0
 
@@ -38,10 +39,11 @@ def check_hub(name: str, *, endpoint: str | None = None, seconds: float = _HUB_S
     """One quick question, since loading would try an unreachable hub again and again for a minute.
 
     Args:
-        endpoint: of the hub; None for the library's own. seconds: it may say nothing for so long.
+        endpoint: of the hub; None for the library's own. seconds: it may say nothing, or not end, for so long.
     Raises:
         ModelError: the hub does not know the name, or nobody answers.
     """
+    bound_answers()
     try:
         HfApi(endpoint=endpoint).model_info(name, timeout=seconds)
     except RepositoryNotFoundError as error:

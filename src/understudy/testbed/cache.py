@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+import platform
 import shutil
-import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -102,4 +102,4 @@ def _prefix(target: Path) -> str:
 
 def _here() -> str:
     """Locks may not be seen by other machines, so that theirs are left alone until they are stale."""
-    return socket.gethostname()
+    return platform.node()

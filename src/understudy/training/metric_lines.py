@@ -27,12 +27,17 @@ def read(path: Path) -> list[Line]:
 
 
 def cut(path: Path, *, below: int) -> int:
-    """Keep the lines of steps before ``below``, all at once or not at all; returns how many were dropped."""
+    """Keep the lines of steps before ``below``, all at once or not at all; returns how many were dropped.
+
+    A file that has no others stays untouched: its age says when the last line was written.
+    """
     if not path.exists():
         return 0
     lines = read(path)
     kept = [line for line in lines if step_of(line) < below]
-    write_text(path, "".join(_encoded(line) + "\n" for line in kept))
+    text = "".join(_encoded(line) + "\n" for line in kept)
+    if text != path.read_text(encoding="utf-8", errors="replace"):
+        write_text(path, text)
     return len(lines) - len(kept)
 
 

@@ -178,12 +178,14 @@ class Session:
     def _examined(self, evaluate: Evaluate | None) -> Mapping[str, float]:
         """The figures of the present weights, from an earlier session or found now."""
         assert evaluate is not None
-        figures = self._known_examination()
+        figures, folder = self._known_examination(), checkpoint.folder_of(self.directory.checkpoints, self.done)
         if figures is None:
             self.display.phase("evaluation", size=self.settings.attempts_per_evaluation)
             figures = evaluate(self.done, self._progress)
             metric_lines.append(self.directory.evaluation_figures, self.done, figures)
-            self._describe(checkpoint.folder_of(self.directory.checkpoints, self.done))
+            self._describe(folder)
+        elif not self._is_told_in(folder):  # an earlier session was killed between the two
+            self._describe(folder)
         return figures
 
     def _load(self, folder: Path) -> None:
@@ -195,6 +197,11 @@ class Session:
         """Say in words what the weights are, where there are any."""
         if self.describe is not None and folder.is_dir():
             self.describe(folder, self.done)
+
+    def _is_told_in(self, folder: Path) -> bool:
+        """Whether a checkpoint's pages are younger than the last figures: then their owner may have worked on them."""
+        pages = [file.stat().st_mtime_ns for file in folder.rglob("*") if file.name in checkpoint.FOR_PEOPLE]
+        return bool(pages) and min(pages) >= self.directory.evaluation_figures.stat().st_mtime_ns
 
     def _report(self, figures: Mapping[str, float]) -> None:
         for report in self.reports:
