@@ -77,7 +77,7 @@ def train(
     recipe: Annotated[Path, typer.Argument(help="A YAML file.", autocompletion=recipe_files)],
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(help="key.sub=value, one field each: steps=50 objective.method=gkd", autocompletion=fields),
+        typer.Argument(help="key.sub=value, without dashes: steps=50 objective=gkd", autocompletion=fields),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
     print_recipe: Annotated[bool, typer.Option("--print-recipe", help="Print every field, and stop.")] = False,

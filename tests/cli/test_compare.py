@@ -125,6 +125,9 @@ def test_mistakes(two: Path, understudy: Understudy) -> None:
     (two / "broken.json").write_text('{"name": "sums"')
     (two / "list.json").write_text("[1, 2]")
     (two / "empty").mkdir()
+    (two / "run").mkdir()
+    for name in ("recipe.yaml", "data.json"):  # a run without suites
+        (two / "run" / name).write_text("{}")
     (two / "desk").mkdir()
     (two / "desk" / "results.json").write_text(
         '{"kind": "office", "suite": "desk", "tasks": [{"task_id": 1, "score": 2}]}'
@@ -142,6 +145,7 @@ def test_mistakes(two: Path, understudy: Understudy) -> None:
         ("a.json", "broken.json"): ("broken.json is not a suite's result",),
         ("a.json", "list.json"): ("list.json is not a suite's result",),
         ("a.json", "empty"): ("empty holds no results",),
+        ("a.json", "run"): ("run holds no results", "understudy evaluate MODEL"),
         ("a.json", "desk"): ("results.json is not an office result", "0 to 1"),
         ("a.json", "other.json"): ("different suites", "sums and other"),
         ("a.json", "apart.json"): ("no graded problem in common",),

@@ -183,6 +183,18 @@ def long_prompt_in_a_suite(place: Workplace) -> list[str]:
     return ["evaluation.suites.0.dataset=long.jsonl"]
 
 
+def a_run(place: Workplace) -> list[str]:
+    """The second checkpoint of an earlier run, as its folders are."""
+    for step in ("step-000002", "step-000004"):
+        (place.path / "earlier" / "checkpoints" / step / "model").mkdir(parents=True)
+    return ["student.model=earlier"]
+
+
+def a_checkpoint(place: Workplace) -> list[str]:
+    a_run(place)
+    return ["student.model=earlier/checkpoints/step-000004"]
+
+
 def given(*overrides: str) -> Callable[[Workplace], list[str]]:
     return lambda _: list(overrides)
 
@@ -217,6 +229,9 @@ MISTAKES = {
     "no teacher": (no_teacher, ["'opd'", "needs a teacher", "Add teacher"]),
     "model path missing": (given("student.model=./studnet"), ["no model at ./studnet"]),
     "model is a file": (given("student.model=tiny.yaml"), ["tiny.yaml is not a model", "a file"]),
+    "model is a run": (a_run, ["is not a model", "newest weights are", "step-000004/model"]),
+    "model is a checkpoint": (a_checkpoint, ["is not a model", "weights are", "step-000004/model"]),
+    "data is a folder": (given("data.dataset=student"), ["student is a folder here"]),
     "model without config": (no_model_in_folder, ["empty is not a model", "config.json"]),
     "model cut short": (half_a_model, ["half cannot be loaded"]),
     "model in a pickle": (pickled_model, ["pickled cannot be loaded", "safetensors"]),
@@ -308,7 +323,5 @@ def test_a_word_too_many_is_a_usage_error(place: Workplace, understudy: Understu
 def test_a_folder_that_cannot_be_written(place: Workplace, understudy: Understudy, tmp_path: Path) -> None:
     (tmp_path / "occupied").write_text("a file")
     ended = understudy("train", "tiny.yaml", "output=occupied")
-    assert ended.code == 1
-    assert ended.err.startswith("understudy: occupied/tiny cannot be written")
-    assert ended.err.count("\n") == 1
+    assert_is_refused(ended, "the run's folder occupied/tiny cannot be made", "output=FOLDER")
     assert (tmp_path / "occupied").read_text() == "a file"

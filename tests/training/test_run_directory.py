@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from understudy.errors import RunDirectoryError, UnderstudyError
+from understudy.errors import RunDirectoryError
 from understudy.training import surroundings
 from understudy.training.run_directory import RunDirectory, open_run
 
@@ -39,6 +39,12 @@ def test_another_recipe_is_refused_with_its_fields(tmp_path: Path) -> None:
     with pytest.raises(RunDirectoryError, match="seed: 0 -> seed: 1"):
         opened(tmp_path, recipe="steps: 6\nseed: 1\n", resume=True)
     assert (tmp_path / "recipe.yaml").read_text() == "steps: 6\nseed: 0\n"
+
+
+def test_more_steps_are_refused_with_a_way_to_train_on(tmp_path: Path) -> None:
+    opened(tmp_path).close()
+    with pytest.raises(RunDirectoryError, match=r"steps: 6 -> steps: 9.*student.model=FOLDER"):
+        opened(tmp_path, recipe="steps: 9\nseed: 0\n", resume=True)
 
 
 def test_a_folder_that_is_no_run_is_left_alone(tmp_path: Path) -> None:
@@ -73,8 +79,9 @@ def test_two_processes_do_not_share_a_run(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UnderstudyError, match="cannot be written"):
-        opened(tmp_path / "file" / "run")
+    for place in (tmp_path / "file" / "run", tmp_path / "file"):
+        with pytest.raises(RunDirectoryError, match=r"cannot be made; got .*output=FOLDER"):
+            opened(place)
 
 
 def test_surroundings_hold_versions_and_hardware_and_no_names_of_places() -> None:

@@ -53,7 +53,8 @@ def read_side(path: Path) -> Side:
         return _office_side(path, path.parent) if is_office(path) else _suites_side(path, [path])
     if (path / RESULTS).is_file():
         return _office_side(path, path)
-    folder = path / "evaluation" if (path / "evaluation").is_dir() else path
+    is_run = (path / "recipe.yaml").is_file()
+    folder = path / "evaluation" if is_run or (path / "evaluation").is_dir() else path
     files = sorted(folder.glob("*.json")) if folder.is_dir() else []
     if not files:
         raise DataError(

@@ -25,7 +25,7 @@ def check_location(name: str) -> None:
             raise ModelError(
                 f"{name} is not a model",
                 got="a folder without config.json",
-                remedy="Give a folder that save_pretrained wrote, or a hub id.",
+                remedy=_remedy(path),
             )
     elif path.exists():
         raise ModelError(f"{name} is not a model", got="a file", expected="a folder with config.json, or a hub id")
@@ -33,6 +33,16 @@ def check_location(name: str) -> None:
         raise ModelError(f"no model at {name}", remedy="Check the path, or give a hub id such as owner/name.")
     elif not isinstance(try_to_load_from_cache(name, "config.json"), str):
         check_hub(name)
+
+
+def _remedy(path: Path) -> str:
+    """Where the weights are, when somebody names a run or a checkpoint in their place."""
+    checkpoints = sorted((path / "checkpoints").glob("step-*"), reverse=True)
+    for folder in (*checkpoints, path):
+        for weights in (folder / "model", folder / "adapter"):
+            if weights.is_dir():
+                return f"Its {'newest ' if checkpoints else ''}weights are {weights}."
+    return "Give a folder that save_pretrained wrote, or a hub id."
 
 
 def check_hub(name: str, *, endpoint: str | None = None, seconds: float = _HUB_SECONDS) -> None:

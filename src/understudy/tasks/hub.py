@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -29,13 +30,21 @@ def read_hub(source: Source) -> list[Row]:
         reason = str(error).partition("\n")[0][:300]
         raise DataError(
             f"data set {name}, split {source.split} cannot be loaded: {type(error).__name__}: {reason}",
-            remedy="A file is named by its path, ending in .json, .jsonl, .csv or .parquet; "
-            "a hub data set needs the network or a filled cache.",
+            remedy=_remedy(source.dataset),
         ) from error
     rows = [Row(dict(columns), f"row {number}") for number, columns in enumerate(table, start=1)]
     if not rows:
         raise DataError(f"data set {name}, split {source.split} is empty", expected="at least one row")
     return rows
+
+
+def _remedy(name: str) -> str:
+    if Path(name).is_dir():
+        return f"{name} is a folder here: name a file in it, ending in .json, .jsonl, .csv or .parquet."
+    return (
+        "A file is named by its path, ending in .json, .jsonl, .csv or .parquet; "
+        "a hub data set needs the network or a filled cache."
+    )
 
 
 def _configs(source: Source) -> list[str | None]:
@@ -49,6 +58,8 @@ def _configs(source: Source) -> list[str | None]:
 def _table(source: Source, config: str | None) -> Iterable[Mapping[str, object]]:
     import datasets
 
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()  # in a log they are one endless line
     return datasets.load_dataset(source.dataset, config, split=source.split, revision=source.revision)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from understudy.errors import RunDirectoryError
+from understudy.errors import RunDirectoryError, UnderstudyError
 from understudy.training.durable import refused_by_disk, write_json, write_text
 
 LAUNCH = "launch"
@@ -95,8 +95,7 @@ def open_run(
         RunDirectoryError: it exists and ``resume`` is false; it is no run; its recipe is another; another process
             has it open.
     """
-    with refused_by_disk(path):
-        path.mkdir(parents=True, exist_ok=True)
+    _make(path)
     lock = _locked(path)
     try:
         resumed = _is_run(path, resume=resume)
@@ -111,6 +110,20 @@ def open_run(
         lock.close()
         raise
     return RunDirectory(path, resumed, notes, lock)
+
+
+def _make(path: Path) -> None:
+    try:
+        with refused_by_disk(path):
+            path.mkdir(parents=True, exist_ok=True)
+    except UnderstudyError as error:
+        if not isinstance(error.__cause__, FileExistsError | FileNotFoundError | NotADirectoryError | PermissionError):
+            raise
+        raise RunDirectoryError(
+            f"the run's folder {path} cannot be made",
+            got=error.got,
+            remedy="Choose another place with output=FOLDER.",
+        ) from error
 
 
 def _locked(path: Path) -> IO[str]:
@@ -160,8 +173,17 @@ def _refuse_changes(path: Path, recipe: str, differences: Callable[[str, str], S
         raise RunDirectoryError(
             f"the recipe differs from the one that {path} began with",
             got="; ".join(changed),
-            remedy="Resume with the same recipe, or start a new run under another name=...",
+            remedy=_remedy(changed),
         )
+
+
+def _remedy(changed: Sequence[str]) -> str:
+    if len(changed) == 1 and changed[0].startswith("steps: "):
+        return (
+            "Resume with as many steps as it began with; to train on, start a new run under another name=... with "
+            "student.model=FOLDER, the model/ of its last checkpoint."
+        )
+    return "Resume with the same recipe, or start a new run under another name=..."
 
 
 def _note_surroundings(path: Path, environment: Mapping[str, object]) -> tuple[str, ...]:
