@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import textwrap
 
-_WIDTH = 120
+_WIDTH, _CODE_WIDTH = 120, 96
 
 
 def filled(text: str) -> str:
-    """In lines of at most 120 characters."""
-    return textwrap.fill(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
+    """In lines of at most 96 characters: a block of code that is wider than the site's column has to be scrolled."""
+    return textwrap.fill(text, _CODE_WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def wrapped(text: str, *, indent: str = "") -> str:
