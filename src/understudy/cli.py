@@ -247,7 +247,7 @@ def main() -> None:
         app(arguments, prog_name="understudy")
     except UnderstudyError as error:
         if show_traceback:
-            traceback.print_exc()
+            _print_traceback()
         tell(error, partial(_print, error=True))
         sys.exit(error.exit_code)
     except SystemExit as ended:
@@ -256,10 +256,17 @@ def main() -> None:
         raise
     except OSError as error:  # a disk or a permission, of a place that nobody has looked at beforehand
         if show_traceback:
-            traceback.print_exc()
+            _print_traceback()
         where = "" if error.filename is None else f"{error.filename}: "
         _print(f"understudy: {where}{error.strerror or error}. --traceback shows what was being done.", error=True)
         sys.exit(1)
+    except Exception:  # a fault of this program; what it quotes may hold keys
+        _print_traceback()
+        sys.exit(1)
+
+
+def _print_traceback() -> None:
+    _print(traceback.format_exc().rstrip(), error=True)
 
 
 def _show_preview(recipe: Recipe, *, as_json: bool) -> None:

@@ -16,7 +16,7 @@ from tests.servers.scripted import Asked, Reply
 from tests.serving.served import served_model
 from tests.tiny_files import Workplace, make_workplace
 from understudy import cli, publishing
-from understudy.errors import UnderstudyError
+from understudy.errors import DataError, UnderstudyError
 from understudy.evaluation.grading import grade_folder
 from understudy.launching import commands_of, laid_out
 from understudy.launching.order import Order
@@ -163,6 +163,23 @@ def test_no_key_is_in_the_words_of_a_crash(keys: None, capfd: pytest.CaptureFixt
     cli._print(f"understudy: no file {KEY}; got Bearer {OTHERS['MY_PASSWORD']}", error=True)
     said = capfd.readouterr().err
     assert "understudy: no file (removed); got Bearer (removed)" in said
+
+
+@pytest.mark.parametrize("error", [RuntimeError, DataError, OSError])
+def test_no_key_is_in_the_traceback_of_a_live_crash(
+    error: type[Exception], keys: None, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crashes(*_: object, **__: object) -> None:
+        raise error(f"Bearer {KEY}") from ValueError(f"https://jane:{OTHERS['MY_PASSWORD']}@host/")
+
+    monkeypatch.setattr(cli, "app", crashes)
+    monkeypatch.setattr("sys.argv", ["understudy", "methods", "--traceback"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    said = capfd.readouterr().err
+    assert ended.value.code == getattr(error, "exit_code", 1)
+    assert "Traceback (most recent call last)" in said and "in crashes" in said and "(removed)" in said
+    assert [canary for canary in CANARIES if canary in said] == []
 
 
 def test_the_search_can_find_something(tmp_path: Path) -> None:

@@ -173,3 +173,28 @@ def test_a_method_of_whole_vocabularies_is_refused_with_the_others_of_its_kind(
     assert ended.code == 2
     assert "method gkd cannot run on the Tinker service: it compares whole vocabularies" in ended.err
     assert "distillm, minillm, opsd, pw_opsd, tip" in ended.err and "engine.kind local" in ended.err
+
+
+@pytest.mark.parametrize("deed", ["step", "save"])
+def test_a_service_that_fails_within_a_run_ends_it_in_a_sentence_and_it_goes_on(
+    deed: str, place: Workplace, understudy: Understudy, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = {"steps": 3, "checkpoint": {"every": 1}, "evaluation": {}}
+    recipe = recipe_for(place, there(running, fetch_adapter=False), **small)
+    real, asked = getattr(running.desk, deed), [0]
+
+    def fails(*arguments: object, **options: object) -> object:
+        asked[0] += 1
+        if asked[0] >= 2:
+            raise RuntimeError("the desk is on fire")
+        return real(*arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(running.desk, deed, fails)
+        ended = understudy("train", recipe)
+    told = ended.err.splitlines()[-1]
+    assert ended.code == 1 and told.startswith("understudy: ") and "on fire" in told, ended.err
+    assert "Traceback" not in ended.err and KEY not in ended.err
+    again = understudy("train", recipe, "--resume")
+    assert again.code == 0, again.err
+    assert [line["step"] for line in metrics_of(place.run)] == [0, 1, 2]
