@@ -117,12 +117,12 @@ def with_adapter(model: Any) -> Any:
 
 def test_equal_prompts_are_read_once_and_ended_rows_leave() -> None:
     model = sharpened(qwen3())
+    sampler = LocalSampler(model, vocab_size=V, max_length=48)
+    sampler.sample([SampleRequest(torch.tensor([2]), 0)], PARAMS, seed=0, step=0)  # which tries the model first
     sizes: list[tuple[int, ...]] = []
     model.get_input_embeddings().register_forward_hook(lambda module, args, output: sizes.append(tuple(args[0].shape)))
     requests = [SampleRequest(torch.tensor([2, 3, 4][: 1 + key % 3]), key) for key in range(48)]
-    samples = LocalSampler(model, vocab_size=V, max_length=48).sample(
-        requests, replace(PARAMS, stop_ids=STOPS), seed=0, step=0
-    )
+    samples = sampler.sample(requests, replace(PARAMS, stop_ids=STOPS), seed=0, step=0)
     assert sizes[0] == (3, 3), "three distinct prompts"
     lengths = torch.tensor([sample.completion_ids.numel() for sample in samples])
     for index, (rows, width) in enumerate(sizes[1:], start=1):

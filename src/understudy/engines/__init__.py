@@ -1,1 +1,1 @@
-"""Engines fill the protocols: ``local`` is PyTorch in one process."""
+"""Engines fill the protocols: in one process, on many ranks, on the Tinker service; and samplers that are served."""

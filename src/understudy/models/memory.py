@@ -36,9 +36,9 @@ class ModelSize:
 
     @classmethod
     def of(cls, config: Any, num_parameters: int) -> ModelSize:
-        """Of a model with this Hugging Face configuration."""
+        """Of a model with this Hugging Face configuration; one without attention counts as if it had one head."""
         text = config.get_text_config()
-        heads = text.num_attention_heads
+        heads = getattr(text, "num_attention_heads", None) or 1
         head = getattr(text, "head_dim", None) or text.hidden_size // heads
         return cls(
             num_parameters=num_parameters,

@@ -14,6 +14,7 @@ from torch import nn
 from understudy.errors import MemoryExhaustedError, ModelError, first_line
 from understudy.models.allocation import is_out_of_memory
 from understudy.models.decode_step import step_of
+from understudy.models.sampling_check import check_decoding
 from understudy.models.sampling_decode import decode, seating
 from understudy.models.sampling_distribution import check_params
 from understudy.models.sampling_memory import default_budget, rows_that_fit
@@ -64,6 +65,7 @@ class LocalSampler:
         self.model, self.vocab_size, self.max_length, self.version = model, vocab_size, max_length, version
         self.device, self.autocast_dtype, self.max_batch_rows = torch.device(device), autocast_dtype, max_batch_rows
         self.max_cache_bytes, self._notice = max_cache_bytes, notice
+        self._is_checked = False
 
     def sample(
         self,
@@ -80,6 +82,7 @@ class LocalSampler:
         Raises:
             ContextLengthError: a prompt leaves no room for a token. DataError: a prompt is empty.
             RecipeError: a parameter is out of range. NonFiniteError: the model's logits are not numbers.
+            ModelError: the architecture does not decode what it reads (``check_decoding``).
         """
         check_params(params)
         for request in requests:
@@ -118,6 +121,9 @@ class LocalSampler:
     def _attempt(self, work: Work, places: Sequence[int], *, forward: Forward, rows: int, told: _Told) -> str | None:
         """Draw the completions at ``places``; why memory ran out, where it did."""
         try:
+            if not self._is_checked:
+                check_decoding(self.model, vocab_size=self.vocab_size)
+                self._is_checked = True
             decode(
                 self.model,
                 work,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+import functools
+import inspect
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from understudy.models.forward import causal_lm
 from understudy.models.sampling_cache import Source, join, new_cache
 
 Prompt = tuple[int, ...]
@@ -72,8 +75,15 @@ def next_logits(model: nn.Module, ids: Tensor, *, mask: Tensor, position: Tensor
         input_ids=ids,
         attention_mask=mask,
         position_ids=position,
-        past_key_values=cache,
         use_cache=True,
         logits_to_keep=1,
+        **{_name_of_cache(type(causal_lm(model)).forward): cache},
     )
     return output.logits[:, -1]
+
+
+@functools.cache
+def _name_of_cache(forward: Callable[..., Any]) -> str:
+    """Mamba and others without attention have a name of their own for it, and take no notice of the usual one."""
+    known = inspect.signature(forward).parameters
+    return "past_key_values" if "past_key_values" in known or "cache_params" not in known else "cache_params"
