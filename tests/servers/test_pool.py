@@ -230,6 +230,21 @@ def test_a_copy_with_another_model_is_not_taken_back() -> None:
         assert counts[0] == counts[1], "once it was found to be another, it was asked nothing"
 
 
+def test_a_copy_that_is_called_lost_while_it_is_confirmed_is_confirmed_again() -> None:
+    """As by weights that went to the others in that very moment."""
+    confirmed: list[str] = []
+
+    async def confirm(replica: Replica) -> None:
+        confirmed.append(replica.url)
+        replica.is_lost = len(confirmed) == 1
+
+    with scripted(first(1, Reply({"n": 7}, cut=3))) as server:
+        pool = ServerPool(settings(server.url))
+        pool.confirm = confirm
+        assert run(pool.ask(ECHO)) == 7
+        assert confirmed == [server.url] * 2 and not pool.replicas[0].is_lost
+
+
 def test_requests_given_up_leave_nothing_running() -> None:
     with scripted(lambda asked: Reply(asked.body, wait_seconds=0.2 if asked.body["n"] else 0, status=200)) as server:
         pool = ServerPool(settings(server.url))

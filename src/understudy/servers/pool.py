@@ -104,6 +104,17 @@ class ServerPool:
     def _watch(self, replica: Replica, wait: float) -> None:
         self._watches[replica.url] = asyncio.get_running_loop().create_task(self._bring_back(replica, wait))
 
+    async def _confirmed(self, replica: Replica) -> None:
+        """Confirm a copy that was lost; once more where it is called lost meanwhile, as by weights that it missed."""
+        while replica.is_lost:
+            replica.is_lost = False
+            try:
+                if self.confirm is not None:
+                    await self.confirm(replica)
+            except BaseException:
+                replica.is_lost = True
+                raise
+
     async def _bring_back(self, replica: Replica, wait: float) -> None:
         """Look after a copy that failed until it is well, and the same as before; for no longer than the deadline."""
         until = time.monotonic() + self.settings.deadline_seconds
@@ -112,9 +123,7 @@ class ServerPool:
             try:
                 seconds = min(_HEALTH_SECONDS, self.settings.timeout_seconds)
                 await _check_health(replica, seconds)
-                if self.confirm is not None and replica.is_lost:
-                    await self.confirm(replica)
-                replica.is_lost = False
+                await self._confirmed(replica)
             except UnavailableError as failure:
                 wait = replica.leave(failure)
             except (ServerError, UserMistakeError) as error:
