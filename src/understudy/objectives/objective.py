@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -151,8 +151,3 @@ def _told(draft: Draft, table: TokenTable, counted: Tensor, context: PlanContext
     if draft.turn_weights is not None:
         figures |= draft.turn_weights.figures(table, kept, context.world)
     return figures
-
-
-def term_names(plans: Sequence[LossPlan]) -> list[str]:
-    """Names of all terms, in order, without repeats."""
-    return list(dict.fromkeys(term.name for plan in plans for term in plan.terms))
