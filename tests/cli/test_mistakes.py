@@ -229,6 +229,7 @@ MISTAKES = {
     "no teacher": (no_teacher, ["'opd'", "needs a teacher", "Add teacher"]),
     "model path missing": (given("student.model=./studnet"), ["no model at ./studnet"]),
     "model is a file": (given("student.model=tiny.yaml"), ["tiny.yaml is not a model", "a file"]),
+    "model is an address": (given("teacher.model=localhost:8000"), ["no model at localhost:8000", "{server: URL}"]),
     "model is a run": (a_run, ["is not a model", "newest weights are", "step-000004/model"]),
     "model is a checkpoint": (a_checkpoint, ["is not a model", "weights are", "step-000004/model"]),
     "data is a folder": (given("data.dataset=student"), ["student is a folder here"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from huggingface_hub import HfApi, try_to_load_from_cache
@@ -29,6 +30,11 @@ def check_location(name: str) -> None:
             )
     elif path.exists():
         raise ModelError(f"{name} is not a model", got="a file", expected="a folder with config.json, or a hub id")
+    elif re.fullmatch(r"[\w.-]+:\d+(/.*)?", name):
+        raise ModelError(
+            f"no model at {name}",
+            remedy="If it is a server, its address begins with http://; a teacher's stands in teacher: {server: URL}.",
+        )
     elif name.startswith((".", "/")) or name.count("/") != 1:
         raise ModelError(f"no model at {name}", remedy="Check the path, or give a hub id such as owner/name.")
     elif not isinstance(try_to_load_from_cache(name, "config.json"), str):
