@@ -14,9 +14,11 @@ from tests.hardening.all_kinds import KINDS
 from tests.hardening.kinds.answers import EXCHANGES
 from tests.hardening.mutating import json_bytes, nested
 from tests.hardening.target import judge
+from tests.tiny_files import save_model
 from tests.training.tiny_run import go, parts_of
 from understudy.environments.tools.reading import tagged_json
-from understudy.errors import DataError, RunDirectoryError
+from understudy.errors import DataError, ModelError, RunDirectoryError
+from understudy.models.load import load_model
 from understudy.reports.figures import as_number
 from understudy.training import rollout_files
 
@@ -100,3 +102,12 @@ def test_a_run_whose_papers_are_spoilt(tmp_path: Path) -> None:
 
 def test_a_number_beyond_every_float_is_no_figure() -> None:
     assert as_number(10**400) is None
+
+
+@pytest.mark.parametrize("ids", ["</s>", [1, "</s>"], {"id": 1}])
+def test_an_end_of_text_that_is_no_token_is_told(ids: object, tmp_path: Path) -> None:
+    save_model(tmp_path, seed=0)
+    settings = json.loads((tmp_path / "generation_config.json").read_text())
+    (tmp_path / "generation_config.json").write_text(json.dumps({**settings, "eos_token_id": ids}))
+    with pytest.raises(ModelError, match="an end of text that is no token; got eos_token_id"):
+        load_model(tmp_path)

@@ -232,7 +232,11 @@ def _stop_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None,
     found: set[int] = set()
     for owner in (getattr(model, "generation_config", None), _text_config(model), tokenizer):
         ids = getattr(owner, "eos_token_id", None)
-        found.update(ids if isinstance(ids, (list, tuple)) else [] if ids is None else [ids])
+        listed = ids if isinstance(ids, (list, tuple)) else [] if ids is None else [ids]
+        if not all(isinstance(id, int) for id in listed):
+            what = "the model names an end of text that is no token"
+            raise ModelError(what, got=f"eos_token_id {str(ids)[:80]!r}", expected="an id, or a list of ids")
+        found.update(listed)
     return frozenset(id for id in found if 0 <= id < vocab_size)
 
 
