@@ -113,7 +113,7 @@ def test_mistakes_are_one_sentence(
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
     refused(understudy("serve", tmp_path / "nowhere", "--port", 0), "no model at")
     refused(understudy("serve", "testbed/no-such", "--port", 0), "no-such")
-    refused(understudy("serve", model, "--port", 0, "--api-key-env", "NO_SUCH_KEY"), "NO_SUCH_KEY", "holds no key")
+    refused(understudy("serve", model, "--port", 0, "--api-key-env", "NO_SUCH_KEY"), "NO_SUCH_KEY", "holds no API key")
     refused(understudy("serve", model, "--port", 0, "--dtype", "int3"), "dtype", "int3", "bfloat16")
     refused(understudy("serve", model, "--port", 0, "--device", "abacus"), "abacus")
     refused(understudy("serve", model, "--port", 0, "--max-model-len", 4097), "--max-model-len", "4097", "4096")
