@@ -182,6 +182,8 @@ def _order(
 
     from understudy.bench.order import FULL, QUICK, Order
 
+    if methods is not None and ablation is not None:
+        raise UserMistakeError("--methods and --ablation both say what is compared", remedy="Give one of them.")
     given = {name: value for name, value in scale.items() if value is not None}
     place = "-".join(filter(None, ("bench", ablation or "methods", setting, rates, "quick" if quick else "")))
     return Order(

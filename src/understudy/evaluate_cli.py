@@ -74,6 +74,8 @@ def evaluate(
             expected="understudy evaluate MODEL --suite NAME",
             remedy="understudy evaluate --list shows the suites.",
         )
+    if cross_check_python is not None and cross_check is None:
+        raise UserMistakeError("--cross-check-python runs no harness by itself", expected="--cross-check NAME")
     with starting():
         from understudy.evaluating import Address, Wishes, cross_checked
         from understudy.evaluating import evaluate as evaluated

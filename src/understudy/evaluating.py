@@ -227,6 +227,12 @@ def _code(function: str | None) -> str | None:
 def _candidate(model: str, address: Address, display: Display) -> _Candidate:
     if _is_address(model):
         return _behind(model, address)
+    if address.model is not None or address.key is not None:
+        raise UserMistakeError(
+            "a model of this machine has no served name and no key",
+            got=model,
+            remedy="Leave out --model and --api-key-env.",
+        )
     loaded = model_named(model, LocalEngine(), building=building_shown(display))
     sampler = sampler_of(loaded.model, loaded, LocalEngine())
     return _Candidate(model, loaded.fingerprint, examinee_of(loaded, sampler, scorer=LocalScorer(loaded)))

@@ -34,6 +34,12 @@ def grade(
 
     if pairwise is not None and rubrics is not None:
         raise UserMistakeError("--rubrics and --pairwise are two ways of grading", remedy="Give one of them.")
+    if out is not None and pairwise is None:
+        raise UserMistakeError(
+            "--out is for a blind comparison",
+            expected="--pairwise OTHER",
+            remedy="Scores are written into the results.",
+        )
     panel = load_panel(graders)
     with Console(stderr=True, highlight=False, markup=False).status("asking the graders") as status:
         if pairwise is not None:

@@ -210,6 +210,7 @@ def test_mistakes_are_told_before_anything_is_made(
         (("--quick", "--tuned"), "Leave out --quick"),
         (("--unified", "--tuned"), "one of them at a time"),
         (("--methods", " , "), "names nobody"),
+        (("--methods", "opd", "--ablation", "tropd"), "both say what is compared"),
     ):
         ended = bench(understudy, *arguments, out=out)
         assert ended.code == 2 and words in ended.err and ended.err.count("\n") == 1, ended.err

@@ -192,6 +192,9 @@ def test_mistakes(place: Workplace, suite: str, understudy: Understudy) -> None:
     assert_is_refused(understudy("evaluate", "studnet", "--suite", suite), "no model at studnet")
     assert_is_refused(understudy("evaluate", "student", "--suite", "none.yaml"), "none.yaml does not exist")
     assert_is_refused(understudy("evaluate", "student", "--suite", "none"), "'none'", "multiplication-greedy")
+    named = ["evaluate", "student", "--suite", suite]
+    assert_is_refused(understudy(*named, "--model", "other"), "no served name")
+    assert_is_refused(understudy(*named, "--cross-check-python", "python3"), "--cross-check NAME")
     write_rows(place.path / "long.jsonl", [{"question": "w2 " * 70, "answer": "w2"}])
     (place.path / "long.yaml").write_text(yaml.safe_dump({"dataset": "long.jsonl", "prompt": "{question}"}))
     assert_is_refused(understudy("evaluate", "student", "--suite", "long.yaml"), "verifier", "long")

@@ -81,3 +81,5 @@ def test_mistakes_are_one_sentence(tmp_path: Path, understudy: Understudy) -> No
     assert_is_refused(understudy("office", "grade", missing, "--graders", graders), "no office results")
     both = ["--rubrics", "x.json", "--pairwise", folder]
     assert_is_refused(understudy("office", "grade", folder, "--graders", graders, *both), "two ways of grading")
+    beside = ["--out", tmp_path / "out"]
+    assert_is_refused(understudy("office", "grade", folder, "--graders", graders, *beside), "--pairwise OTHER")

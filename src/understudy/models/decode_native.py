@@ -1,5 +1,4 @@
-"""The decoding step of ``decode_step.py`` in compiled C: all layers in one call, for models whose calls cost more than
-their products."""
+"""The decoding step of ``decode_step.py`` in compiled C: all layers in one call, and the weights fetched ahead."""
 
 from __future__ import annotations
 
