@@ -20,7 +20,8 @@ import understudy as us
 from tests.reports.hand_made import HOSTILE, SCRIPT
 from tests.tiny_files import Workplace, make_workplace
 from understudy.recipe import load_recipe, recipe_from
-from understudy.reports.model_card import card_of
+from understudy.reports import reading
+from understudy.reports.model_card import card_of, write_card
 from understudy.reports.reading import read_run
 from understudy.training import checkpoint
 from understudy.training.progress import Silent
@@ -189,6 +190,20 @@ def test_only_what_is_known_by_then_is_shown(tmp_path: Path) -> None:
     assert rows_of(card_of(run, form="model", step=6))["suite"] == ["before training", "after 3 steps"]
     assert rows_of(card_of(run, form="model", step=2))["suite"] == ["before training"]
     assert rows_of(card_of(run, form="model", step=9))["words"][1].startswith("95.0")
+
+
+def test_a_card_does_not_read_every_step_of_a_long_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is written with each checkpoint: a run of 7,000 steps would spend as long on its cards as on its steps."""
+    run, read, line_of = written_run(tmp_path / "run"), list[str](), reading.line_of
+    lines = [json.dumps({"step": step, "loss": 1 / (step + 1), "reward/mean": step}) + "\n" for step in range(3001)]
+    (run / "metrics.jsonl").write_text("".join(lines))
+    model = tmp_path / "checkpoint" / "model"
+    model.mkdir(parents=True)
+    monkeypatch.setattr(reading, "line_of", lambda text: read.append(text) or line_of(text))
+    write_card(run, model.parent, step=3001)
+    assert len(read) < 450
+    assert lines[-1] in read
+    assert ">3,000<" in (model / "curves.svg").read_text()
 
 
 def test_texts_of_a_run_stay_text(tmp_path: Path) -> None:

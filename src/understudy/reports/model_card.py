@@ -25,6 +25,9 @@ CARD = "README.md"
 LOADED_FROM = 'name = "."  # this folder; where it is published, OWNER/NAME'
 """The line of a card that says where to load from; a push puts the name there."""
 
+# A card is written with every checkpoint: it must not read all steps before it each time.
+_STEPS_IN_A_CURVE = 400
+
 Form = Literal["model", "adapter"]
 FORMS: tuple[Form, ...] = ("model", "adapter")
 
@@ -38,7 +41,8 @@ def write_card(run: Path, checkpoint: Path, *, step: int, own: Sequence[str] = (
     for form in FORMS:
         folder = checkpoint / form
         if folder.is_dir():
-            for name, text in pages_of(read_run(run), form=form, step=step, own=own).items():
+            record = read_run(run, most_steps=_STEPS_IN_A_CURVE)
+            for name, text in pages_of(record, form=form, step=step, own=own).items():
                 write_whole(folder / name, text, remedy="Make room or give permission.")
 
 

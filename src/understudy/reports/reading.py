@@ -65,9 +65,11 @@ class RunRecord:
         return value
 
 
-def read_run(path: Path) -> RunRecord:
+def read_run(path: Path, *, most_steps: int | None = None) -> RunRecord:
     """Read a run's folder, rollouts and checkpoints aside.
 
+    Args:
+        most_steps: of the metrics only so many lines are read, evenly apart, the last among them; None reads all.
     Raises:
         RunDirectoryError: there is no folder, or nothing of a run in it.
     """
@@ -85,7 +87,7 @@ def read_run(path: Path) -> RunRecord:
         recipe=_yaml(recipe_text, notes),
         recipe_text=recipe_text,
         environment=as_mapping(values_without_secrets(_json(path / "environment.json", notes))),
-        metrics=_lines(path / "metrics.jsonl", notes),
+        metrics=_lines(path / "metrics.jsonl", notes, most=most_steps),
         evaluations=_lines(path / "evaluation" / "figures.jsonl", notes, needed=False),
         summary=summary,
         notes=tuple(notes),
@@ -131,17 +133,30 @@ def _json(path: Path, notes: list[str]) -> Mapping[str, object]:
     return as_mapping(content)
 
 
-def _lines(path: Path, notes: list[str], *, needed: bool = True) -> tuple[Line, ...]:
+def _lines(path: Path, notes: list[str], *, needed: bool = True, most: int | None = None) -> tuple[Line, ...]:
     """Lines by step; where a step stands twice (two sessions), the later line counts."""
     if not path.exists() and not needed:
         return ()
-    texts = [text for text in _text(path, notes).splitlines() if text.strip()]
-    read = [line_of(text) for text in texts]
+    texts = _text(path, notes).splitlines() if most is None else _thinned(path, notes, most)
+    read = [line_of(text) for text in texts if text.strip()]
     by_step = {line["step"]: line for line in read if line is not None}
     unreadable = read.count(None)
     if unreadable:
         notes.append(f"{count(unreadable, 'line')} of {path.name} cannot be read (cut short?) and is left out.")
     return tuple(by_step[step] for step in sorted(by_step, key=float))  # type: ignore[arg-type]
+
+
+def _thinned(path: Path, notes: list[str], most: int) -> list[str]:
+    """At most so many lines, evenly apart, the last among them; the file is never held as a whole."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            total = sum(1 for _ in file)
+        apart = max(1, -(-total // most))
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return [line for number, line in enumerate(file, start=1) if (total - number) % apart == 0]
+    except OSError:
+        notes.append(f"{path.name} is missing or cannot be read.")
+        return []
 
 
 def line_of(text: str) -> Line | None:
