@@ -285,8 +285,9 @@ def _compared(path: Path) -> object:
 
 
 def _without_times(value: Any) -> Any:
+    times = ("seconds", "seconds_a_step", "phases")
     if isinstance(value, dict):
-        return {key: _without_times(each) for key, each in value.items() if key not in ("seconds", "phases")}
+        return {key: _without_times(each) for key, each in value.items() if key not in times}
     return [_without_times(each) for each in value] if isinstance(value, list) else value
 
 
