@@ -99,6 +99,7 @@ def test_a_tokenizer_without_template_is_named() -> None:
     [
         ({"role": "robot", "content": "hi"}, "message 2 of a prompt has a wrong role; got 'robot'"),
         ({"content": "hi"}, "message 2 of a prompt has a wrong role; got None"),
+        ({"role": ["user"], "content": "hi"}, r"message 2 of a prompt has a wrong role; got \['user'\]"),
         ({"role": "user"}, "message 2 of a prompt has no text; got None"),
         ({"role": "user", "content": 3}, "message 2 of a prompt has no text; got 3"),
         ("hi", "message 2 of a prompt is not a mapping"),

@@ -249,7 +249,7 @@ def _checked(message: object, place: int) -> dict[str, object]:
     if not isinstance(message, Mapping):
         raise DataError(f"{where} is not a mapping", got=repr(message), expected="role and content")
     role, content = message.get("role"), message.get("content")
-    if role not in ROLES:
+    if not isinstance(role, str) or role not in ROLES:
         raise DataError(f"{where} has a wrong role", got=repr(role), expected=f"one of {', '.join(sorted(ROLES))}")
     calls_only = content is None and role == "assistant" and message.get("tool_calls")
     if not (isinstance(content, str) or calls_only):

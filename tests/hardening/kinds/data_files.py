@@ -97,11 +97,14 @@ def _cell(value: object) -> str:
 
 
 def _parquet(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    out = io.BytesIO()
     names = list(dict.fromkeys(name for row in rows for name in row))
     try:
-        table = pa.table({name: [row.get(name) for row in rows] for name in names})
-    except (pa.ArrowException, ValueError, OverflowError, TypeError):  # a column of several types
-        table = pa.table({name: [json.dumps(row.get(name)) for row in rows] for name in names if name.isprintable()})
-    pq.write_table(table, out)
+        return _written({name: [row.get(name) for row in rows] for name in names})
+    except (pa.ArrowException, ValueError, OverflowError, TypeError):  # several types in a column, or none: {}
+        return _written({name: [json.dumps(row.get(name)) for row in rows] for name in names if name.isprintable()})
+
+
+def _written(columns: Mapping[str, list[Any]]) -> bytes:
+    out = io.BytesIO()
+    pq.write_table(pa.table(columns), out)
     return out.getvalue()
