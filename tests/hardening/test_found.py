@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -20,6 +21,7 @@ from understudy.environments.tools.reading import tagged_json
 from understudy.errors import DataError, ModelError, RunDirectoryError
 from understudy.models.load import load_model
 from understudy.reports.figures import as_number
+from understudy.reports.saved_rollouts import read_steps
 from understudy.training import rollout_files
 
 MODELS = {"/v1/models": {"data": [{"id": 1}]}}
@@ -111,3 +113,13 @@ def test_an_end_of_text_that_is_no_token_is_told(ids: object, tmp_path: Path) ->
     (tmp_path / "generation_config.json").write_text(json.dumps({**settings, "eos_token_id": ids}))
     with pytest.raises(ModelError, match="an end of text that is no token; got eos_token_id"):
         load_model(tmp_path)
+
+
+def test_saved_rollouts_whose_columns_have_names_that_are_no_text(tmp_path: Path) -> None:
+    (tmp_path / "rollouts").mkdir()
+    for step in range(3):
+        file = tmp_path / "rollouts" / f"step-{step:06d}.parquet"
+        pq.write_table(pa.table({"abcdefgh": [1]}), file, store_schema=False)
+        file.write_bytes(file.read_bytes().replace(b"abcdefgh", b"\xca" * 8))
+    steps, notes = read_steps(tmp_path)
+    assert (len(steps), len(notes)) == (0, 3)

@@ -141,7 +141,7 @@ def _middle(files: Sequence[Path]) -> Path:
     """The file in the middle, or one near it whose rollouts have more to show."""
     middle = len(files) // 2
     for place in sorted(range(len(files)), key=lambda place: abs(place - middle))[:_NEAR]:
-        with suppress(OSError, pa.ArrowException):
+        with suppress(OSError, pa.ArrowException, ValueError):  # the last for names that are no text
             if "student_top_ids" in pq.read_schema(files[place]).names:
                 return files[place]
     return files[middle]
