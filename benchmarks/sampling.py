@@ -105,9 +105,16 @@ def refill(slots: int, rounds: int) -> None:
 
 
 def step(rounds: int) -> None:
-    """The model's own decode step over the fast one, in torch and in C, at the sizes of the speed benchmark."""
+    """The model's own decode step over the fast one, in torch and in C, at sizes of the speed benchmark and wider."""
     print("| size | own s | torch s | C s | own / torch | torch / C |\n|---|---|---|---|---|---|")
-    sizes = {"S": (128, 4, 512, 32, 128, 0), "SV": (128, 4, 512, 32, 128, 8), "B32": (256, 4, 32768, 16, 64, 0)}
+    sizes = {
+        "S": (128, 4, 512, 32, 128, 0),
+        "SV": (128, 4, 512, 32, 128, 8),
+        "B32": (256, 4, 32768, 16, 64, 0),
+        "512 wide": (512, 4, 8192, 16, 48, 0),
+        "512 wide, 64 rows": (512, 4, 8192, 64, 48, 0),
+        "1,024 wide": (1024, 4, 512, 16, 48, 0),
+    }
     for name, (width, layers, vocab_size, count, new, stops) in sizes.items():
         model = student(width, layers, vocab_size)
         work, how = work_of(count, vocab_size=vocab_size, new=new, num_stops=stops), Seating(count, refill=False)

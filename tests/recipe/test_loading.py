@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from understudy.errors import RecipeError
-from understudy.recipe import Recipe, differences, load_recipe, recipe_from, to_yaml
+from understudy.objectives.methods.opd import OPD
+from understudy.recipe import Recipe, differences, elsewhere, load_recipe, recipe_from, to_yaml
+from understudy.recipe.sections import sections
 
 MINIMAL = """
 student: {model: small}
@@ -259,3 +261,10 @@ def test_differences_name_field_and_both_values(path: Path) -> None:
         "optimizer.learning_rate: 0.0001 -> 0.5",
         "evaluation.suites.1.num_samples: 4 -> 8",
     ]
+
+
+def test_every_field_that_another_program_s_name_leads_to_is_one() -> None:
+    ours = {f"{one.path}.{field.name}".strip(".") for one in sections() for field in one.fields}
+    methods = {f"objective.{name}" for name in ("coefficient", "discount")}  # fields of single methods
+    assert set(elsewhere._OURS) - methods <= ours
+    assert methods <= {f"objective.{name}" for name in OPD.model_fields}
