@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from understudy.objectives.row_losses import evaluate, evaluate_full
 from understudy.plans import Divergence, Full, LossTerm
+from understudy.protocols import ScoreRequest
 from understudy.tokens import Batch
 
 
@@ -32,6 +33,12 @@ def dense_logprobs(
 def double(model: PreTrainedModel) -> PreTrainedModel:
     """A float64 copy."""
     return copy.deepcopy(model).double()
+
+
+def true_logprobs(model: PreTrainedModel, request: ScoreRequest, *, vocab_size: int) -> Tensor:
+    """[R, V] float64, what a scorer of this model should know of each row of a request."""
+    rows = (request.contexts, request.context, request.position)
+    return dense_logprobs(double(model), *rows, vocab_size=vocab_size, temperature=request.temperature).detach()
 
 
 def naive_loss(

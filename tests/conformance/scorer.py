@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from tests.conformance.oracle import dense_logprobs, double
+from tests.conformance.oracle import true_logprobs
 from tests.conformance.tiny import distinct_ids, tiny_batch, tiny_model
 from understudy.errors import CapabilityError
 from understudy.protocols import Scorer, ScoreRequest, Scores
@@ -60,14 +60,7 @@ class ScorerSuite:
         return replace(request, **changes)
 
     def truth(self, model: PreTrainedModel, request: ScoreRequest) -> Tensor:
-        return dense_logprobs(
-            double(model),
-            request.contexts,
-            request.context,
-            request.position,
-            vocab_size=self.vocab_size,
-            temperature=request.temperature,
-        ).detach()
+        return true_logprobs(model, request, vocab_size=self.vocab_size)
 
     def check(self, scores: Scores, truth: Tensor, request: ScoreRequest, *, tolerance: float) -> None:
         tokens = [request.contexts[c][p] for c, p in zip(request.context, request.position, strict=True)]

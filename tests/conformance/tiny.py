@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from tokenizers import Tokenizer, pre_tokenizers
 from tokenizers.models import WordLevel
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
+from understudy.models.sampling import LocalSampler
 from understudy.plans import Divergence, Full, Ids, Likelihood, LossPlan, LossTerm, Ratio, RowLoss, ToTarget
 from understudy.rollouts import FinishReason, Origin, Rollout, Turn, contexts_of
 from understudy.tokens import Batch, batch_of
@@ -19,14 +22,10 @@ def tiny_model(
     *, seed: int = 0, vocab_size: int = VOCAB, tied: bool = True, layers: int = 2, dtype: torch.dtype = torch.float32
 ) -> PreTrainedModel:
     """A Qwen3 model of a few thousand weights, large enough in spread that its distributions are far from uniform."""
-    config = Qwen3Config(
+    config = tiny_config(
         vocab_size=vocab_size,
-        hidden_size=16,
         intermediate_size=32,
         num_hidden_layers=layers,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        head_dim=8,
         max_position_embeddings=64,
         tie_word_embeddings=tied,
         initializer_range=0.4,
@@ -36,6 +35,20 @@ def tiny_model(
     )
     torch.manual_seed(seed)
     return Qwen3ForCausalLM(config).to(dtype).eval()
+
+
+def tiny_config(**changes: Any) -> Qwen3Config:
+    """A Qwen3 of one layer, two heads of width 8, one group; ``changes`` are other fields, or other values."""
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 8}
+    return Qwen3Config(**{**sizes, **heads, **changes})
+
+
+def random_sampler(*, vocab_size: int, max_length: int, version: int = 0, **changes: Any) -> LocalSampler:
+    """Of random weights, always the same, with room for ``max_length`` tokens; ``changes`` as of ``tiny_config``."""
+    torch.manual_seed(0)
+    config = tiny_config(vocab_size=vocab_size, max_position_embeddings=max_length, **changes)
+    return LocalSampler(Qwen3ForCausalLM(config), vocab_size=vocab_size, max_length=max_length, version=version)
 
 
 def tiny_tokenizer(size: int = VOCAB, *, swapped: bool = False) -> PreTrainedTokenizerFast:

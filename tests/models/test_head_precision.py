@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from transformers import Qwen3Config, Qwen3ForCausalLM
+from transformers import Qwen3ForCausalLM
 
-from tests.conformance.tiny import distinct_ids, some_logprobs
+from tests.conformance.tiny import distinct_ids, some_logprobs, tiny_config
 from understudy.models.adapters import LoraConfig, add_lora
 from understudy.models.head import Head
 from understudy.models.head_loss import head_loss
@@ -48,17 +48,7 @@ FORMS = {
 
 def head_of(form: Form, dtype: torch.dtype) -> Head:
     """A head over a padded vocabulary, cut to the true one."""
-    config = Qwen3Config(
-        vocab_size=PADDED,
-        hidden_size=WIDTH,
-        intermediate_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        head_dim=8,
-        tie_word_embeddings=form.tied,
-        initializer_range=0.4,
-    )
+    config = tiny_config(vocab_size=PADDED, hidden_size=WIDTH, initializer_range=0.4, tie_word_embeddings=form.tied)
     torch.manual_seed(0)
     model: Any = Qwen3ForCausalLM(config)
     if form.bias:

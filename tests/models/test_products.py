@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
-from transformers import Qwen3Config, Qwen3ForCausalLM
+from transformers import Qwen3ForCausalLM
 
+from tests.conformance.tiny import tiny_config
 from understudy.models.head import Head
 from understudy.models.head_loss import head_loss
 from understudy.models.products import exact_products, rounded_factors
@@ -33,17 +34,7 @@ def rounds_here() -> bool:
 
 
 def head_and_states(*, rounded: bool, dtype: torch.dtype = torch.float32) -> tuple[Head, Tensor]:
-    config = Qwen3Config(
-        vocab_size=VOCAB,
-        hidden_size=WIDTH,
-        intermediate_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        head_dim=8,
-        initializer_range=0.4,
-        tie_word_embeddings=False,
-    )
+    config = tiny_config(vocab_size=VOCAB, hidden_size=WIDTH, initializer_range=0.4, tie_word_embeddings=False)
     torch.manual_seed(0)
     model = Qwen3ForCausalLM(config).to(dtype)
     return Head(model, vocab_size=VOCAB, rounded=rounded), torch.randn(ROWS, WIDTH).to(dtype)

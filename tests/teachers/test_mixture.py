@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from tests.conformance.oracle import dense_logprobs, double
+from tests.conformance.oracle import true_logprobs
 from tests.conformance.scorer import MakeScorer, ScorerSuite, close
 from tests.conformance.tiny import tiny_batch, tiny_model
 from tests.teachers.members import Telling, local, second_model
@@ -38,17 +38,7 @@ class TestMixedScorer(ScorerSuite):
         return make
 
     def truth(self, model: PreTrainedModel, request: ScoreRequest) -> Tensor:
-        parts = [
-            dense_logprobs(
-                double(one),
-                request.contexts,
-                request.context,
-                request.position,
-                vocab_size=self.vocab_size,
-                temperature=request.temperature,
-            ).detach()
-            for one in (model, second_model())
-        ]
+        parts = [true_logprobs(one, request, vocab_size=self.vocab_size) for one in (model, second_model())]
         return (WEIGHTS[0] * parts[0].exp() + WEIGHTS[1] * parts[1].exp()).log()
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-import torch
-from transformers import Qwen3Config, Qwen3ForCausalLM
 
+from tests.conformance.tiny import random_sampler
 from tests.models.test_chat import EOS, IM_END, make_tokenizer
 from understudy.environments.episodes import Episode, from_completions, play
 from understudy.environments.toy import RememberDigit, remember_digit_tasks
@@ -28,18 +27,7 @@ QUESTION = [{"role": "user", "content": "say it"}]
 
 @pytest.fixture(scope="module")
 def sampler() -> LocalSampler:
-    torch.manual_seed(0)
-    config = Qwen3Config(
-        vocab_size=len(TOKENIZER),
-        hidden_size=16,
-        intermediate_size=24,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        head_dim=8,
-        max_position_embeddings=128,
-    )
-    return LocalSampler(Qwen3ForCausalLM(config), vocab_size=len(TOKENIZER), max_length=128)
+    return random_sampler(vocab_size=len(TOKENIZER), max_length=128, intermediate_size=24)
 
 
 class Talks:

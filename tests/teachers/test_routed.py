@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from tests.conformance.oracle import dense_logprobs, double
+from tests.conformance.oracle import true_logprobs
 from tests.conformance.scorer import MakeScorer, ScorerSuite, close
 from tests.conformance.tiny import tiny_batch, tiny_model
 from tests.teachers.members import Telling, local, second_model
@@ -45,17 +45,7 @@ class TestRoutedScorer(ScorerSuite):
         return replace(request, routes=routes_of(len(request.contexts)))
 
     def truth(self, model: PreTrainedModel, request: ScoreRequest) -> Tensor:
-        near, far = (
-            dense_logprobs(
-                double(one),
-                request.contexts,
-                request.context,
-                request.position,
-                vocab_size=self.vocab_size,
-                temperature=request.temperature,
-            ).detach()
-            for one in (model, second_model())
-        )
+        near, far = (true_logprobs(one, request, vocab_size=self.vocab_size) for one in (model, second_model()))
         is_near = torch.tensor([request.routes[c] == "near" for c in request.context.tolist()])
         assert 0 < int(is_near.sum()) < is_near.numel()
         return torch.where(is_near[:, None], near, far)

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from transformers import Qwen3Config, Qwen3ForCausalLM
 
+from tests.conformance.tiny import random_sampler
 from understudy.environments.agents import TALLY, Agent
 from understudy.environments.agents.agent import Style
 from understudy.environments.episodes import Episode, play
@@ -28,19 +28,7 @@ TASKS = tiny_household_tasks("valid_seen", 4, 2)
 
 @pytest.fixture(scope="module")
 def sampler() -> LocalSampler:
-    torch.manual_seed(0)
-    size = len(TOKENIZER)
-    config = Qwen3Config(
-        vocab_size=size,
-        hidden_size=16,
-        intermediate_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        head_dim=8,
-        max_position_embeddings=512,
-    )
-    return LocalSampler(Qwen3ForCausalLM(config), vocab_size=size, max_length=512)
+    return random_sampler(vocab_size=len(TOKENIZER), max_length=512)
 
 
 def played(sampler: LocalSampler, style: Style, episodes: list[Episode]) -> list[Rollout]:
