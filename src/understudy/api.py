@@ -14,10 +14,11 @@ from transformers.utils.logging import disable_progress_bar
 from understudy.build import Assembly, EnvironmentFactory, Keeping, Own, assemble
 from understudy.build.cluster import Gathering, gathering_of
 from understudy.build.models import device_of, make_testbed
+from understudy.build.opening import opened
 from understudy.build.tinker import sessions_ended
 from understudy.doctor import quick_findings
 from understudy.engines.tinker.checkpoint import kept_state
-from understudy.errors import RecipeError, RunDirectoryError
+from understudy.errors import RecipeError
 from understudy.evaluating import building_shown
 from understudy.evaluation.examination import Exam
 from understudy.evaluation.summary import write_summary
@@ -26,8 +27,7 @@ from understudy.models.chat import decode
 from understudy.objectives.objective import Objective
 from understudy.protocols import Scorer
 from understudy.publishing import Published, push
-from understudy.recipe import Recipe, differences, load_recipe, recipe_from, to_yaml
-from understudy.recipe.yaml_text import parse_yaml
+from understudy.recipe import Recipe, load_recipe
 from understudy.reports import write_report
 from understudy.reports.model_card import write_card
 from understudy.reports.secrets import values_without_secrets
@@ -38,9 +38,8 @@ from understudy.training.loop import LoopSettings, Outcome, Report
 from understudy.training.loop import run as run_loop
 from understudy.training.magnifying import Magnifier
 from understudy.training.progress import Display, Silent, display_on, shown
-from understudy.training.ranks import Ranks, agreed, by_first
-from understudy.training.run_directory import RunDirectory, open_run
-from understudy.training.surroundings import describe
+from understudy.training.ranks import agreed, by_first
+from understudy.training.run_directory import RunDirectory
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def train(
     resume: bool = False,
     display: Display | None = None,
 ) -> Run:
-    """Train as a recipe says, from its last checkpoint with ``resume``.
+    """Train as a recipe says, from its last checkpoint with ``resume``, which may go on to another number of steps.
 
     Args:
         recipe: or the path of its YAML file, changed by ``key.sub=value`` overrides.
@@ -112,12 +111,13 @@ def train(
 def _trained(recipe: Recipe, own: Own, gathering: Gathering, *, resume: bool, display: Display) -> Run:
     """The run on this rank; the first one writes its folder, the others have a part in the work alone."""
     ranks, is_first = gathering.ranks, gathering.is_first
-    with _opened(recipe, ranks, resume=resume) as directory:
+    with opened(recipe, ranks, resume=resume, is_own=own.objective is not None) as directory:
         assembly = _assembled(recipe, own, directory, display, gathering)
         by_first(ranks, lambda: data_record.keep(directory.path, assembly.lessons.record))
         for notice in assembly.notices:
             display.notice(notice)
         by_first(ranks, lambda: examine_teacher(assembly, recipe, directory.path, display))
+        by_first(ranks, directory.adopt)
         with _accounted(recipe, directory, display, gathering) as reports:
             outcome = run_loop(
                 assembly.parts,
@@ -227,36 +227,6 @@ def _describe(own: Own, directory: RunDirectory, display: Display, checkpoint: P
         write_card(directory.path, checkpoint, step=step, own=given)
     except Exception as error:
         display.notice(f"The weights of step {step} have no card: {error or type(error).__name__}")
-
-
-def _opened(recipe: Recipe, ranks: Ranks, *, resume: bool) -> RunDirectory:
-    """The run's folder, opened by the first rank; the others only know where it is."""
-    mine: list[RunDirectory] = []
-
-    def first() -> bool:
-        mine.append(_opened_here(recipe, resume=resume))
-        return mine[0].resumed
-
-    resumed = by_first(ranks, first)
-    return mine[0] if mine else RunDirectory(recipe.run_directory, resumed)
-
-
-def _opened_here(recipe: Recipe, *, resume: bool) -> RunDirectory:
-    return open_run(
-        recipe.run_directory,
-        recipe=to_yaml(recipe),
-        environment=describe(seed=recipe.seed),
-        resume=resume,
-        differences=lambda old, new: differences(*(_recipe_in(text, recipe) for text in (old, new))),
-    )
-
-
-def _recipe_in(text: str, recipe: Recipe) -> Recipe:
-    source = str(recipe.run_directory / "recipe.yaml")
-    content = parse_yaml(text, source=source)
-    if not isinstance(content, dict):
-        raise RunDirectoryError(f"{source} is not a recipe")
-    return recipe_from(content, source=source)
 
 
 def _assembled(recipe: Recipe, own: Own, directory: RunDirectory, display: Display, gathering: Gathering) -> Assembly:

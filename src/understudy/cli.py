@@ -79,7 +79,9 @@ def train(
         list[str] | None,
         typer.Argument(help="key.sub=value, without dashes: steps=50 objective=gkd", autocompletion=fields),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from its last checkpoint, to more steps=N too.")
+    ] = False,
     print_recipe: Annotated[bool, typer.Option("--print-recipe", help="Print every field, and stop.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and plan without training, and stop.")] = False,
     as_json: Json = False,

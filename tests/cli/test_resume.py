@@ -53,6 +53,40 @@ def test_resume_with_a_changed_recipe_names_the_fields(finished: Workplace, unde
     assert files_of(finished.run) == before
 
 
+def test_a_run_goes_on_to_more_steps_as_one_of_so_many_from_its_start(
+    finished: Workplace, understudy: Understudy
+) -> None:
+    longer, whole = finished.run, finished.path / "runs" / "whole"
+    ended = understudy("train", "tiny.yaml", "steps=7", "--resume", "--json")
+    assert ended.code == 0 and "began with 4 steps and goes on to 7" in ended.err
+    assert "Resuming after 4 steps." in ended.err
+    assert understudy("train", "tiny.yaml", "steps=7", "name=whole").code == 0
+    assert metrics_of(longer) == metrics_of(whole) and len(metrics_of(whole)) == 7
+    assert final_weights(longer, 7) == final_weights(whole, 7)
+    state = "checkpoints/step-000007/trainer.safetensors"
+    found, expected = files_of(longer), files_of(whole)
+    assert found[state] == expected[state] and set(found) == set(expected)
+    assert found["evaluation/figures.jsonl"] == expected["evaluation/figures.jsonl"]
+    assert json.loads(ended.out)["steps"] == 7 and summary_of(longer)["suites"] == summary_of(whole)["suites"]
+    assert b"<dd>7</dd>" in found["report.html"] and b"\nsteps: 7\n" in found["recipe.yaml"]
+
+
+def test_a_run_does_not_go_back(finished: Workplace, understudy: Understudy) -> None:
+    before = files_of(finished.run)
+    ended = understudy("train", "tiny.yaml", "steps=3", "--resume")
+    assert_is_refused(ended, "cannot go back", "steps: 3, of a run that has done 4", "at least 4")
+    assert files_of(finished.run) == before
+
+
+def test_what_depends_on_the_number_of_steps_keeps_a_run_to_it(finished: Workplace, understudy: Understudy) -> None:
+    file = finished.run / "recipe.yaml"
+    file.write_text(file.read_text().replace("schedule: constant", "schedule: linear"))
+    before = files_of(finished.run)
+    ended = understudy("train", "tiny.yaml", "optimizer.schedule=linear", "steps=9", "--resume")
+    assert_is_refused(ended, "steps: 4 -> 9, with optimizer.schedule: 'linear'", "steps=4", "student.model=FOLDER")
+    assert files_of(finished.run) == before
+
+
 def test_resume_without_a_run_begins_one_and_says_so(place: Workplace, understudy: Understudy) -> None:
     ended = understudy("train", "tiny.yaml", "--resume")
     assert ended.code == 0

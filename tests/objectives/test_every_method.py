@@ -11,10 +11,26 @@ from tests.objectives.oracle import fill, graded, make_chain, plan_loss
 from understudy.objectives import methods
 from understudy.objectives.context import PlanContext
 from understudy.objectives.methods import METHODS, entries, objective_of
+from understudy.objectives.methods.atod import ATOD
+from understudy.objectives.methods.kdrl import KDRL
+from understudy.objectives.methods.reopold import REOPOLD
+from understudy.objectives.methods.tropd import TrOPD
+from understudy.objectives.methods.tropd_aopd import TrOPDAOPD
+from understudy.objectives.methods.veto import Veto
+from understudy.objectives.synthetic import synthetic_table
 from understudy.rollouts import Origin
 from understudy.tokens import batch_of
 
 CONFIGS = list(METHODS)
+VARIANTS = [
+    REOPOLD(stages="two_stage"),
+    TrOPD(guidance=False),
+    TrOPD(guidance_steps=5),
+    TrOPDAOPD(guidance_steps=5),
+    KDRL(beta_anneal_steps=5),
+    ATOD(coef_anneal_steps=5),
+    Veto(direction="forward"),
+]
 
 
 def test_a_method_without_an_oracle_fails():
@@ -67,3 +83,26 @@ def test_a_batch_without_rows_plans_exactly_zero(config):
     logits = torch.zeros(0, 3, requires_grad=True, dtype=torch.float64)
     assert plan_loss(plan, logits, targets={"teacher": torch.zeros(0, 3)}).item() == 0.0
     assert all(value == value or name.endswith(("p05", "p95")) for name, value in plan.statistics.items())
+
+
+class WatchedContext(PlanContext):
+    """Step 3 of 10; notes whether anybody asks how many there are."""
+
+    was_asked = False
+
+    def __getattribute__(self, name: str) -> object:
+        if name in ("total_steps", "progress"):
+            WatchedContext.was_asked = True
+        return super().__getattribute__(name)
+
+
+@pytest.mark.parametrize("config", [config() for config in CONFIGS] + VARIANTS, ids=str)
+def test_a_method_whose_plan_or_writing_depends_on_the_number_of_steps_says_so(config):
+    objective = objective_of(config)
+    WatchedContext.was_asked = False
+    context = WatchedContext(step=3, total_steps=10)
+    objective.plan(synthetic_table(objective), context)
+    if objective.writing.prefix is not None:
+        objective.writing.prefix.longest(context, max_completion_length=8)
+    assert WatchedContext.was_asked == bool(config.tied_to_steps())
+    assert all(hasattr(config, name) for name in config.tied_to_steps())

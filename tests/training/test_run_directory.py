@@ -41,10 +41,28 @@ def test_another_recipe_is_refused_with_its_fields(tmp_path: Path) -> None:
     assert (tmp_path / "recipe.yaml").read_text() == "steps: 6\nseed: 0\n"
 
 
-def test_more_steps_are_refused_with_a_way_to_train_on(tmp_path: Path) -> None:
+def test_another_recipe_that_can_be_gone_on_with_is_adopted_when_it_is_time(tmp_path: Path) -> None:
     opened(tmp_path).close()
-    with pytest.raises(RunDirectoryError, match=r"steps: 6 -> steps: 9.*student.model=FOLDER"):
-        opened(tmp_path, recipe="steps: 9\nseed: 0\n", resume=True)
+    for name in ("summary.json", "report.html", "metrics.jsonl"):
+        (tmp_path / name).write_text("of six steps")
+    longer = "steps: 9\nseed: 0\n"
+    directory = open_run(
+        tmp_path,
+        recipe=longer,
+        environment={},
+        resume=True,
+        differences=changed_lines,
+        adopts=lambda old, new: [f"{old.splitlines()[0]}, then {new.splitlines()[0]}"],
+    )
+    with directory:
+        assert directory.resumed and directory.notes[0] == "steps: 6, then steps: 9"
+        assert (tmp_path / "recipe.yaml").read_text() == "steps: 6\nseed: 0\n" and (tmp_path / "summary.json").exists()
+        directory.adopt()
+    kept = {entry.name for entry in tmp_path.iterdir() if not entry.name.startswith(".")}
+    assert kept == {"recipe.yaml", "environment.json", "metrics.jsonl"}
+    assert (tmp_path / "recipe.yaml").read_text() == longer
+    with opened(tmp_path, recipe=longer, resume=True) as same:
+        same.adopt()  # of the recipe that it has, nothing
 
 
 def test_a_folder_that_is_no_run_is_left_alone(tmp_path: Path) -> None:

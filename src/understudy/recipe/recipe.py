@@ -35,7 +35,7 @@ class Recipe(Section):
         reference: an anchor, for methods that need one. data: what is trained on. environment: the world of an attempt.
         rollout: how the student is sampled.
         objective: the method, by its name, or a section with its field ``method``. optimizer: AdamW.
-        steps: of training.
+        steps: of training; by ``--resume`` a run goes on to more, where nothing in it depends on how many there are.
         evaluation: when the student is examined, and on what. checkpoint: what is kept of it, and how often.
         engine: where it is computed. output: folder of all runs.
         report_to: trackers that are told the figures as well: tensorboard, wandb, trackio.

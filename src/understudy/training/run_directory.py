@@ -17,6 +17,12 @@ from understudy.training.durable import refused_by_disk, write_json, write_text
 LAUNCH = "launch"
 """Folder in a run's folder with what ``understudy launch`` writes; it may be there before the run."""
 
+_OF_AN_END = ("summary.json", "report.html")
+
+Adopts = Callable[[str, str], Sequence[str] | None]
+"""(recipe that the run began with, recipe now) -> sentences on what it means to go on with the other, None where it
+cannot be gone on with; raises RunDirectoryError where there is more to say than in what they differ."""
+
 
 @dataclass(frozen=True, eq=False)
 class RunDirectory:
@@ -24,11 +30,13 @@ class RunDirectory:
 
     Args:
         path: the folder. resumed: whether it was there before. notes: what the user should be told.
+        adopted: another recipe, as text, that it goes on with from here.
     """
 
     path: Path
     resumed: bool
     notes: tuple[str, ...] = ()
+    adopted: str | None = None
     _lock: IO[str] | None = field(default=None, repr=False)
 
     @property
@@ -55,6 +63,19 @@ class RunDirectory:
     def evaluation_figures(self) -> Path:
         """One JSON line an evaluation."""
         return self.evaluation / "figures.jsonl"
+
+    def adopt(self) -> None:
+        """Go on with another recipe, if there is one: what tells of the run's first end goes, then it is the run's own.
+
+        Raises:
+            DiskError: the disk refuses; the run can be gone on with by either recipe.
+        """
+        if self.adopted is None:
+            return
+        for name in _OF_AN_END:
+            with refused_by_disk(self.path / name):
+                (self.path / name).unlink(missing_ok=True)
+        write_text(self.path / "recipe.yaml", self.adopted)
 
     def close(self) -> None:
         """Let the next process in."""
@@ -85,23 +106,27 @@ def open_run(
     environment: Mapping[str, object],
     resume: bool = False,
     differences: Callable[[str, str], Sequence[str]],
+    adopts: Adopts = lambda old, new: None,  # noqa: ARG005
 ) -> RunDirectory:
     """Make a run's folder, or open it again to go on; without anything to go on from, ``resume`` begins anew.
 
     Args:
         recipe: resolved, as text. environment: see ``surroundings.describe``.
         differences: names the fields in which two recipe texts differ; none means that only the writing does.
+        adopts: whether the run can go on with the other; it becomes the run's own by ``RunDirectory.adopt``.
     Raises:
         RunDirectoryError: it exists and ``resume`` is false; it is no run; its recipe is another; another process
             has it open.
     """
     _make(path)
     lock = _locked(path)
+    adopted: str | None = None
     try:
         resumed = _is_run(path, resume=resume)
         if resumed:
-            _refuse_changes(path, recipe, differences)
-            notes = _note_surroundings(path, environment)
+            told = _compared(path, recipe, differences, adopts)
+            adopted = None if told is None else recipe
+            notes = (*(told or ()), *_note_surroundings(path, environment))
         else:
             write_text(path / "recipe.yaml", recipe)
             write_json(path / "environment.json", environment)
@@ -109,7 +134,7 @@ def open_run(
     except BaseException:
         lock.close()
         raise
-    return RunDirectory(path, resumed, notes, lock)
+    return RunDirectory(path, resumed, notes, adopted, lock)
 
 
 def _make(path: Path) -> None:
@@ -159,7 +184,10 @@ def _is_run(path: Path, *, resume: bool) -> bool:
     return True
 
 
-def _refuse_changes(path: Path, recipe: str, differences: Callable[[str, str], Sequence[str]]) -> None:
+def _compared(
+    path: Path, recipe: str, differences: Callable[[str, str], Sequence[str]], adopts: Adopts
+) -> Sequence[str] | None:
+    """What is told of going on with another recipe; None where it is the same."""
     try:
         before = (path / "recipe.yaml").read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -169,21 +197,16 @@ def _refuse_changes(path: Path, recipe: str, differences: Callable[[str, str], S
             remedy="Put back the recipe that the run began with, or start a new run under another name=...",
         ) from error
     changed = [] if before == recipe else list(differences(before, recipe))
-    if changed:
+    if not changed:
+        return None
+    told = adopts(before, recipe)
+    if told is None:
         raise RunDirectoryError(
             f"the recipe differs from the one that {path} began with",
             got="; ".join(changed),
-            remedy=_remedy(changed),
+            remedy="Resume with the same recipe, or start a new run under another name=...",
         )
-
-
-def _remedy(changed: Sequence[str]) -> str:
-    if len(changed) == 1 and changed[0].startswith("steps: "):
-        return (
-            "Resume with as many steps as it began with; to train on, start a new run under another name=... with "
-            "student.model=FOLDER, the model/ of its last checkpoint."
-        )
-    return "Resume with the same recipe, or start a new run under another name=..."
+    return told
 
 
 def _note_surroundings(path: Path, environment: Mapping[str, object]) -> tuple[str, ...]:

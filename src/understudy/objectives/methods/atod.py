@@ -47,6 +47,11 @@ class ATOD(MethodConfig):
     epsilon_high: float | None = Field(default=None, gt=0)
     reduction: ReductionName = "sequence_mean_token_mean"
 
+    def tied_to_steps(self) -> tuple[str, ...]:
+        """The weights move until the last step, unless they stay or their way has a length of its own."""
+        moves = self.kappa_init != self.kappa_min or self.rho_init != self.rho_max
+        return ("coef_anneal_steps",) if moves and self.coef_anneal_steps is None else ()
+
     def turn_weight(self) -> Slot | None:
         """The weight that ``weight`` names."""
         if self.weight == "none":

@@ -41,6 +41,10 @@ class MethodConfig(BaseModel):
         """The reduction that the recipe names."""
         return divided_by(reduction_named(self.reduction), self.reduction_constant)
 
+    def tied_to_steps(self) -> tuple[str, ...]:
+        """Names of the fields by which, as they are set, some of this depends on the recipe's number of steps."""
+        return ()
+
     def with_token_ids(self, id_of: Callable[[str], int]) -> MethodConfig:  # noqa: ARG002
         """The same configuration with tokens that it names by their text replaced by ids of the tokenizer."""
         return self

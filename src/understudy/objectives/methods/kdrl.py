@@ -39,6 +39,10 @@ class KDRL(MethodConfig):
     epsilon: float = Field(default=0.2, gt=0, lt=1)
     epsilon_high: float | None = Field(default=None, gt=0)
 
+    def tied_to_steps(self) -> tuple[str, ...]:
+        """The weight falls until the last step, unless its fall has a length of its own."""
+        return ("beta_anneal_steps",) if self.beta_anneal_steps is None and self.beta != self.beta_min else ()
+
 
 def kdrl(config: KDRL) -> Objective:
     """GRPO + beta (log pi_S - log pi_T)^2 / 2 on the student's tokens, differentiated directly, beta falling.

@@ -37,6 +37,10 @@ class REOPOLD(GatedConfig):
     share: float = Field(default=0.2, gt=0, le=1)
     denominator: Denominator = "gated"
 
+    def tied_to_steps(self) -> tuple[str, ...]:
+        """The second stage begins at a share of the steps, unless that is none or all of them."""
+        return ("switch",) if self.stages == "two_stage" and 0 < self.switch < 1 else ()
+
 
 def reopold(config: REOPOLD) -> Objective:
     """J = sum(rho max(R, floor) M) / sum(M), R = log pi_T - log pi_S, to be maximised.

@@ -54,6 +54,10 @@ class TrustRegionConfig(MethodConfig):
     guidance_steps: int | None = Field(default=None, ge=1)
     prefix_length: Literal["full", "uniform"] = "full"
 
+    def tied_to_steps(self) -> tuple[str, ...]:
+        """The guidance falls until the last step, unless it has a length of its own."""
+        return ("guidance_steps",) if self.guidance and self.guidance_steps is None else ()
+
     def writing(self) -> Writing:
         """The student writes, after a teacher's first words while there is guidance."""
         if not self.guidance:

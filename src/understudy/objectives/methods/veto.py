@@ -30,6 +30,10 @@ class Veto(MethodConfig):
     beta: float = Field(default=0.8, ge=0, le=1)
     direction: Literal["reverse", "forward"] = "reverse"
 
+    def tied_to_steps(self) -> tuple[str, ...]:
+        """The exponent falls until the last step."""
+        return ("beta",) if self.beta else ()
+
 
 def veto(config: Veto) -> Objective:
     """Distillation to q ~ T * S^beta with beta falling to 0: reverse A_t = log T - (1-beta) log S, forward KL(q||S).
