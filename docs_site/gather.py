@@ -38,6 +38,8 @@ _API = {
     "Errors": "understudy.errors",
 }
 """Titles of the API's pages and the modules on each."""
+_FIRST = {"The recipe": "What each field takes and its default: [every field of a recipe](../docs/fields.md).\n\n"}
+"""What stands above the modules of a page."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def gather(out: Path) -> None:
         shutil.copyfile(picture, target)
     settings: dict[str, Any] = yaml.safe_load((HERE / "mkdocs.yml").read_text(encoding="utf-8"))
     handler = next(each for each in settings["plugins"] if "mkdocstrings" in each)["mkdocstrings"]["handlers"]["python"]
-    handler["options"]["extensions"] = [f"{HERE / 'split_arguments.py'}:SplitArguments"]
+    handler["options"]["extensions"] = [f"{HERE / 'docstring_extension.py'}:ReadableDocstrings"]
     settings |= {"nav": navigation(places), "docs_dir": "pages", "site_dir": os.path.relpath(ROOT / "site", out)}
     (out / "mkdocs.yml").write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
 
@@ -141,7 +143,8 @@ def _api() -> list[Page]:
     pages = []
     for title, modules in _API.items():
         parts = [f"::: {module}\n" for module in modules.split()]
-        pages.append(Page(f"api/{_slug(title)}.md", f"api/{_slug(title)}.md", f"# {title}\n\n" + "\n".join(parts)))
+        text = f"# {title}\n\n{_FIRST.get(title, '')}" + "\n".join(parts)
+        pages.append(Page(f"api/{_slug(title)}.md", f"api/{_slug(title)}.md", text))
     return pages
 
 
@@ -153,7 +156,7 @@ def _for_the_site(page: Page, places: Mapping[str, str]) -> str:
     """The page with its links led to the site's pages and its lists indented as Python-Markdown reads them."""
     pieces, last = [], 0
     for fence in _FENCED.finditer(page.text):
-        pieces += [_prose(page, page.text[last : fence.start()], places), _block(fence)]
+        pieces += [_prose(page, page.text[last : fence.start()], places), _block(page, fence)]
         last = fence.end()
     return "".join([*pieces, _prose(page, page.text[last:], places)])
 
@@ -175,10 +178,13 @@ def _indented(text: str) -> str:
     return re.sub(r"^( {2,3})(?=\S)", "    ", text, flags=re.MULTILINE)
 
 
-def _block(fence: re.Match[str]) -> str:
-    """A block of code as it is; one that belongs to a list's item moves with the item."""
+def _block(page: Page, fence: re.Match[str]) -> str:
+    """A block of code as it is; one that belongs to a list's item moves with the item; a method's formulas may wrap."""
+    text = fence[0]
+    if page.source.startswith("docs/methods/"):
+        text = re.sub(r"^( *)```text$", r"\1``` { .text .formula }", text, count=1, flags=re.MULTILINE)
     shift = " " * (4 - len(fence[1])) if 2 <= len(fence[1]) < 4 else ""
-    return re.sub("^(?=.)", shift, fence[0], flags=re.MULTILINE)
+    return re.sub("^(?=.)", shift, text, flags=re.MULTILINE)
 
 
 def _led(page: Page, link: re.Match[str], places: Mapping[str, str]) -> str:

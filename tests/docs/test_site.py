@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from docs_site.arguments import split
 from docs_site.check import faults_of
+from docs_site.docstrings import readable
 from docs_site.gather import gather, navigation
 
 from tests.docs.pages import ROOT
@@ -63,15 +63,39 @@ def test_code_is_left_as_it_is(source: Path) -> None:
     assert (ROOT / "recipes" / "gsm8k.yaml").read_text().rstrip() in shown
 
 
+def test_a_method_s_formulas_may_wrap_and_output_elsewhere_may_not(source: Path) -> None:
+    pages = source / "pages"
+    assert "``` { .text .formula }\nTrusted with" in (pages / "methods" / "reference" / "tropd.md").read_text()
+    assert ".formula" not in (pages / "index.md").read_text()
+
+
 def test_arguments_that_share_a_line_get_one_each() -> None:
     written = (
         "What.\n\nArgs:\n    a: one, ``b: x``\n        more. c, d: both (e: not). f: last.\nRaises:\n    E: g: h.\n"
     )
     split_up = (
-        "What.\n\nArgs:\n    a: one, ``b: x`` more.\n    c, d: both (e: not).\n    f: last.\nRaises:\n    E: g: h.\n"
+        "What.\n\nArgs:\n    a: one, ``b: x`` more.\n    c, d: both (e: not).\n    f: last.\n\nRaises:\n    E: g: h.\n"
     )
-    assert split(written) == split_up
-    assert split("No arguments. a: b.\n") == "No arguments. a: b.\n"
+    assert readable(written) == split_up
+    assert readable("No arguments. a: b.\n") == "No arguments. a: b.\n"
+
+
+def test_exceptions_that_share_a_line_get_one_each() -> None:
+    assert readable("What.\n\nRaises:\n    RunError: it: no. DataError: none\n        at all.\n").endswith(
+        "Raises:\n    RunError: it: no.\n    DataError: none at all.\n"
+    )
+
+
+def test_a_source_of_two_lines_is_a_paragraph_with_its_papers_led_to() -> None:
+    told = readable("What.\n\nArgs:\n    a: b.\nSource: one: A et al., arXiv:2402.03300, eq. 1. two:\n    B et al.\n")
+    paper = "[arXiv:2402.03300](https://arxiv.org/abs/2402.03300)"
+    assert told == f"What.\n\nArgs:\n    a: b.\n\n**Source:** one: A et al., {paper}, eq. 1. two: B et al.\n"
+
+
+def test_a_doctest_is_code_and_no_quotation() -> None:
+    assert readable("What.\n\n>>> 1 + 1\n2\n>>> 3\n3\n\nMore.\n") == (
+        "What.\n\n```pycon\n>>> 1 + 1\n2\n>>> 3\n3\n```\n\nMore.\n"
+    )
 
 
 def test_the_api_s_pages_are_read_with_it(source: Path) -> None:

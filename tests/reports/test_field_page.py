@@ -36,8 +36,14 @@ def test_a_field_is_told_alone_and_lists_need_no_number() -> None:
 
 
 def test_all_forms_of_a_section_are_told() -> None:
-    forms = re.findall(r"^## teacher$", section_text("teacher"), flags=re.MULTILINE)
+    forms = re.findall(r"^## teacher: .*$", section_text("teacher"), flags=re.MULTILINE)
     assert len(forms) == len([one for one in sections() if one.path == "teacher"]) == 5
+
+
+def test_no_two_headings_are_alike() -> None:
+    headings = re.findall(r"^## .*$", fields_page(), flags=re.MULTILINE)
+    assert len(headings) == len(set(headings))
+    assert {"## teacher: {server: ...}", "## engine: {kind: tinker}", "## rollout"} <= set(headings)
 
 
 def test_the_table_has_a_row_a_section() -> None:

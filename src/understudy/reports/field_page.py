@@ -92,8 +92,18 @@ def _title(one: RecipeSection) -> str:
     return _METHOD if one.path == "objective" else one.title
 
 
+def _heading(one: RecipeSection) -> str:
+    """The path; where several forms share it, with the field that makes it this form, as a recipe would begin it."""
+    forms = [other for other in sections() if other.path == one.path]
+    if len(forms) == 1:
+        return f"## {one.path}" if one.path else "## The recipe"
+    first = one.fields[0]
+    kind = first.default.strip('"') if first.default is not None and first.name == "kind" else "..."
+    return f"## {one.path}: {{{first.name}: {kind}}}"
+
+
 def _told(one: RecipeSection) -> str:
-    heading = f"## {one.path}" if one.path else "## The recipe"
+    heading = _heading(one)
     notes = [wrapped(one.notes), ""] if one.notes else []
     return "\n".join([heading, "", wrapped(_title(one)), "", *notes, *map(_line, one.fields), ""])
 

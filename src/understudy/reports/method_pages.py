@@ -49,10 +49,10 @@ def page_of(name: str) -> str:
 
 def pages() -> dict[str, str]:
     """File name -> content: the page of every method, and the table of them all."""
-    listed = entries()
+    listed = [_led(entry) for entry in entries()]
     return {
         INDEX: _index(listed),
-        **{f"{entry.name}.md": f"{_NOTICE}\n{_page(_led(entry))}\n{_onward(entry.name)}\n" for entry in listed},
+        **{f"{entry.name}.md": f"{_NOTICE}\n{_page(entry)}\n{_onward(entry.name)}\n" for entry in listed},
     }
 
 
@@ -92,9 +92,11 @@ def _needs(entry: MethodEntry, objective: Objective) -> str:
 
 
 def _led(entry: MethodEntry) -> MethodEntry:
-    """With the identities it cites as links from the folder of all pages."""
+    """With the identities and papers it cites as links from the folder of all pages."""
     cited = r"identity (\d+) of\s+docs/methods/identities\.md"
-    return replace(entry, claim=re.sub(cited, r"[identity \1](../identities.md#identity-\1)", entry.claim))
+    claim = re.sub(cited, r"[identity \1](../identities.md#identity-\1)", entry.claim)
+    paper = r"arXiv:(\d{4}\.\d{5})"
+    return replace(entry, claim=claim, source=re.sub(paper, r"[arXiv:\1](https://arxiv.org/abs/\1)", entry.source))
 
 
 def _onward(name: str) -> str:
