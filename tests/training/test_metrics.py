@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+import threading
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.fake_world import on_ranks
 from understudy.plans import LossPlan
 from understudy.protocols import UpdateResult
 from understudy.rollouts import FinishReason, Origin, Rollout, Turn, contexts_of
 from understudy.tokens import Batch, Wide, batch_of
 from understudy.training import metric_lines
 from understudy.training.metrics import figures_of
+from understudy.training.pooling import pooled
 from understudy.training.step import StepResult
+from understudy.world import World
 
 
 def rollout(
@@ -159,3 +163,70 @@ def test_lines_are_strict_json_and_survive_half_a_line(tmp_path: Path) -> None:
     metric_lines.append(file, 1, {"loss": 2.0})
     assert metric_lines.read(file) == [expected[0], {"step": 1, "loss": 2.0}]
     assert file.read_text().count("\n") == 2
+
+
+def seen(*kept: int, rollouts: list[Rollout], **columns: list[float]) -> StepResult:
+    """A step whose table has these rows only, those that every scorer can read."""
+    batch = batch_of(rollouts, contexts_of(rollouts))
+    table = batch.table.keep_rows(torch.tensor(kept, dtype=torch.int64))
+    table = table.with_tokens(**{name: torch.tensor(values) for name, values in columns.items()})
+    return result_of(Batch(batch.contexts, table), rollouts)
+
+
+@dataclass
+class Threads:
+    """Ranks that gather once, as threads of one process."""
+
+    rank: int
+    board: list[bytes]
+    barrier: threading.Barrier
+
+    @property
+    def size(self) -> int:
+        return len(self.board)
+
+    def gather(self, content: bytes) -> list[bytes]:
+        self.board[self.rank] = content
+        self.barrier.wait(timeout=30)
+        return list(self.board)
+
+
+def pooled_over(*results: StepResult) -> list[dict[str, float]]:
+    """The figures of these results, one of each rank, as every rank tells them."""
+    board, barrier = [b""] * len(results), threading.Barrier(len(results))
+
+    def work(rank: int, world: World) -> dict[str, float]:
+        figures = figures_of(results[rank], world=world, domains=["", "x"])
+        return pooled(Threads(rank, board, barrier), figures)
+
+    return on_ranks(work, len(results))
+
+
+def test_the_share_of_unread_tokens_is_of_all_ranks_also_where_one_read_everything() -> None:
+    whole = seen(0, 1, 2, 3, 4, rollouts=[rollout(0, [S] * 5, domain="x")])
+    partial = seen(0, 2, rollouts=[rollout(1, [S] * 3, domain="x")])
+    nothing = seen(rollouts=[rollout(2, [], domain="x")])
+    for figures in pooled_over(whole, partial, nothing):
+        assert figures["rollouts/unaligned_tokens"] == 1
+        assert figures["rollouts/unaligned_share"] == pytest.approx(1 / 8)
+    assert "rollouts/unaligned_share" not in pooled_over(whole, whole)[0]
+
+
+def test_the_entropy_of_several_ranks_is_of_the_student_s_tokens_where_any_rank_has_some() -> None:
+    own = seen(0, 1, rollouts=[rollout(0, [S, S], domain="x")], student_entropy=[1.0, 2.0])
+    given = seen(0, 1, rollouts=[rollout(1, [D, D], domain="x")], student_entropy=[50.0, 50.0])
+    assert [figures["entropy"] for figures in pooled_over(own, given)] == [1.5, 1.5]
+    assert pooled_over(given, given)[0]["entropy"] == 50.0
+
+
+def test_a_token_without_mass_counts_as_in_the_loss_and_blots_nothing_out() -> None:
+    result = seen(
+        *(0, 1),
+        rollouts=[rollout(0, [S, S], domain="")],
+        student_logprob=[-1.0, -2.0],
+        teacher_logprob=[-1.5, -math.inf],
+    )
+    figures = figures_of(result)
+    assert figures["kl/reverse_k1"] == pytest.approx((0.5 + 98) / 2)
+    assert figures["gap/teacher_student"] == pytest.approx((0.5 + 98) / 2)
+    assert math.isfinite(figures["kl/k3"])

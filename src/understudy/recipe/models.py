@@ -39,7 +39,7 @@ class Student(Section):
         model: a folder, a hub name, or ``testbed/...``. tokenizer: the same, where it is not the model's own.
         lora: adapters; null trains every weight. dtype: of the weights and matrix products.
         trust_remote_code: run Python code that comes with the model.
-        ema_decay: keep an exponential average of the weights with this decay a step.
+        ema_decay: keep an exponential average of the weights with this decay an update.
         chat_template_kwargs: passed to the chat template.
     """
 

@@ -59,7 +59,8 @@ class Optimizer(Section):
     """AdamW and its learning rate.
 
     Args:
-        learning_rate: the highest. schedule: ``constant``, or ``linear`` or ``cosine`` down to 0 at the last step.
+        learning_rate: the highest. schedule: ``constant``, or ``linear`` or ``cosine`` down to 0, which
+            the update after the last would have.
         warmup_steps: steps of linear rise. betas, eps, weight_decay: AdamW's.
         max_grad_norm: the gradient's global norm is cut to this; null leaves it.
         states: how AdamW's two averages are kept: 8 bytes a trained weight in ``float32``, 4 in ``bfloat16``,

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from understudy.environments.agents import TALLY
+from understudy.objectives.row_losses import NO_MASS
 from understudy.rollouts import Origin, Rollout
 from understudy.tokens import TokenTable
 from understudy.training.pooling import Figure, mean, share
@@ -61,12 +62,12 @@ def success_figures(table: TokenTable, *, world: World, domains: Sequence[str] =
 def gap_figures(table: TokenTable) -> dict[str, float]:
     """``gap/teacher_student``: mean |log pi_T - log pi_S| over the student's own tokens, nats: the mean of T-DUR's d.
 
-    Where only the teacher was scored, the sampler's log-probs stand for the student's.
+    Where only the teacher was scored, the sampler's log-probs stand for the student's; no mass is ``NO_MASS`` nats.
     """
     if "teacher_logprob" not in table.tokens:
         return {}
     student = table.tokens.get("student_logprob", table["behaviour_logprob"])
-    gap = (table["teacher_logprob"] - student)[table["origin"] == Origin.STUDENT].double().abs()
+    gap = (table["teacher_logprob"].clamp_min(NO_MASS) - student)[table["origin"] == Origin.STUDENT].double().abs()
     return {"gap/teacher_student": mean(gap)} if gap.numel() else {}
 
 

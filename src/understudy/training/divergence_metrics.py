@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from understudy.objectives.row_losses import NO_MASS
 from understudy.rollouts import Origin
 from understudy.tokens import TokenTable
 from understudy.training.pooling import mean
@@ -19,7 +20,8 @@ _LARGEST_RATIO = 20.0
 def divergence_figures(table: TokenTable) -> dict[str, float]:
     """Reverse KL over the student's tokens by the estimators k1 and k3.
 
-    Where only the teacher was scored, the sampler's log-probs stand for the student's.
+    Where only the teacher was scored, the sampler's log-probs stand for the student's. A token that the teacher gives
+    no mass counts as the loss counts it, with ``NO_MASS`` nats, so that one such token does not blot out the figure.
     """
     if "teacher_logprob" not in table.tokens or not bool((table["origin"] == Origin.STUDENT).any()):
         return {}
@@ -61,6 +63,6 @@ def _estimates(table: TokenTable) -> tuple[Tensor, Tensor]:
     """k1 = -a and k3 = exp(a) - a - 1 of each token of the student, a = log pi_T - log pi_S; float64."""
     own = table["origin"] == Origin.STUDENT
     student = table.tokens.get("student_logprob", table["behaviour_logprob"])
-    ratio = (table["teacher_logprob"] - student)[own].double()
+    ratio = (table["teacher_logprob"].clamp_min(NO_MASS) - student)[own].double()
     bounded = ratio.clamp(-_LARGEST_RATIO, _LARGEST_RATIO)
     return -ratio, bounded.exp() - bounded - 1

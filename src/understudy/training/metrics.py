@@ -26,9 +26,10 @@ def figures_of(result: StepResult, *, world: World | None = None, domains: Seque
     """All figures of one step; a figure that nothing tells is absent.
 
     Args:
-        world, domains: see ``domain_figures``; the other figures are of this rank's rollouts, see ``pooling``.
+        world, domains: see ``domain_figures``. Most other figures are of this rank's rollouts, see ``pooling``; all
+            ranks together decide whether one that is told of some batches only is told.
     """
-    table = result.batch.table
+    table, world = result.batch.table, world or SingleProcess()
     return {
         **update_figures(result),
         **rollout_figures(table, result.rollouts),
@@ -36,12 +37,12 @@ def figures_of(result: StepResult, *, world: World | None = None, domains: Seque
         **world_figures(result.rollouts),
         **divergence_figures(table),
         **gap_figures(table),
-        **domain_figures(table, world=world or SingleProcess(), domains=domains),
-        **success_figures(table, world=world or SingleProcess(), domains=domains),
+        **domain_figures(table, world=world, domains=domains),
+        **success_figures(table, world=world, domains=domains),
         **action_figures(result.rollouts),
         **surprisal_figures(table),
-        **distribution_figures(table),
-        **_unaligned(result),
+        **distribution_figures(table, world=world),
+        **_unaligned(result, world=world),
         **result.staleness,
         **({} if result.drift is None else {"drift/trainer_vs_sampler": result.drift}),
         **_means([plan.statistics for plan in result.plans]),
@@ -119,10 +120,13 @@ def surprisal_figures(table: TokenTable) -> dict[str, float]:
     return _mean_of("entropy/sampled", -student[own & student.isfinite()])
 
 
-def distribution_figures(table: TokenTable) -> dict[str, float]:
-    """Entropies, the mass that student and teacher put on the chosen ids, and how often their first choices agree."""
+def distribution_figures(table: TokenTable, *, world: World) -> dict[str, float]:
+    """Entropies, the mass that student and teacher put on the chosen ids, and how often their first choices agree.
+
+    Of the student's own tokens; of all where no rank has any of those.
+    """
     own = table["origin"] == Origin.STUDENT
-    rows = own if bool(own.any()) else torch.ones_like(own)
+    rows = own if bool(world.max(own.any())) else torch.ones_like(own)
     figures: dict[str, float] = {}
     for name, column in (("entropy", "student_entropy"), ("teacher/entropy", "teacher_entropy")):
         if column in table.tokens:
@@ -140,18 +144,18 @@ def distribution_figures(table: TokenTable) -> dict[str, float]:
     return figures
 
 
-def _unaligned(result: StepResult) -> dict[str, float]:
-    """Tokens that some scorer's view has no place for, and rollouts that have no other, where there are any."""
+def _unaligned(result: StepResult, *, world: World) -> dict[str, float]:
+    """Tokens that some scorer's view has no place for, and rollouts that have no other, where any rank has some."""
     table = result.batch.table
     scored = sum(int((turn.origin != Origin.ENVIRONMENT).sum()) for r in result.rollouts for turn in r.turns)
     missing = scored - table.num_tokens
-    if not missing:
+    if not bool(world.max(torch.tensor(missing))):
         return {}
     left = torch.bincount(table["rollout"], minlength=table.num_rollouts)
     lost = (left == 0) & (table.rollouts["num_tokens"] > 0)
     return {
         "rollouts/unaligned_tokens": total(missing),
-        "rollouts/unaligned_share": share(missing, scored),
+        "rollouts/unaligned_share": Figure(missing / max(1, scored), "mean", float(scored)),
         "rollouts/unaligned": total(float(lost.sum())),
     }
 

@@ -25,7 +25,7 @@ class OptimizerSettings(Protocol):
 
     @property
     def schedule(self) -> Schedule:
-        """Shape after the warm-up: constant, or down to zero at the last update."""
+        """Shape after the warm-up: constant, or down to zero, which the update after the last would have."""
         ...
 
     @property
