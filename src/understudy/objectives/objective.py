@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -19,6 +20,9 @@ from understudy.objectives.writing import RolloutMix, Writing
 from understudy.plans import Ids, Likelihood, LossPlan, LossTerm
 from understudy.tokens import TokenTable
 
+Truncated = Literal["keep", "mask"]
+"""What becomes of the tokens of rollouts that the length limit cut."""
+
 
 @dataclass(frozen=True)
 class Objective:
@@ -29,6 +33,8 @@ class Objective:
         reduction: for terms without their own. num_updates: optimiser steps a batch, split by group.
         domain_weights: factor of every row of a domain, in every term; 1 where it is not named. Denominators count
             rows, not weights, so that a domain of weight 0 still dilutes the others.
+        truncated: ``mask`` plans as if the rollouts that the length limit cut had no tokens: no term, gate or
+            denominator sees these. Their rewards stay in the statistics of their groups.
     """
 
     terms: Mapping[str, Term]
@@ -36,6 +42,7 @@ class Objective:
     reduction: Reduction = field(default_factory=token_mean)
     num_updates: int = 1
     domain_weights: Mapping[str, float] = field(default_factory=dict)
+    truncated: Truncated = "keep"
 
     def __post_init__(self) -> None:
         if self.num_updates < 1:
@@ -62,6 +69,12 @@ class Objective:
         Raises:
             MissingColumnError: the table lacks a needed column.
         """
+        if self.truncated == "mask":
+            whole = (~table.rollouts["truncated"][table["rollout"]]).nonzero().squeeze(1)
+            return [_among(whole, plan) for plan in self._plans(table.keep_rows(whole), context)]
+        return self._plans(table, context)
+
+    def _plans(self, table: TokenTable, context: PlanContext) -> list[LossPlan]:
         with torch.no_grad():
             drafts = {name: term.draft(table, context) for name, term in self.terms.items()}
             parts = split_by_group(table, self.num_updates)
@@ -111,6 +124,11 @@ def plan_columns(plan: LossPlan, num_tokens: int) -> dict[str, Tensor]:
             columns[f"{term.name}/{name}"] = torch.full((num_tokens,), float("nan"))
             columns[f"{term.name}/{name}"][term.rows] = told.float()
     return columns
+
+
+def _among(rows: Tensor, plan: LossPlan) -> LossPlan:
+    """The plan of a table's ``rows`` as one of the table."""
+    return replace(plan, terms=[replace(term, rows=rows[term.rows]) for term in plan.terms])
 
 
 def _term(name: str, draft: Draft, weights: Tensor, counted: Tensor) -> LossTerm:

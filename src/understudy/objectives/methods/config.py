@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from understudy.objectives.objective import Objective
+from understudy.objectives.objective import Objective, Truncated
 from understudy.objectives.reductions import Denominator, Reduction, ReductionName, divided_by, reduction_named
 from understudy.objectives.terms import Term
 from understudy.objectives.writing import Writing
@@ -25,6 +25,9 @@ class MethodConfig(BaseModel):
         reduction_constant: divides what the reduction gives, whatever the batch holds.
         num_updates: optimiser steps a batch of rollouts, split by group.
         domain_weights: factor of every row of a domain (the name of its data set), in every term.
+        truncated: what becomes of rollouts that the length limit cut: learned from like others (``keep``), or left out
+            of every term and mean (``mask``), with their rewards still compared in their groups. TRL's
+            ``mask_truncated_completions``; DAPO's overlong filtering, arXiv:2503.14476, section 3.4.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -36,6 +39,7 @@ class MethodConfig(BaseModel):
     reduction_constant: float = Field(default=1.0, gt=0)
     num_updates: int = Field(default=1, ge=1)
     domain_weights: Mapping[str, float] = Field(default_factory=dict)
+    truncated: Truncated = "keep"
 
     def reduce(self) -> Reduction:
         """The reduction that the recipe names."""
@@ -57,6 +61,7 @@ class MethodConfig(BaseModel):
             reduction=self.reduce(),
             num_updates=self.num_updates,
             domain_weights=self.domain_weights,
+            truncated=self.truncated,
         )
 
 
