@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -42,8 +43,14 @@ def refused_by_disk(path: Path, *, remedy: str) -> Iterator[None]:
     try:
         yield
     except (OSError, SafetensorError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise DiskError(f"{path} cannot be written", got=why, remedy=remedy) from error
+        raise DiskError(f"{path} cannot be written", got=_why(error), remedy=remedy) from error
+
+
+def _why(error: OSError | SafetensorError) -> str:
+    """What the system said; of files that were copied together, of the first that failed."""
+    if isinstance(error, shutil.Error) and error.args and isinstance(error.args[0], list):
+        return str(error.args[0][0][-1])
+    return str(getattr(error, "strerror", None) or error)
 
 
 def is_untouched(folder: Path) -> bool:

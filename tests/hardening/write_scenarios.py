@@ -7,35 +7,14 @@ function that the command calls.
 from __future__ import annotations
 
 import json
-import os
-import re
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-
-@dataclass(frozen=True)
-class Scenario:
-    """Something that writes and can be gone on with.
-
-    Args:
-        go: does it in a folder, from where it was if the second argument is true.
-        facts: of a folder, equal for equal ends.
-        elsewhere: points of files whose names match are another scenario's to strike.
-    """
-
-    go: Callable[[Path, bool], None]
-    facts: Callable[[Path], Any]
-    elsewhere: str = "$."
-
-    def strikes(self, name: str) -> bool:
-        """Whether points of the file of that name are struck."""
-        return not re.match(self.elsewhere, name)
+from tests.hardening.measuring_scenarios import evaluation, grading, pairwise, testbed_models
+from tests.hardening.scenario import Scenario, at_home, names_in, new_folder_of
 
 
 def training_loop() -> Scenario:
@@ -54,7 +33,7 @@ def training_command() -> Scenario:
     from tests.tiny_files import make_workplace
     from understudy.training.progress import Silent
 
-    place = make_workplace(_new_folder("train"))
+    place = make_workplace(new_folder_of("train"))
     overrides = ["steps=1", "checkpoint.every=1", "evaluation.every=1"]  # every kind of write, as few as there can be
 
     def run(path: Path, resume: bool) -> None:
@@ -75,7 +54,7 @@ def stored_scores() -> Scenario:
     from understudy.recipe import recipe_from
     from understudy.training.progress import Silent
 
-    place = make_workplace(_new_folder("score"))
+    place = make_workplace(new_folder_of("score"))
     plain = {"evaluation": {}, "steps": 2}
     written = recipe_from(place.recipe(**plain, objective={"method": "lightning"}))
     run = us.train(recipe_from(place.recipe(**plain)), display=Silent())
@@ -120,7 +99,7 @@ def corpus_index() -> Scenario:
     from understudy.tasks.retrieval import build_index, is_index_of, open_index
     from understudy.testbed.cache import cached_folder
 
-    corpus = _new_folder("corpus") / "corpus.jsonl"
+    corpus = new_folder_of("corpus") / "corpus.jsonl"
     corpus.write_text("".join(json.dumps({"id": n, "contents": f"Moon {n}"}) + "\n" for n in range(3)))
 
     def go(path: Path, _: bool) -> None:
@@ -132,7 +111,7 @@ def corpus_index() -> Scenario:
 
     def facts(path: Path) -> object:
         hits = open_index(corpus, path / "corpus.bm25").retrieve(["moon 2", "1"], top_k=2)
-        return _names(path), [[hit.document.id for hit in each] for each in hits]
+        return names_in(path), [[hit.document.id for hit in each] for each in hits]
 
     return Scenario(go, facts)
 
@@ -147,7 +126,7 @@ def office_run() -> Scenario:
     from understudy.tasks.office import load_office_tasks
     from understudy.training.progress import Silent
 
-    place = _new_folder("office")
+    place = new_folder_of("office")
     tasks = new_folder(place / "tasks")
     shutil.copytree(tasks / "example", tasks / "second")
     said = [
@@ -165,7 +144,7 @@ def office_run() -> Scenario:
         results = json.loads((path / "results.json").read_text())
         told = [{key: value for key, value in task.items() if key != "seconds"} for task in results["tasks"]]
         kept = {file.name: file.read_text() for file in sorted(path.rglob("deliverables/**/*")) if file.is_file()}
-        return _names(path), told, results["missing"], kept
+        return names_in(path), told, results["missing"], kept
 
     return Scenario(go, facts)
 
@@ -181,7 +160,7 @@ def office_study() -> Scenario:
     from understudy.testbed.subjects import SUBJECTS
     from understudy.training.progress import Silent
 
-    model = _new_folder("study")
+    model = new_folder_of("study")
     tokenizer = SUBJECTS["tiny-office"].build_tokenizer()
     tokenizer.save_pretrained(model)
     new_model(Schooling(TINY, foreign_share=0.0, steps=1, subject="tiny-office"), tokenizer).save_pretrained(model)
@@ -191,7 +170,7 @@ def office_study() -> Scenario:
         run_study(path, settings, Silent())
 
     def facts(path: Path) -> object:
-        names = [name for name in _names(path) if not name.startswith("run/")]
+        names = [name for name in names_in(path) if not name.startswith("run/")]
         results = [json.loads((path / name / "results.json").read_text()) for name in ("teacher", "base", "distilled")]
         return names, [one["tasks"] for one in results], json.loads((path / "summary.json").read_text())
 
@@ -207,8 +186,8 @@ def bench_methods() -> Scenario:
     from understudy.testbed import datasets
     from understudy.training.progress import Silent
 
-    home = _new_folder("bench")
-    with _at_home(home):
+    home = new_folder_of("bench")
+    with at_home(home):
         setting = tiny_setting(home, merges=True)
     scale = Scale(seeds=1, problems=2, validation_problems=2, probe_every=1, probe_problems=1, steps=1)
 
@@ -216,7 +195,7 @@ def bench_methods() -> Scenario:
         tasks, datasets._CUTS["train"] = datasets._CUTS["train"], ("train", 0, 4)  # type: ignore[index]
         settings.SETTINGS["tiny"] = setting  # type: ignore[index]
         try:
-            with _at_home(home):
+            with at_home(home):
                 compare_methods(Order("tiny", scale=scale, out=path, processes=1), display=Silent())
         finally:
             datasets._CUTS["train"] = tasks  # type: ignore[index]
@@ -233,17 +212,46 @@ def bench_agents() -> Scenario:
     from understudy.bench.agents.house import Scale
     from understudy.training.progress import Silent
 
-    home = _new_folder("bench-agents")
-    with _at_home(home):
+    home = new_folder_of("bench-agents")
+    with at_home(home):
         house = tiny_house()
     scale = Scale(steps=1, seeds=1, games=2, validation_games=1, validate_every=1, rollouts_every=1)
 
     def go(path: Path, _: bool) -> None:
-        with _at_home(home):
+        with at_home(home):
             order = Order(chosen(("atod",)), scale=scale, out=path, processes=1, house=house)
             compare_agents(order, display=Silent())
 
     return Scenario(go, _compared, elsewhere="runs/[^/]*/(?!best)")
+
+
+def trl_trainer() -> Scenario:
+    """A script for TRL's trainer: models and data in memory, kept beside the run, whose own writes are ``train``'s."""
+    from datasets import Dataset
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from tests.tiny_files import make_workplace
+    from understudy.trl import DistillationConfig, DistillationTrainer
+
+    place = make_workplace(new_folder_of("trl"))
+    rows = Dataset.from_list([{"prompt": f"w{2 + n} w{3 + n}"} for n in range(4)])
+    sizes = {"per_device_train_batch_size": 4, "max_steps": 1, "max_completion_length": 3}
+
+    def go(path: Path, resume: bool) -> None:
+        student, teacher = (
+            AutoModelForCausalLM.from_pretrained(place.path / name, dtype="float32") for name in ("student", "teacher")
+        )
+        tokenizer = AutoTokenizer.from_pretrained(place.path / "student")
+        args = DistillationConfig(output_dir=str(path / "run"), disable_tqdm=True, **sizes)
+        trainer = DistillationTrainer(student, teacher, args, rows, eval_dataset=rows, processing_class=tokenizer)
+        trainer.train(resume_from_checkpoint=resume and (path / "run" / "recipe.yaml").exists())
+        trainer.save_model(path / "saved")
+
+    def facts(path: Path) -> object:
+        weights = {file.name: file.read_bytes() for file in sorted((path / "saved").glob("*.safetensors"))}
+        return [name for name in names_in(path) if not name.startswith("run/")], weights
+
+    return Scenario(go, facts, elsewhere="run/")
 
 
 def launch() -> Scenario:
@@ -261,7 +269,7 @@ def launch() -> Scenario:
         ended = run_launch(layout, bounds=Bounds(1, 30.0, 2.0), resume=resume, say=lambda _: None)
         assert ended.status == 0
 
-    return Scenario(go, _names)
+    return Scenario(go, names_in)
 
 
 def left_by(path: Path) -> Any:
@@ -273,7 +281,7 @@ def left_by(path: Path) -> Any:
     checkpoints = path / "checkpoints"
     last = folder_of(checkpoints, steps_of(checkpoints)[-1])
     weights = {str(file.relative_to(last)): file.read_bytes() for file in sorted(last.rglob("*.safetensors"))}
-    return faults_of(last), last.name, metrics_of(path), _names(path), weights
+    return faults_of(last), last.name, metrics_of(path), names_in(path), weights
 
 
 def _compared(path: Path) -> object:
@@ -281,7 +289,7 @@ def _compared(path: Path) -> object:
     content = json.loads((path / "results.json").read_text())
     told = {key: content[key] for key in ("rows", "runs", "measured")}
     weights = {str(file.relative_to(path)): file.read_bytes() for file in sorted(path.rglob("best/**/*.safetensors"))}
-    return _names(path), _without_times(told), weights
+    return names_in(path), _without_times(told), weights
 
 
 def _without_times(value: Any) -> Any:
@@ -289,28 +297,6 @@ def _without_times(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_times(each) for key, each in value.items() if key not in times}
     return [_without_times(each) for each in value] if isinstance(value, list) else value
-
-
-def _names(path: Path) -> list[str]:
-    """Of all files below a folder, hidden ones too: halves that nobody takes away are a loss."""
-    return sorted(str(file.relative_to(path)) for file in path.rglob("*") if file.is_file())
-
-
-def _new_folder(name: str) -> Path:
-    return Path(tempfile.mkdtemp(prefix=f"faults-{name}-")).resolve()
-
-
-@contextmanager
-def _at_home(home: Path) -> Iterator[None]:
-    """What is made once is kept there."""
-    before = os.environ.get("UNDERSTUDY_HOME")
-    os.environ["UNDERSTUDY_HOME"] = str(home)
-    try:
-        yield
-    finally:
-        del os.environ["UNDERSTUDY_HOME"]
-        if before is not None:
-            os.environ["UNDERSTUDY_HOME"] = before
 
 
 SCENARIOS: dict[str, Callable[[], Scenario]] = {
@@ -324,4 +310,9 @@ SCENARIOS: dict[str, Callable[[], Scenario]] = {
     "bench": bench_methods,
     "agents": bench_agents,
     "launch": launch,
+    "trl": trl_trainer,
+    "evaluate": evaluation,
+    "grade": grading,
+    "pairwise": pairwise,
+    "models": testbed_models,
 }

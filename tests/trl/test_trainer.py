@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import understudy as us
 from tests.tiny_files import Workplace, make_workplace, metrics_of
-from understudy.errors import RecipeError, RunDirectoryError, UserMistakeError
+from understudy.errors import DiskError, RecipeError, RunDirectoryError, UserMistakeError
 from understudy.recipe import Suite
 from understudy.training.progress import Silent
 from understudy.trl import DistillationConfig, DistillationTrainer, GKDConfig, GKDTrainer
@@ -44,6 +44,19 @@ def test_names_make_the_run_of_the_recipe(place: Workplace) -> None:
     again = us.train("mine.inputs/recipe.yaml", ["name=again"], display=Silent())
     assert metrics_of(again.path) == metrics_of(trainer.run.path)
     assert done.training_loss == pytest.approx(sum(line["loss"] for line in trainer.state.log_history) / 3)
+
+
+def test_a_disk_that_refuses_is_told_in_a_sentence(place: Workplace) -> None:
+    """Files lie where folders should be made: of what is in memory, and of the copy."""
+    Path("mine.inputs").touch()
+    with pytest.raises(DiskError, match=r"mine\.inputs cannot be written"):
+        DistillationTrainer("student", "teacher", args(), ROWS)
+    Path("mine.inputs").unlink()
+    trainer = DistillationTrainer("student", "teacher", args(max_steps=1), ROWS)
+    trainer.train()
+    Path("saved").touch()
+    with pytest.raises(DiskError, match=r"saved cannot be written; got File exists.*has the weights"):
+        trainer.save_model("saved")
 
 
 def test_a_module_that_is_given_ends_trained(place: Workplace) -> None:

@@ -18,6 +18,7 @@ from understudy.testbed import is_testbed, resolve_model
 from understudy.trl.config import DistillationConfig, GKDConfig
 from understudy.trl.peft_section import lora_section
 from understudy.trl.to_recipe import Inputs, run_folder
+from understudy.written_whole import AGAIN, refused_by_disk
 
 AnyModel: TypeAlias = str | Path | PreTrainedModel
 AnyData: TypeAlias = Dataset | Mapping[str, Dataset]
@@ -43,9 +44,11 @@ def keep_inputs(
 
     Raises:
         UserMistakeError: a model, a data set or the PEFT config is nothing that a recipe can name.
+        DiskError: what is in memory cannot be written.
     """
     folder = inputs_folder(args)
-    folder.mkdir(parents=True, exist_ok=True)
+    with refused_by_disk(folder, remedy=AGAIN):
+        folder.mkdir(parents=True, exist_ok=True)
     teacher = teacher_model if teacher_model is not None else args.teacher_model_name_or_path
     if teacher is None:
         raise RecipeError("there is no teacher", remedy="Give teacher_model, or teacher_model_name_or_path in args.")
@@ -70,7 +73,8 @@ def keep_evaluation(given: AnyData | None, folder: Path) -> dict[str, Path]:
     if given is None:
         return {}
     sets = given if isinstance(given, Mapping) else {"eval": given}
-    folder.mkdir(exist_ok=True)
+    with refused_by_disk(folder, remedy=AGAIN):
+        folder.mkdir(exist_ok=True)
     return {name: _kept_rows(rows, folder / f"{name}.parquet", name="eval_dataset") for name, rows in sets.items()}
 
 
@@ -81,7 +85,7 @@ def _kept_rows(rows: Dataset, file: Path, *, name: str) -> Path:
             got=type(rows).__name__,
             remedy="Dataset.from_list makes one of rows; a stream becomes one by Dataset.from_generator.",
         )
-    with _no_bars():
+    with _no_bars(), refused_by_disk(file, remedy=AGAIN):
         rows.to_parquet(file)
     return file
 
@@ -101,10 +105,11 @@ def _no_bars() -> Iterator[None]:
 def _kept_model(model: AnyModel, folder: Path, tokenizer: PreTrainedTokenizerBase | None) -> str:
     if isinstance(model, str | Path):
         return str(model)
-    model.save_pretrained(folder)
     if tokenizer is None:
         raise ModelError("a model in memory has no tokenizer", remedy="Give it as processing_class.")
-    tokenizer.save_pretrained(folder)
+    with refused_by_disk(folder, remedy=AGAIN):
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
     return str(folder)
 
 
@@ -112,7 +117,8 @@ def _kept_tokenizer(model: AnyModel, given: PreTrainedTokenizerBase | None, fold
     """A tokenizer given beside a model's name; beside a model in memory it is kept in the model's folder."""
     if given is None or not isinstance(model, str | Path):
         return None
-    given.save_pretrained(folder)
+    with refused_by_disk(folder, remedy=AGAIN):
+        given.save_pretrained(folder)
     return str(folder)
 
 

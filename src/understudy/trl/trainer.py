@@ -26,6 +26,7 @@ from understudy.training.progress import Display, Silent, display_on
 from understudy.trl.config import DistillationConfig, GKDConfig
 from understudy.trl.inputs import AnyData, AnyModel, inputs_folder, keep_evaluation, keep_inputs
 from understudy.trl.to_recipe import recipe_of, suites_of
+from understudy.written_whole import AGAIN, refused_by_disk, write_whole
 
 
 class DistillationTrainer:
@@ -85,7 +86,7 @@ class DistillationTrainer:
             peft_config=peft_config,
         )
         file = inputs_folder(self.args) / "recipe.yaml"
-        file.write_text(yaml.safe_dump(recipe_of(self.args, self._inputs), sort_keys=False), encoding="utf-8")
+        write_whole(file, yaml.safe_dump(recipe_of(self.args, self._inputs), sort_keys=False), remedy=AGAIN)
         self.recipe: Recipe = load_recipe(file, overrides)
         self.run: Run | None = None
         self.state = TrainerState(max_steps=self.recipe.steps)
@@ -135,11 +136,16 @@ class DistillationTrainer:
         return figures
 
     def save_model(self, output_dir: str | Path | None = None) -> None:
-        """Copy the newest weights, with tokenizer and card, to ``output_dir``, or to ``final/`` in the run's folder."""
+        """Copy the newest weights, with tokenizer and card, to ``output_dir``, or to ``final/`` in the run's folder.
+
+        Raises:
+            DiskError: it cannot be written.
+        """
         run = self._ended()
         assert run.model is not None
         target = Path(output_dir) if output_dir is not None else run.path / "final"
-        shutil.copytree(run.model, target, dirs_exist_ok=True)
+        with refused_by_disk(target, remedy=f"Make room or give permission; {run.model} has the weights."):
+            shutil.copytree(run.model, target, dirs_exist_ok=True)
 
     def push_to_hub(self, repo_id: str | None = None, *, private: bool | None = None) -> Published:
         """Push the newest weights with their card, recipe and summary to ``repo_id``, or to args' ``hub_model_id``.

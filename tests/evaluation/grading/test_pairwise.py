@@ -105,6 +105,30 @@ def test_a_second_run_asks_nothing_again(tmp_path):
     assert again["bradley_terry"] == first["bradley_terry"] and again["majority"] == first["majority"]
 
 
+@pytest.mark.parametrize(
+    ("field", "value"), [("won", "A"), ("won", 3.0), ("why", ["seen"]), ("reason", "moon"), ("input_tokens", "many")]
+)
+def test_a_kept_preference_that_is_none_is_asked_for_again(tmp_path, field, value):
+    a, b = two_runs(tmp_path)
+    with panel_of(prefers("good")) as (panel, servers):
+        report = compare_pairwise(a, b, panel, out=tmp_path / "out")
+        kept = tmp_path / "out" / "pairwise" / "one" / "t0.json"
+        record = json.loads(kept.read_text())
+        kept.write_text(json.dumps({**record, "preference": {**record["preference"], field: value}}))
+        again = compare_pairwise(a, b, panel, out=tmp_path / "out")
+    assert len(servers[0].asked) == 8 + 1
+    assert again["tasks"] == report["tasks"]
+
+
+def test_a_kept_preference_nested_too_deep_is_asked_for_again(tmp_path):
+    a, b = two_runs(tmp_path)
+    with panel_of(prefers("good")) as (panel, servers):
+        compare_pairwise(a, b, panel, out=tmp_path / "out")
+        (tmp_path / "out" / "pairwise" / "one" / "t0.json").write_text("[" * 100_000)
+        compare_pairwise(a, b, panel, out=tmp_path / "out")
+    assert len(servers[0].asked) == 8 + 1
+
+
 def test_runs_without_a_common_task_are_the_users_mistake(tmp_path):
     a, b = office_folder(tmp_path / "a", {"t1": {}}), office_folder(tmp_path / "b", {"t2": {}})
     with panel_of(prefers("good")) as (panel, _), pytest.raises(DataError, match="share no task"):

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from understudy.errors import DataError
 from understudy.evaluation.grading.answers import Better, better_in
 from understudy.evaluation.grading.asking import Grader, NoAnswerError
@@ -24,6 +26,7 @@ from understudy.servers.background import background
 REPORT = "pairwise.json"
 _VOTES = "pairwise"
 _TASKS_AT_ONCE = 8
+_PREFERENCES = TypeAdapter(Preference)
 
 
 @dataclass(frozen=True)
@@ -96,16 +99,22 @@ async def _preferences(
 async def _kept(grader: Grader, pair: Pair, path: Path) -> Preference:
     about = [dict(grader.settings.identity()), VERSION, asdict(pair)]
     mark = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:32]
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        preference = Preference(**record["preference"])
-        if record["fingerprint"] == mark and preference.reason not in PASSING:
-            return preference
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
+    if known := _stored(path, mark):
+        return known
     made = await _asked(grader, pair)
     write_json({"fingerprint": mark, "preference": asdict(made)}, path)
     return made
+
+
+def _stored(path: Path, mark: str) -> Preference | None:
+    """The preference kept under this fingerprint; None where there is none that stands."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        preference = _PREFERENCES.validate_python(record["preference"])
+        is_verdict = preference.won in (None, 0.0, 0.5, 1.0)
+        return preference if is_verdict and record["fingerprint"] == mark and preference.reason not in PASSING else None
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return None
 
 
 async def _asked(grader: Grader, pair: Pair) -> Preference:
