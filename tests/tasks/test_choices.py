@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from understudy.errors import DataError
@@ -29,6 +31,9 @@ from understudy.tasks.choices import last_letter
         ("A is too small; it must be\n\nD", "D"),
         ("The answer is B because of A and C.", "B"),
         ("option C", "C"),
+        ("**Answer**: B. Note that C is wrong, as D is.", "B"),
+        ("*Answer* is B; A and D are traps.", "B"),
+        ("Answer = B, for A is too small", "B"),
         ("D) 42", "D"),
         ("A bird in the hand", None),
         ("I am sure the answer is a bird", None),
@@ -42,6 +47,14 @@ from understudy.tasks.choices import last_letter
 )
 def test_the_letter_that_is_stated_last(text: str, letter: str | None) -> None:
     assert last_letter(text, "ABCD") == letter
+
+
+@pytest.mark.parametrize("text", ["answer" + " " * 4_000, "the answer is " * 200 + " " * 3_000, "answer (" + "* " * 3_000])
+def test_blanks_that_never_end_do_not_take_the_cube_of_their_length(text: str) -> None:
+    """These took 2 to 7 seconds each, in the process that trains."""
+    begun = time.process_time()
+    assert last_letter(text, "ABCD") is None
+    assert time.process_time() - begun < 0.5
 
 
 @pytest.mark.parametrize(

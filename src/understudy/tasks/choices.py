@@ -34,8 +34,10 @@ def last_letter(text: str, letters: str) -> str | None:
     """
     one = f"[{letters}{letters.lower()}]"
     capital = f"[{letters}]"
-    wrapped = r"(?:\\boxed\s*\{|\\text\w*\s*\{|[\s*_`\"'$(\[{])*"
-    stated = rf"(?:\\boxed\s*\{{|(?i:\banswer\b|\bchoice\b|\boption\b)(?:\s+(?i:is|was|would be))?\s*:?){wrapped}"
+    # Runs of white space are taken whole and never given back: a text of nothing else would take the cube of its length.
+    wrapped = r"(?:\\boxed\s*\{|\\text\w*\s*\{|[\s*_`\"'$(\[{])*+"
+    says = r"(?i:\banswer\b|\bchoice\b|\boption\b)[*_`]{0,3}+(?:\s++(?i:is|was|would\s+be)\b)?+\s*+[:=]?"
+    stated = rf"(?:\\boxed\s*+\{{|{says}){wrapped}"
     # "A" and "I" are words as well.
     no_word = r"(?![\w'’])(?!(?<=[AIai])\s+[a-z])"
     patterns = (

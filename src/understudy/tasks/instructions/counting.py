@@ -12,6 +12,8 @@ from understudy.tasks.instructions.words_known import CONJUNCTIONS, NAMES, PRONO
 
 _JAPANESE = regex.compile(r"[\p{Hiragana}\p{Katakana}\p{Han}ー]")
 
+_AFTER_EMOJI, _END_CHARACTERS = " \t\n.!?…\"'”’)]*_", 64
+
 
 def _keywords_multiple(text: str, given: Given) -> bool:
     counts = Counter(lower_words(text))
@@ -67,9 +69,10 @@ def _sentence_words(text: str, _: Given) -> bool:
 
 
 def _emoji(text: str, _: Given) -> bool:
-    inside = regex.sub(rf"([.!?…]+)[ \t]*({EMOJI})", r" \2\1", text)
+    inside = regex.sub(rf"(?<![.!?…])([.!?…]++)[ \t]*+({EMOJI})", r" \2\1", text)
     found = sentences(inside)
-    return bool(found) and all(regex.search(rf"{EMOJI}[\s.!?…\"'”’)\]*_]*$", one) for one in found)
+    ends = [one.rstrip(_AFTER_EMOJI)[-_END_CHARACTERS:] for one in found]
+    return bool(found) and all(regex.search(rf"{EMOJI}$", end) for end in ends)
 
 
 CHECKS: dict[str, Check] = {

@@ -64,7 +64,7 @@ def _sections(text: str, given: Given) -> bool:
 
 
 def _is_json(text: str, _: Given) -> bool:
-    body = regex.sub(r"^```(?:json)?\s*|\s*```$", "", text.strip(), flags=regex.IGNORECASE)
+    body = regex.sub(r"^```(?:json)?", "", text.strip(), flags=regex.IGNORECASE).removesuffix("```")
     try:
         json.loads(body)
     except (ValueError, RecursionError):
@@ -103,7 +103,7 @@ CHECKS: dict[str, Check] = {
     "combination:repeat_prompt": lambda t, g: t.strip().lower().startswith(g.text("prompt_to_repeat").strip().lower()),
     "combination:two_responses": _two_responses,
     "detectable_content:number_placeholders": lambda t, g: (
-        len(regex.findall(r"\[[^\]\n]+\]", t)) >= g.whole("num_placeholders")
+        len(regex.findall(r"\[[^\[\]\n]+\]", t)) >= g.whole("num_placeholders")
     ),
     "detectable_content:postscript": _postscript,
     "detectable_format:constrained_response": lambda t, _: any(answer in t.lower() for answer in _ANSWERS),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 import regex
@@ -75,8 +76,8 @@ def is_in(text: str, language: str) -> bool:
     rivals = [other for other in _SCRIPTS[script].split() if other in _WORDS]
     if code not in rivals:
         return True
-    found = lower_words(text)
-    scores = {other: sum(word in _WORDS[other].split() for word in found) for other in rivals}
+    counts = Counter(lower_words(text))
+    scores = {other: sum(counts[word] for word in set(_WORDS[other].split())) for other in rivals}
     return scores[code] > 0 and scores[code] == max(scores.values())
 
 

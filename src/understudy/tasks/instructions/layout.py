@@ -13,11 +13,8 @@ from understudy.tasks.instructions.words_known import SMALL_WORDS
 _CLOSING = {")": "(", "]": "[", "}": "{"}
 _HEADING = regex.compile(r"^\s*(?:#{1,6}\s|\*\*[^*]+\*\*\s*$|<h[1-6]\b)")
 _THESIS = regex.compile(r"^\s*<(i|em)>\s*\S.*?</\1>", regex.DOTALL)
-_QUOTED = regex.compile(r"\"[^\"\n]+\"|“[^”\n]+”")
-_TEMPLATE = regex.compile(
-    r"\s*My Answer:\s*(?!My Conclusion:)\S.*?\s*My Conclusion:\s*(?!Future Outlook:)\S.*?\s*Future Outlook:\s*\S.*",
-    regex.DOTALL,
-)
+_QUOTED = regex.compile(r"\"[^\"\n]+\"|“[^“”\n]+”")
+_TEMPLATE = ("My Answer:", "My Conclusion:", "Future Outlook:")
 
 
 def _indents(text: str, _: Given) -> bool:
@@ -111,6 +108,20 @@ def _title_case(text: str, _: Given) -> bool:
     return bool(found) and not wrong and len(shouted) < len(found)
 
 
+def _output_template(text: str, _: Given) -> bool:
+    """The three heads in their order, the first at the beginning, and something after each."""
+    rest = text.strip()
+    if not rest.startswith(_TEMPLATE[0]):
+        return False
+    parts = []
+    for head in _TEMPLATE:
+        before, found, rest = rest.partition(head)
+        if not found:
+            return False
+        parts.append(before.strip())
+    return all([*parts[1:], rest.strip()])
+
+
 def _options(text: str, given: Given) -> bool:
     options = regex.split(r"/|,\s+|\s+or\s+", given.text("options"))
     return bare(text) in {bare(option) for option in options} | {bare(option.rstrip(")")) for option in options}
@@ -123,7 +134,7 @@ CHECKS: dict[str, Check] = {
     "format:no_bullets_bullets": _no_bullets_bullets,
     "format:no_whitespace": lambda t, _: bool(t) and not regex.search(r"\s", t),
     "format:options": _options,
-    "format:output_template": lambda t, _: _TEMPLATE.fullmatch(t) is not None,
+    "format:output_template": _output_template,
     "format:parentheses": _parentheses,
     "format:quote_unquote": _quote_unquote,
     "format:quotes": _quotes,

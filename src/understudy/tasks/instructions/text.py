@@ -9,7 +9,9 @@ EMOJI = (
 )
 _WORD = regex.compile(r"[\p{L}\p{N}]+(?:['’\-_][\p{L}\p{N}]+)*")
 _ABBREVIATION = regex.compile(r"(?:^|[\s(])(?:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|etc|e\.g|i\.e|cf|No|[A-Z])\.$")
-_END = regex.compile(r"[.!?…‽。！？]+[\"'”’)\]*_]*(?=\s|$)|\n+")
+# A run of marks is taken whole and tried once: else a text of nothing else takes the square of its length.
+_END = regex.compile(r"(?<![.!?…‽。！？])[.!?…‽。！？]++[\"'”’)\]*_]*+(?=\s|$)|\n+")
+_LONGEST_ABBREVIATION = 8
 _MARK = regex.compile(r"^\s*(?:[-*•+]|\d+[.)]|#+|>)\s+")
 _VOWELS = regex.compile(r"[aeiouy]+")
 
@@ -37,7 +39,7 @@ def sentences(text: str) -> list[str]:
     found, start = [], 0
     for end in _END.finditer(text):
         piece = text[start : end.end()]
-        if "\n" not in end.group() and _ABBREVIATION.search(piece):
+        if "\n" not in end.group() and _ABBREVIATION.search(piece[-_LONGEST_ABBREVIATION:]):
             continue
         found.append(piece)
         start = end.end()
