@@ -15,6 +15,7 @@ from understudy.environments.shop import (
     Shop,
     expert_actions,
     full_words,
+    products_of,
     spoken,
     task_of,
     tiny_expert,
@@ -126,6 +127,17 @@ def test_an_action_that_is_not_on_the_page_changes_nothing(action) -> None:
 def test_a_search_without_results_can_be_left() -> None:
     scenes = walked("search[unicorn]", "click[back to search]")
     assert "Total results: 0" in scenes[1].observation and scenes[2].observation == "'Search'"
+
+
+def test_an_option_with_blanks_around_its_slash_can_be_chosen() -> None:
+    row = {"asin": "B1", "name": "lamp", "query": "lamp", "category": "home", "product_category": "home › lamps"}
+    rows = [{**row, "customization_options": {"color": [{"value": "red / blue"}, {"value": "green/white"}]}}]
+    goal = Goal("b1", "a lamp", "lamp", "lamp", "home › lamps", ("lamp",), {"color": "red / blue"})
+    shop = Shop(Shelf.of(products_of(rows, {})))
+    shop.reset(task_of(goal, problem="lamp"), 0)
+    assert shop.step("search[lamp]").admissible and "click[red | blue]" in shop.step("click[b1]").admissible
+    shop.step("click[red | blue]")
+    assert shop.step("click[buy now]").reward == 10.0
 
 
 def test_upper_case_and_spaces_do_not_matter() -> None:

@@ -114,7 +114,7 @@ def _options(given: object, where: str) -> dict[str, tuple[str, ...]]:
 
 def _values(values: Sequence, where: str) -> tuple[str, ...]:
     try:
-        return tuple(_plain(one["value"]).replace("/", " | ").lower() for one in values)
+        return tuple(_plain(_plain(one["value"]).replace("/", " | ")).lower() for one in values)
     except (KeyError, TypeError) as error:
         what = f"{where} of the catalogue has an option without a value"
         raise DataError(what, got=repr(values)[:80], expected='[{"value": ...}, ...]') from error
