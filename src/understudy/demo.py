@@ -8,6 +8,7 @@ from pathlib import Path
 
 from understudy.api import Run, report_or_tell, train
 from understudy.errors import RunDirectoryError
+from understudy.evaluation.statistics import p_text
 from understudy.evaluation.suites import write_json
 from understudy.recipe import Recipe, recipe_from
 from understudy.testbed.multiplication import ANSWER_PATTERN
@@ -161,7 +162,7 @@ def share(estimate: Mapping[str, object]) -> str:
 def margin(paired: Mapping[str, object]) -> str:
     """A paired net margin with interval and p-value."""
     mean, low, high = (100 * float(str(paired[key])) for key in ("margin", "margin_low", "margin_high"))
-    return f"{mean:+.1f} % [{low:+.1f}, {high:+.1f}], p = {float(str(paired['p_value'])):.2g}"
+    return f"{mean:+.1f} % [{low:+.1f}, {high:+.1f}], {p_text(float(str(paired['p_value'])))}"
 
 
 def record(paired: Mapping[str, object]) -> str:

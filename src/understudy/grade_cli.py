@@ -96,13 +96,15 @@ def _grader_line(grader: Mapping[str, Any]) -> str:
 
 
 def _pairwise_text(report: Mapping[str, Any]) -> str:
+    from understudy.evaluation.statistics import p_text
+
     counts, model, first = report["majority"], report["bradley_terry"], report["position"]["first_preferred"]
     lines = [f"{report['num_tasks']} tasks, {report['num_ungraded']} without a majority."]
     if counts:
         lines.append(
             f"{counts['wins']} wins, {counts['ties']} ties, {counts['losses']} losses of the first run; net margin "
             f"{counts['margin']:+.1%} [{counts['margin_low']:+.1%}, {counts['margin_high']:+.1%}], "
-            f"sign test p = {counts['p_value']:.4f}."
+            f"sign test {p_text(counts['p_value'])}."
         )
     if model:
         low, high = model["win_probability_low"], model["win_probability_high"]

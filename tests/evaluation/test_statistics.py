@@ -138,6 +138,14 @@ def test_paired_gives_the_published_figures(
     assert result.win_rate == wins / 220
 
 
+def test_where_every_problem_went_the_same_way_the_margin_is_not_known_exactly() -> None:
+    # (1 - u)^30 = 0.025 at u = 0.1157034: so many problems may never have been met
+    ties, wins, losses = paired(0, 30, 0), paired(30, 0, 0), paired(0, 0, 30)
+    assert (ties.margin_low, ties.margin_high) == pytest.approx((-0.1157034, 0.1157034), abs=1e-6)
+    assert (wins.margin, wins.margin_low, wins.margin_high) == pytest.approx((1.0, 1 - 2 * 0.1157034, 1.0), abs=1e-6)
+    assert (losses.margin_low, losses.margin_high) == pytest.approx((-1.0, 2 * 0.1157034 - 1), abs=1e-6)
+
+
 @given(wins=counts, ties=counts, losses=counts)
 def test_paired_mirrors(wins: int, ties: int, losses: int) -> None:
     if wins + ties + losses == 0:

@@ -49,7 +49,9 @@ def test_the_letter_that_is_stated_last(text: str, letter: str | None) -> None:
     assert last_letter(text, "ABCD") == letter
 
 
-@pytest.mark.parametrize("text", ["answer" + " " * 4_000, "the answer is " * 200 + " " * 3_000, "answer (" + "* " * 3_000])
+@pytest.mark.parametrize(
+    "text", ["answer" + " " * 4_000, "the answer is " * 200 + " " * 3_000, "answer (" + "* " * 3_000]
+)
 def test_blanks_that_never_end_do_not_take_the_cube_of_their_length(text: str) -> None:
     """These took 2 to 7 seconds each, in the process that trains."""
     begun = time.process_time()

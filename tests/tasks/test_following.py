@@ -191,7 +191,9 @@ def test_no_text_makes_a_check_raise_or_hang(name: str) -> None:
 
 
 LONG = [mark * 9_000 + end for mark, end in (("[", ""), ("!", ""), ("…", "B"), ("😀", "B"), ("“", ""), (" ", "b"))]
-LONG += [text + " " * 9_000 + "b" for text in ("a", "My Answer: a\n", "My Answer: a\nMy Conclusion: b\n")] + ["A. " * 3_000]
+LONG += [text + " " * 9_000 + "b" for text in ("a", "My Answer: a\n", "My Answer: a\nMy Conclusion: b\n")] + [
+    "A. " * 3_000
+]
 
 
 @pytest.mark.parametrize("name", CASES)

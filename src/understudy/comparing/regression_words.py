@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from understudy.comparing.regression import Change, Regression
-from understudy.evaluation.statistics import Estimate
+from understudy.evaluation.statistics import Estimate, p_text
 
 UNPAIRED = "Published figures are other samples, often of another prompt: their difference is unpaired and less sure."
 
@@ -22,7 +22,7 @@ def regression_text(found: Regression) -> str:
 def change_row(change: Change) -> list[str]:
     """One suite's cells; the last is there where a margin was given."""
     test = change.equivalence
-    verdict = [] if test is None else [f"{'yes' if test.no_loss else 'not shown'} (p = {test.p_loss:.2g})"]
+    verdict = [] if test is None else [f"{'yes' if test.no_loss else 'not shown'} ({p_text(test.p_loss)})"]
     sizes = dict.fromkeys([f"{change.base.n:,}", f"{change.distilled.n:,}"])
     return [
         change.suite,
@@ -31,7 +31,7 @@ def change_row(change: Change) -> list[str]:
         interval(change.distilled),
         f"{change.gain.mean:+.3f} [{_signed(change.gain.low)}, {_signed(change.gain.high)}]",
         "paired" if change.paired else "unpaired",
-        f"{change.holm_p_value:.2g}",
+        p_text(change.holm_p_value).removeprefix("p = ").removeprefix("p "),
         *verdict,
     ]
 

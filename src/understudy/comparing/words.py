@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from understudy.comparing.contest import Contest, Terms
 from understudy.comparing.report import Comparison
 from understudy.evaluation.differences import FEW
-from understudy.evaluation.statistics import Paired
+from understudy.evaluation.statistics import Paired, p_text
 
 Lines = list[tuple[str, str]]
 NUM_NAMED = 8
@@ -51,11 +51,11 @@ def contest_lines(each: Contest, terms: Terms) -> Lines:
         *_counted(each.paired, within=terms.epsilon),
     ]
     if each.holm_p_value is not None:
-        lines.append(("  over all suites", f"p = {each.holm_p_value:.2g} (Holm)"))
+        lines.append(("  over all suites", f"{p_text(each.holm_p_value)} (Holm)"))
     if each.mcnemar is not None:
         cells = each.mcnemar
         found = f"both right {cells.both}, only A {cells.only_a}, only B {cells.only_b}, neither {cells.neither}"
-        lines.append(("McNemar", f"{found}; p = {cells.p_value:.2g} (exact)"))
+        lines.append(("McNemar", f"{found}; {p_text(cells.p_value)} (exact)"))
     lines.append(("mean score", f"A {difference.mean_a:.4f}, B {difference.mean_b:.4f}"))
     bounds = f"[{_bound(difference.low)}, {_bound(difference.high)}]"
     lines.append(("difference A - B", f"{difference.mean:+.4f} {bounds} ({difference.interval})"))
@@ -71,7 +71,7 @@ def _counted(figures: Paired, *, within: float = 0.0) -> Lines:
         ("wins / ties / losses", f"{figures.wins} / {figures.ties} / {figures.losses}{tied}"),
         ("win rate", f"{100 * figures.win_rate:.1f} %"),
         ("net margin", f"{100 * figures.margin:+.1f} % {interval}"),
-        ("sign test", f"p = {figures.p_value:.2g} (exact, two-sided)"),
+        ("sign test", f"{p_text(figures.p_value)} (exact, two-sided)"),
     ]
 
 

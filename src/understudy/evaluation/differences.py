@@ -11,7 +11,7 @@ import numpy as np
 from scipy import stats
 
 from understudy.errors import DataError
-from understudy.evaluation.statistics import CONFIDENCE, Estimate, mean_interval
+from understudy.evaluation.statistics import CONFIDENCE, Estimate, equal_differences, mean_interval
 
 Interval = Literal["BCa bootstrap over problems", "Student's t", "bound for equal differences", "score intervals"]
 
@@ -116,20 +116,6 @@ def _bounds(
 def is_constant(differences: np.ndarray) -> bool:
     """Whether all differences are equal but for rounding."""
     return bool(np.ptp(differences) <= 1e-12)
-
-
-def equal_differences(value: float, n: int, *, chance: float) -> tuple[float, float]:
-    """Bounds of the mean of differences in [-1, 1] of which n independent ones were all ``value``.
-
-    A share u of problems may differ otherwise and yet never have been met: (1 - u)^n >= ``chance`` allows
-    u up to 1 - chance^(1/n), and at worst those lie at -1 or at 1.
-
-    >>> low, high = equal_differences(0.0, 30, chance=0.025)
-    >>> round(low, 3), round(high, 3)
-    (-0.116, 0.116)
-    """
-    unseen = 1 - chance ** (1 / n)
-    return value - unseen * (1 + value), value + unseen * (1 - value)
 
 
 def unpaired_difference(first: Estimate, second: Estimate) -> Difference:

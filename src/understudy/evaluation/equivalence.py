@@ -11,7 +11,7 @@ from scipy import stats
 
 from understudy.errors import DataError, UserMistakeError
 from understudy.evaluation.differences import Difference, is_constant
-from understudy.evaluation.statistics import CONFIDENCE
+from understudy.evaluation.statistics import CONFIDENCE, p_text
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Equivalence:
         'The data do not support "no loss larger than 0.02" (p = 0.3).'
         """
         words = "support" if self.no_loss else "do not support"
-        return f'The data {words} "no loss larger than {self.margin:g}" (p = {self.p_loss:.2g}).'
+        return f'The data {words} "no loss larger than {self.margin:g}" ({p_text(self.p_loss)}).'
 
     def to_json(self) -> dict[str, object]:
         """The record as JSON."""

@@ -139,8 +139,25 @@ def sign_test(wins: int, losses: int) -> float:
     return float(stats.binomtest(wins, wins + losses, 0.5).pvalue)
 
 
+def equal_differences(value: float, n: int, *, chance: float) -> tuple[float, float]:
+    """Bounds of the mean of differences in [-1, 1] of which n independent ones were all ``value``.
+
+    A share u of problems may differ otherwise and yet never have been met: (1 - u)^n >= ``chance`` allows
+    u up to 1 - chance^(1/n), and at worst those lie at -1 or at 1.
+
+    >>> low, high = equal_differences(0.0, 30, chance=0.025)
+    >>> round(low, 3), round(high, 3)
+    (-0.116, 0.116)
+    """
+    unseen = 1 - chance ** (1 / n)
+    return value - unseen * (1 + value), value + unseen * (1 - value)
+
+
 def paired(wins: int, ties: int, losses: int, *, confidence: float = CONFIDENCE) -> Paired:
     """The comparison of two models from its counts; SE of the margin m = sqrt((W + L) / n - m^2) / sqrt(n), normal.
+
+    Where every problem went the same way that error is 0, which n problems do not show: the interval then is that of
+    ``equal_differences``.
 
     >>> p = paired(123, 20, 77)
     >>> round(p.margin, 3), round(p.margin_low, 3), round(p.margin_high, 3), round(p.p_value, 5)
@@ -155,16 +172,28 @@ def paired(wins: int, ties: int, losses: int, *, confidence: float = CONFIDENCE)
     _require(n)
     margin = (wins - losses) / n
     half = _normal_quantile(confidence) * math.sqrt(max(0.0, (wins + losses) / n - margin**2) / n)
+    low, high = margin - half, margin + half
+    if n in (wins, ties, losses):
+        low, high = equal_differences(margin, n, chance=(1 - confidence) / 2)
     return Paired(
         wins=wins,
         ties=ties,
         losses=losses,
         win_rate=wins / n,
         margin=margin,
-        margin_low=max(-1.0, margin - half),
-        margin_high=min(1.0, margin + half),
+        margin_low=max(-1.0, low),
+        margin_high=min(1.0, high),
         p_value=sign_test(wins, losses),
     )
+
+
+def p_text(p_value: float) -> str:
+    """A p-value with its letter; one that is too small for a number is not 0.
+
+    >>> p_text(0.00140), p_text(0.0)
+    ('p = 0.0014', 'p < 1e-300')
+    """
+    return f"p = {p_value:.2g}" if p_value > 0 else "p < 1e-300"
 
 
 def _require(n: int) -> None:

@@ -57,7 +57,10 @@ def p_value(value: float | None) -> str:
     >>> print(p_value(0.0312))
     p = 0.031
     """
-    return "p unknown" if value is None else NO_BREAK.join(("p", "=", number(value, digits=2)))
+    if value is None:
+        return "p unknown"
+    # Smaller than a number can be is not none at all.
+    return NO_BREAK.join(("p", "<", "1e-300") if value == 0 else ("p", "=", number(value, digits=2)))
 
 
 def duration(seconds: float | None) -> str:
