@@ -34,7 +34,7 @@ def last_letter(text: str, letters: str) -> str | None:
     """
     one = f"[{letters}{letters.lower()}]"
     capital = f"[{letters}]"
-    # Runs of white space are taken whole and never given back: a text of nothing else would take the cube of its length.
+    # Blanks are taken whole and never given back: a text of nothing else would take the cube of its length.
     wrapped = r"(?:\\boxed\s*\{|\\text\w*\s*\{|[\s*_`\"'$(\[{])*+"
     says = r"(?i:\banswer\b|\bchoice\b|\boption\b)[*_`]{0,3}+(?:\s++(?i:is|was|would\s+be)\b)?+\s*+[:=]?"
     stated = rf"(?:\\boxed\s*+\{{|{says}){wrapped}"

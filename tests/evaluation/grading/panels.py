@@ -100,4 +100,4 @@ def results_in(folder: Path) -> dict:
 def shown_names(asked: Asked) -> list[str]:
     """The files that a request shows."""
     text = asked.body["messages"][1]["content"]
-    return re.findall(r"=== File \d+: (.*) ===", text if isinstance(text, str) else text[0]["text"])
+    return re.findall(r"=== File \d+ \([0-9a-f]{12}\): (.*) ===", text if isinstance(text, str) else text[0]["text"])

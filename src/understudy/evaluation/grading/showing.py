@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -42,15 +43,17 @@ class Shown:
 def shown_to_graders(files: Sequence[HandedIn], *, characters: int, images: bool) -> Shown:
     """The files one after another; those longer than their share of ``characters`` are cut in the middle.
 
-    Short files leave what they do not need to the long ones.
+    Short files leave what they do not need to the long ones. The lines that begin a file, and what was counted in it,
+    hold a digest of all files: no file can hold its own, and so none can pass for two, or for one with a chart.
     """
-    texts = [well_formed(_file_text(file)) for file in files]
+    mark = _mark_of(files)
+    texts = [well_formed(_file_text(file, mark)) for file in files]
     shares = _shares([len(text) for text in texts], characters)
     cut = [cut_in_the_middle(text, share) for text, share in zip(texts, shares, strict=True)]
     pictures = [image for file in files if file.read for image in file.read.images if image.content] if images else []
     return Shown(
         text="\n\n".join(
-            f"=== File {number}: {file.name} ===\n{text}"
+            f"=== File {number} ({mark}): {' '.join(file.name.split())} ===\n{text}"
             for number, (file, text) in enumerate(zip(files, cut, strict=True), 1)
         )
         or "(No file was handed in.)",
@@ -94,7 +97,12 @@ def _shares(lengths: Sequence[int], characters: int) -> list[int]:
     return shares
 
 
-def _file_text(file: HandedIn) -> str:
+def _mark_of(files: Sequence[HandedIn]) -> str:
+    said = [(file.name, file.problem, file.read.text if file.read else None) for file in files]
+    return hashlib.sha256(repr(said).encode(errors="replace")).hexdigest()[:12]
+
+
+def _file_text(file: HandedIn, mark: str) -> str:
     if file.read is None:
         return f"(This file cannot be read: {file.problem})"
     read = file.read
@@ -104,7 +112,8 @@ def _file_text(file: HandedIn) -> str:
     facts += [line for sheet in read.tables for line in _sheet_facts(sheet)]
     marked = [text for block in read.blocks for text in block.highlighted]
     facts += [f"Highlighted words: {'; '.join(marked[:_PLACES])}."] if marked else []
-    return "\n".join([read.text, *facts, *read.notes])
+    facts += read.notes
+    return "\n".join([read.text, f"--- Counted in it ({mark}) ---", *facts]) if facts else read.text
 
 
 def _sheet_facts(sheet: Sheet) -> list[str]:
