@@ -8,7 +8,18 @@ import pytest
 from typer.testing import CliRunner
 
 from understudy.cli import app
-from understudy.completions import fields, listed, methods, models, recipe_files, results, run_folders, suites
+from understudy.completions import (
+    fields,
+    listed,
+    methods,
+    models,
+    questions,
+    recipe_files,
+    results,
+    run_folders,
+    speakers,
+    suites,
+)
 from understudy.evaluation.benchmarks import benchmarks
 
 
@@ -52,8 +63,15 @@ def test_runs_results_and_models_are_known_by_what_is_in_them(folder: Path) -> N
     assert run_folders("runs/") == ["runs/first"]
     assert results("runs/first/") == ["runs/first/checkpoints/", "runs/first/metrics.jsonl"]
     assert models("runs/first/checkpoints/step-000004/") == ["runs/first/checkpoints/step-000004/model"]
+    assert speakers("runs/") == ["runs/first"] and speakers("te") == ["testbed/"]
     assert models("te") == ["testbed/"]
     assert models("testbed/multiplication-t") == ["testbed/multiplication-teacher"]
+
+
+def test_questions_are_suites_and_files(folder: Path) -> None:
+    (folder / "rows.jsonl").touch()
+    assert questions("o") == ["one.yaml", "other.yml"] and questions("r") == ["recipes/", "rows.jsonl"]
+    assert questions("gsm") == ["gsm8k"]
 
 
 def test_suites_are_those_of_the_list(folder: Path) -> None:
@@ -75,6 +93,8 @@ def test_suites_are_those_of_the_list(folder: Path) -> None:
         ("push re", ["recipes/"]),
         ("watch re", ["recipes/"]),
         ("compare re", ["recipes/"]),
+        ("sample te", ["testbed/"]),
+        ("sample . --data on", ["one.yaml"]),
         ("evaluate te", ["testbed/"]),
         ("evaluate . --suite gsm", ["gsm8k"]),
         ("serve te", ["testbed/"]),

@@ -7,42 +7,39 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from understudy.bench_cli import bench
 from understudy.compare_cli import compare
-from understudy.completions import among, fields, recipe_files, run_folders
-from understudy.completions import methods as method_names
+from understudy.completions import fields, recipe_files, run_folders
 from understudy.doctor_cli import doctor
-from understudy.errors import UnderstudyError, UserMistakeError
+from understudy.errors import UnderstudyError
 from understudy.evaluate_cli import evaluate
 from understudy.fields_cli import fields as recipe_fields
 from understudy.launch_cli import launch
+from understudy.methods_cli import methods
 from understudy.office_cli import office
 from understudy.plan_cli import plan
 from understudy.retrieve_cli import retrieve
+from understudy.sample_cli import sample
 from understudy.score_cli import score
 from understudy.serve_cli import serve
 from understudy.shop_cli import shop_goals
 from understudy.starting import starting
 from understudy.study_cli import office_study
+from understudy.terminal import print_table
 from understudy.torchrun.telling import tell
 from understudy.watch_cli import watch
 
 if TYPE_CHECKING:
-    from understudy.objectives.methods import MethodEntry
     from understudy.recipe import Recipe
 
 app = typer.Typer(
@@ -80,7 +77,7 @@ def train(
         typer.Argument(help="key.sub=value, without dashes: steps=50 objective=gkd", autocompletion=fields),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from its last checkpoint, to more steps=N too.")
+        bool, typer.Option("--resume", help="Go on from the run's last checkpoint; by steps=N to more steps.")
     ] = False,
     print_recipe: Annotated[bool, typer.Option("--print-recipe", help="Print every field, and stop.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and plan without training, and stop.")] = False,
@@ -112,7 +109,7 @@ def train(
         return
     from understudy.demo import suite_rows
 
-    _print_table(suite_rows(run.summary["suites"]))
+    print_table(suite_rows(run.summary["suites"]))
     _print(f"{run.path}/summary.json holds the figures, report.html shows them; {run.weights} is the model.")
 
 
@@ -136,7 +133,7 @@ def demo(
     if as_json:
         _print(json.dumps(done.summary))
         return
-    _print_table(table_rows(done.summary))
+    print_table(table_rows(done.summary))
     _print(f"{done.path}/summary.json holds the figures, report.html shows them.")
 
 
@@ -170,65 +167,9 @@ def push(
     _print(f"The weights of step {done.step} are at {done.url}")
 
 
-def methods(
-    name: Annotated[str | None, typer.Argument(help="Show the page of this one.", autocompletion=method_names)] = None,
-    as_json: Json = False,
-    markdown: Annotated[Path | None, typer.Option(help="Write the page of every method into this folder.")] = None,
-    engine: Annotated[
-        str | None, typer.Option(help="How each runs on this engine: tinker.", autocompletion=among("tinker"))
-    ] = None,
-) -> None:
-    """List the methods, or tell all of one.
-
-    The list has what each is, what it needs of a teacher or of data, and where it comes from.
-    """
-    if markdown is not None and (name is not None or engine is not None):
-        raise UserMistakeError("--markdown writes the pages of all methods", remedy="Leave out NAME and --engine.")
-    if engine is not None:
-        _show_methods_on(engine, name, as_json=as_json)
-        return
-    from understudy.objectives.methods import entries
-    from understudy.reports.method_pages import entry_of, page_of, write_pages
-
-    listed = entries() if name is None else [entry_of(name)]
-    if markdown is not None:
-        _print(f"{len(write_pages(markdown))} pages in {markdown}")
-    elif as_json:
-        _print(json.dumps([asdict(entry) for entry in listed]))
-    elif name is not None:
-        _print(page_of(name).rstrip())
-    else:
-        _print_table([["method", "what it is", "needs", "source"], *map(_method_row, listed)])
-        _print("understudy methods NAME tells all of one: its formula, its fields, an example.")
-
-
-def _method_row(entry: MethodEntry) -> list[str]:
-    paper = re.search(r"arXiv:[\d.]*\d", entry.source)
-    return [
-        entry.name,
-        entry.title.rstrip("."),
-        ", ".join(entry.needs),
-        paper[0] if paper else entry.source.rstrip("."),
-    ]
-
-
-def _show_methods_on(engine: str, name: str | None, *, as_json: bool) -> None:
-    from understudy.engines.tinker.methods import method_rows, methods_on_tinker
-    from understudy.reports.method_pages import entry_of
-
-    if engine != "tinker":
-        raise UserMistakeError("every method runs on this engine, or there is none", got=engine, expected="tinker")
-    wanted = None if name is None else entry_of(name).name
-    found = [one for one in methods_on_tinker() if wanted in (None, one.name)]
-    if as_json:
-        _print(json.dumps([asdict(one) for one in found]))
-    else:
-        _print_table(method_rows(found))
-
-
 # In the order in which somebody meets them: a first look, a run, what it came to, and more than one machine.
 _COMMANDS: tuple[Callable[..., None], ...] = (
-    *(demo, train, doctor, evaluate, compare, report, watch, methods, plan),
+    *(demo, train, doctor, sample, evaluate, compare, report, watch, methods, plan),
     *(serve, launch, score, push, office_study, retrieve, shop_goals),
 )
 for _command in _COMMANDS:
@@ -278,19 +219,7 @@ def _show_preview(recipe: Recipe, *, as_json: bool) -> None:
     if as_json:
         _print(json.dumps(plan.to_json()))
     else:
-        _print_table(plan.rows(), heading=False)
-
-
-def _print_table(rows: list, *, heading: bool = True) -> None:
-    if not rows:
-        return
-    table = Table(show_header=heading, box=None, pad_edge=False)
-    for cell in rows[0]:
-        table.add_column(cell if heading else "", overflow="fold")
-    for row in rows[1:] if heading else rows:
-        table.add_row(*row)
-    # Where nobody looks at a screen, lines are as long as they need to be.
-    Console(width=None if sys.stdout.isatty() else 240, highlight=False, markup=False).print(table)
+        print_table(plan.rows(), heading=False)
 
 
 def _print(text: str, *, error: bool = False) -> None:

@@ -35,12 +35,21 @@ def results(incomplete: str) -> list[str]:
 
 def models(incomplete: str) -> list[str]:
     """Folders of models and adapters, folders to look into, and the testbed's models."""
-    if incomplete.startswith("testbed/"):
-        from understudy.testbed.roster import MODELS
+    return _models(incomplete, is_wanted=_is_model)
 
-        return [name for name in MODELS if name.startswith(incomplete)]
-    offered = _paths(incomplete, is_wanted=lambda each: any((each / name).is_file() for name in _MODEL))
-    return [*offered, *(["testbed/"] if "testbed/".startswith(incomplete) else [])]
+
+def speakers(incomplete: str) -> list[str]:
+    """What ``sample`` asks: runs, checkpoints, and all that ``models`` has."""
+    return _models(
+        incomplete, is_wanted=lambda each: _is_model(each) or _is_run(each) or (each / "trainer.json").is_file()
+    )
+
+
+def questions(incomplete: str) -> list[str]:
+    """What ``sample --data`` reads: named suites, and files of recipes, suites and rows."""
+    kinds = (*_YAML, ".jsonl", ".json", ".csv", ".parquet", ".gz")
+    files = _paths(incomplete, is_wanted=lambda each: each.suffix in kinds)
+    return list(dict.fromkeys([*suites(incomplete), *files]))
 
 
 def suites(incomplete: str) -> list[str]:
@@ -110,6 +119,18 @@ def listed(each: Completer) -> Completer:
         return [f"{done}{comma}{word}" for word in each(begun)]
 
     return complete
+
+
+def _models(incomplete: str, *, is_wanted: Callable[[Path], bool]) -> list[str]:
+    if incomplete.startswith("testbed/"):
+        from understudy.testbed.roster import MODELS
+
+        return [name for name in MODELS if name.startswith(incomplete)]
+    return [*_paths(incomplete, is_wanted=is_wanted), *(["testbed/"] if "testbed/".startswith(incomplete) else [])]
+
+
+def _is_model(path: Path) -> bool:
+    return any((path / name).is_file() for name in _MODEL)
 
 
 def _is_run(path: Path) -> bool:

@@ -78,13 +78,7 @@ def hub_at(endpoint: str | None, *, seconds: float = _SILENCE_SECONDS) -> HfApi:
 
 def _weights(run: Path, step: int | None) -> tuple[int, Path]:
     """A whole checkpoint's step and its ``model`` or ``adapter`` folder."""
-    steps = checkpoint.steps_of(run / "checkpoints")
-    if not steps:
-        raise RunDirectoryError(f"{run} has no checkpoint", remedy="It has nothing to push before its first one.")
-    if step not in (None, *steps):
-        there = ", ".join(map(str, steps))
-        raise RunDirectoryError(f"{run} has no checkpoint of step {step}", expected=f"one of those there: {there}")
-    step = steps[-1] if step is None else step
+    step = checkpoint.chosen(run / "checkpoints", step)
     folder = checkpoint.folder_of(run / "checkpoints", step)
     fault = checkpoint.faults_of(folder)
     if fault is not None:

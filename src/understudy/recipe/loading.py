@@ -30,6 +30,12 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     return recipe_from(raw, source=str(path))
 
 
+def is_recipe(path: str | Path) -> bool:
+    """Whether a YAML file is a recipe, which has a student, and no suite; raises RecipeError for one without YAML."""
+    raw = parse_yaml(_read(Path(path)), source=str(path))
+    return isinstance(raw, dict) and "student" in raw
+
+
 def load_suite(path: str | Path) -> Suite:
     """The suite in the YAML file ``path``; its name defaults to the file's stem.
 

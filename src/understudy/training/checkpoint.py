@@ -11,7 +11,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from understudy.errors import CheckpointError
+from understudy.errors import CheckpointError, RunDirectoryError
 from understudy.training.durable import sync
 
 MANIFEST = "manifest.json"
@@ -46,6 +46,21 @@ def steps_of(checkpoints: Path) -> list[int]:
     """Steps of all checkpoints there, good or not, ascending."""
     names = [entry.name for entry in checkpoints.glob("step-*") if entry.is_dir()]
     return sorted(int(name[5:]) for name in names if name[5:].isdigit())
+
+
+def chosen(checkpoints: Path, step: int | None) -> int:
+    """The step of a run's newest checkpoint, or ``step`` where there is one of it.
+
+    Raises:
+        RunDirectoryError: there is none.
+    """
+    steps, run = steps_of(checkpoints), checkpoints.parent
+    if not steps:
+        raise RunDirectoryError(f"{run} has no checkpoint", remedy="A run has weights from its first one on.")
+    if step not in (None, *steps):
+        there = ", ".join(map(str, steps))
+        raise RunDirectoryError(f"{run} has no checkpoint of step {step}", expected=f"one of those there: {there}")
+    return steps[-1] if step is None else step
 
 
 def write(checkpoints: Path, step: int, save: Callable[[Path], None]) -> Path:
