@@ -16,6 +16,8 @@ def test_two_ranks_are_one(config):
     rollouts[2].turns[0].origin[:] = Origin.DATA
     rollouts[3].turns[0].origin[:] = Origin.TEACHER
     rollouts[4].turns[0].origin[:2] = Origin.TEACHER
+    rollouts[7].turns[0].origin[:] = Origin.DATA
+    rollouts[8].turns[0].origin[:] = Origin.TEACHER
     probe = make_probe(rollouts)
     gradients = check_on_ranks(objective_of(config(num_updates=2)), probe)
     assert len(gradients) == 2 and all(gradient.abs().max() > 0 for gradient in gradients)

@@ -39,9 +39,16 @@ def test_an_empty_or_ungraded_rollout_counts_as_a_reward_of_nothing():
 
 
 def test_a_group_of_one_and_a_group_of_equals_have_no_advantage():
-    """Float32 has no 0.1; the mean of three of them is another number."""
     for kind in ("std", "centred", "leave_one_out"):
         assert advantages([0.1, 0.1, 0.1, 7.0], [[2], [1], [3], [1]], per_group=3, kind=kind) == [0.0] * 4
+
+
+def test_the_mean_of_equals_leaves_nothing_over():
+    """Three times 0.1 over 3 is another number than 0.1, and a standard deviation of its rounding would be a one."""
+    values = torch.full((3,), 0.1, dtype=torch.float64)
+    assert float(values.sum() / 3) != 0.1
+    centred, deviation = centred_by_group(values, torch.zeros(3, dtype=torch.int64))
+    assert centred.tolist() == deviation.tolist() == [0.0] * 3
 
 
 def test_statistics_of_groups_in_any_order():

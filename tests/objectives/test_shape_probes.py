@@ -237,8 +237,9 @@ def test_reopold_normalises_each_of_two_updates_by_its_own_gated_tokens(phase):
     else:
         kept = table["student_entropy"] >= torch.quantile(table["student_entropy"], 0.8)
     assert len(gradients) == 2
+    half = (len(table.rollouts["group"].unique()) + 1) // 2
     for part, found in enumerate(gradients):
-        mine = kept & (table.rollouts["group"][table["rollout"]] % 2 == part)
+        mine = kept & ((table.rollouts["group"][table["rollout"]] >= half) == bool(part))
 
         def loss(live, mine=mine):
             rho = (probe.at_token(live) - table["behaviour_logprob"]).exp()

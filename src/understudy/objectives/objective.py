@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -19,6 +20,7 @@ from understudy.objectives.terms import Draft, Term
 from understudy.objectives.writing import RolloutMix, Writing
 from understudy.plans import Ids, Likelihood, LossPlan, LossTerm
 from understudy.tokens import TokenTable
+from understudy.world import World
 
 Truncated = Literal["keep", "mask"]
 """What becomes of the tokens of rollouts that the length limit cut."""
@@ -77,7 +79,7 @@ class Objective:
     def _plans(self, table: TokenTable, context: PlanContext) -> list[LossPlan]:
         with torch.no_grad():
             drafts = {name: term.draft(table, context) for name, term in self.terms.items()}
-            parts = split_by_group(table, self.num_updates)
+            parts = split_by_group(table, self.num_updates, world=context.world)
             return [self._plan_part(table, context, drafts, parts == part) for part in range(self.num_updates)]
 
     def _plan_part(
@@ -101,9 +103,19 @@ class Objective:
         return torch.tensor(factors, dtype=torch.float64)[table["rollout"]]
 
 
-def split_by_group(table: TokenTable, num_parts: int) -> Tensor:
-    """[N] part of each row: group number modulo ``num_parts``, so that the split is the same on any number of ranks."""
-    return (table.rollouts["group"] % num_parts)[table["rollout"]]
+def split_by_group(table: TokenTable, num_parts: int, *, world: World) -> Tensor:
+    """[N] part of each row: neighbouring groups of all ranks together, as many in each part; the same on any ranks.
+
+    Ranks, and the data sets of a mixture, take turns from group to group, so that each part has some of every one.
+    """
+    groups = table.rollouts["group"].unique().double()
+    count = float(world.sum(torch.tensor(float(groups.numel()), dtype=torch.float64)))
+    part = torch.zeros(table.num_rollouts, dtype=torch.int64)
+    for number in range(1, num_parts):
+        first = math.ceil(number * count / num_parts)  # of this part's groups, in their order
+        place = min(max(0.0, first - 0.5) / max(1.0, count - 1), 1.0)
+        part += table.rollouts["group"] > world.quantile(groups, place)
+    return part[table["rollout"]]
 
 
 def plan_columns(plan: LossPlan, num_tokens: int) -> dict[str, Tensor]:

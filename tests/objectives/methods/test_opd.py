@@ -8,8 +8,11 @@ from torch import Tensor
 
 from tests.objectives.oracle import Chain, expected_gradient, gradient_of, make_chain, plan_loss, rollout_of
 from understudy.objectives.context import PlanContext
+from understudy.objectives.gates import every_token
 from understudy.objectives.methods import OPD, objective_of
-from understudy.objectives.signals import discounted_to_go
+from understudy.objectives.objective import Objective
+from understudy.objectives.signals import discounted_to_go, teacher_log_ratio
+from understudy.objectives.terms import policy_gradient
 from understudy.rollouts import Origin, contexts_of
 from understudy.tokens import batch_of
 
@@ -77,6 +80,30 @@ def test_a_discount_gives_nothing_to_tokens_the_student_did_not_choose():
     (plan,) = objective_of(OPD(discount=1.0)).plan(table, PlanContext())
     assert plan.terms[0].rows.tolist() == [2, 3]
     assert plan.terms[0].row_loss.advantage[:, 0].tolist() == [2.0, 1.0]
+
+
+def test_what_a_teacher_wrote_in_between_adds_nothing_to_the_student_s_sum():
+    """The student's first token hears of its own last one, a step of time further on, and of nothing between."""
+    mixed = rollout_of([1, 2, 1, 2], key=0, group=0, origin=Origin.STUDENT)
+    mixed.turns[0].origin[1:3] = Origin.TEACHER
+    batch = batch_of([mixed], contexts_of([mixed]))
+    ratio = torch.tensor([1.0, 50.0, -7.0, 8.0], dtype=torch.float64)
+    student = torch.full((4,), -90.0, dtype=torch.float64)  # no log-prob, but no floor is met either
+    table = batch.table.with_tokens(teacher_logprob=student + ratio, student_logprob=student, behaviour_logprob=student)
+    (plan,) = objective_of(OPD(discount=0.5)).plan(table, PlanContext())
+    assert plan.terms[0].rows.tolist() == [0, 3]
+    assert plan.terms[0].row_loss.advantage[:, 0].tolist() == [1.0 + 8.0 / 8, 8.0]
+
+
+def test_no_gate_gives_a_policy_gradient_the_tokens_of_others():
+    mixed = rollout_of([1, 2, 1], key=0, group=0, origin=Origin.STUDENT)
+    mixed.turns[0].origin[1] = Origin.DATA
+    table = batch_of([mixed], contexts_of([mixed])).table
+    logprob = torch.tensor([-1.0, -1.0, -1.0], dtype=torch.float64)
+    table = table.with_tokens(teacher_logprob=logprob, student_logprob=2 * logprob, behaviour_logprob=2 * logprob)
+    objective = Objective({"policy": policy_gradient(signal=teacher_log_ratio(), gate=every_token)})
+    (plan,) = objective.plan(table, PlanContext())
+    assert plan.terms[0].rows.tolist() == [0, 2]
 
 
 def test_token_mean_divides_by_the_response_tokens_and_token_sum_does_not():

@@ -23,7 +23,7 @@ class MethodConfig(BaseModel):
     Args:
         method: name in a recipe. reduction: how tokens add up; ``token_mean`` divides by all response tokens.
         reduction_constant: divides what the reduction gives, whatever the batch holds.
-        num_updates: optimiser steps a batch of rollouts, split by group.
+        num_updates: optimiser steps a batch of rollouts, which are split by group, neighbours together.
         domain_weights: factor of every row of a domain (the name of its data set), in every term.
         truncated: what becomes of rollouts that the length limit cut: learned from like others (``keep``), or left out
             of every term and mean (``mask``), with their rewards still compared in their groups. TRL's
