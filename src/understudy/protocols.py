@@ -157,7 +157,8 @@ class Scores:
     """Exactly R rows, aligned to the request; float32 nats of the full shared-vocabulary softmax, on the CPU.
 
     Args:
-        sampled: [R]. at_ids: [R, K]. top_ids, top_logprobs: [R, top_k], most likely first.
+        sampled: [R]. at_ids: [R, K]. top_ids, top_logprobs: [R, top_k], most likely first; -inf fills a row that has
+            no more, and counts for nothing.
         entropy: [R]. hidden: [R, H], on the scorer's device. project: [M, H] -> [M, V] logits, with ``hidden``.
         fingerprint: says which weights and tokenizer answered. version: their version.
     """

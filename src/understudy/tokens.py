@@ -20,7 +20,7 @@ class Wide:
 
     Args:
         ids: [N, K] int64.
-        logprobs: [N, K] float32 nats; -inf where the scorer gives the token no mass.
+        logprobs: [N, K] float32 nats; -inf where the scorer gives the token no mass, or says nothing of it (not valid).
         valid: [N, K] bool, false for entries that only fill the row; None when all count.
     """
 

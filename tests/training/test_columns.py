@@ -15,7 +15,9 @@ from tests.conformance.tiny import VOCAB, tiny_batch, tiny_model
 from tests.training.tiny_run import go, loaded, parts_of
 from understudy.engines.local import LocalPolicy, LocalScorer, OptimizerConfig
 from understudy.errors import CapabilityError
+from understudy.objectives.context import PlanContext
 from understudy.objectives.methods import GKD, OPD, SFT, objective_of
+from understudy.objectives.methods.local_support import LocalSupport
 from understudy.objectives.needs import Needs
 from understudy.objectives.objective import Objective
 from understudy.objectives.supports import student_top_k
@@ -172,6 +174,33 @@ def test_a_teacher_answers_at_ids_that_stand_and_the_student_at_the_teachers_lat
     hidden = table.hidden_column("teacher")
     projected = hidden.project(hidden.states).double().log_softmax(1)
     torch.testing.assert_close(projected, truth["teacher"], atol=1e-5, rtol=1e-5)
+
+
+class ShortOfCandidates(Listening):
+    """A teacher whose list has two tokens that the student knows; a third fills the row."""
+
+    def score(self, request: ScoreRequest) -> Scores:
+        scores = super().score(request)
+        assert scores.top_logprobs is not None
+        scores.top_logprobs[:, -1] = -torch.inf
+        return scores
+
+
+def test_a_token_that_only_fills_a_teachers_list_is_not_taken_for_forbidden() -> None:
+    batch, student = tiny_batch(), policy()
+    teacher = ShortOfCandidates(LocalScorer(loaded(1)))
+    objective = objective_of(LocalSupport(top_k=3))
+    wanted = scoring(batch, objective.needs)
+    table = with_scorer(batch.table, "teacher", teacher, wanted)
+    column = table.wide_column("teacher_top_k")
+    assert column.valid is not None and column.valid.tolist() == [[True, True, False]] * table.num_tokens
+    (plan,) = objective.plan(table, PlanContext())
+    gradients = student.scorer.gradients(Batch(batch.contexts, table), plan)  # type: ignore[union-attr]
+
+    (without,) = objective_of(LocalSupport(top_k=2)).plan(table, PlanContext())
+    expected = student.scorer.gradients(Batch(batch.contexts, table), without)  # type: ignore[union-attr]
+    assert all(torch.allclose(gradients[name], expected[name], atol=1e-7) for name in expected)
+    assert any(bool(gradient.abs().max() > 1e-4) for gradient in expected.values())
 
 
 def test_a_missing_teacher_is_refused_before_the_run_touches_anything(tmp_path: Path) -> None:

@@ -165,6 +165,19 @@ def test_lines_are_strict_json_and_survive_half_a_line(tmp_path: Path) -> None:
     assert file.read_text().count("\n") == 2
 
 
+def test_what_only_fills_a_row_has_no_mass() -> None:
+    rollouts = [rollout(0, [S], domain="")]
+    batch = batch_of(rollouts, contexts_of(rollouts))
+    ids, valid = torch.tensor([[1, 2]]), torch.tensor([[True, False]])
+    table = batch.table.with_wide(
+        teacher_top_k=Wide(ids, torch.tensor([[0.5, 0.0]]).log(), valid),
+        student_at_teacher_top_k=Wide(ids, torch.tensor([[0.25, 0.5]]).log(), valid),
+    )
+    figures = figures_of(result_of(Batch(batch.contexts, table), rollouts))
+    assert figures["support/student_mass"] == pytest.approx(0.25)
+    assert figures["support/teacher_mass"] == pytest.approx(0.5)
+
+
 def seen(*kept: int, rollouts: list[Rollout], **columns: list[float]) -> StepResult:
     """A step whose table has these rows only, those that every scorer can read."""
     batch = batch_of(rollouts, contexts_of(rollouts))

@@ -188,10 +188,19 @@ def _written(table: TokenTable, name: str, scores: Scores, *, columns: Sequence[
 def _with_wide_scores(table: TokenTable, name: str, scores: Scores, *, columns: Sequence[str]) -> TokenTable:
     wide = {}
     if scores.top_ids is not None and scores.top_logprobs is not None:
-        wide[f"{name}_top_k"] = Wide(scores.top_ids, scores.top_logprobs)
+        wide[f"{name}_top_k"] = _listed(scores.top_ids, scores.top_logprobs)
     if scores.at_ids is not None:
         sources = [table.wide_column(column) for column in columns]
         parts = scores.at_ids.split([source.ids.shape[1] for source in sources], dim=1)
         for column, source, part in zip(columns, sources, parts, strict=True):
             wide[f"{name}_at_{column}"] = Wide(source.ids, part, source.valid)
     return table.with_wide(**wide)
+
+
+def _listed(ids: Tensor, logprobs: Tensor) -> Wide:
+    """A scorer's likeliest tokens; one of -inf is no candidate: it fills a row for which the scorer had no more.
+
+    What the scorer thinks of such a token nobody knows, and a divergence would take it for forbidden.
+    """
+    told = logprobs > -torch.inf
+    return Wide(ids, logprobs, None if bool(told.all()) else told)

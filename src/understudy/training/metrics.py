@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from understudy.rollouts import FinishReason, Origin, Rollout
-from understudy.tokens import TokenTable
+from understudy.tokens import TokenTable, Wide
 from understudy.training.agent_metrics import action_figures, gap_figures, success_figures
 from understudy.training.divergence_metrics import divergence_figures, domain_figures
 from understudy.training.pooling import Figure, mean, share, total
@@ -137,7 +137,7 @@ def distribution_figures(table: TokenTable, *, world: World) -> dict[str, float]
     }
     for name, columns in supports.items():
         for column in [column for column in columns if column in table.wide][:1]:
-            figures |= _mean_of(name, table.wide_column(column).logprobs[rows].double().exp().sum(1))
+            figures |= _mean_of(name, _mass(table.wide_column(column))[rows])
     if "student_top_k" in table.wide and "teacher_top_k" in table.wide:
         first = [table.wide_column(column).ids[rows, 0] for column in ("student_top_k", "teacher_top_k")]
         figures |= _mean_of("agreement/top1", first[0] == first[1])
@@ -158,6 +158,12 @@ def _unaligned(result: StepResult, *, world: World) -> dict[str, float]:
         "rollouts/unaligned_share": Figure(missing / max(1, scored), "mean", float(scored)),
         "rollouts/unaligned": total(float(lost.sum())),
     }
+
+
+def _mass(column: Wide) -> Tensor:
+    """[N] float64: the probability of the ids that count."""
+    mass = column.logprobs.double().exp()
+    return mass.sum(1) if column.valid is None else (mass * column.valid).sum(1)
 
 
 def _wrote(table: TokenTable, origin: Origin) -> Tensor:
