@@ -91,6 +91,12 @@ def test_entries_that_do_not_count_are_in_no_set():
     assert contains(own, torch.tensor([[4, 2, 0]])).tolist() == [[True, False, False]]
 
 
+def test_what_was_left_out_once_stays_out():
+    ids = torch.tensor([[3, 5, 7]])
+    chosen = Candidates(ids, target=torch.zeros(1, 3)).only(torch.tensor([[True, False, True]]))
+    assert chosen.only(torch.tensor([[True, True, False]])).counted.tolist() == [[True, False, False]]
+
+
 @pytest.mark.parametrize("combine", [union, intersection, symmetric_difference])
 def test_no_tensor_is_larger_than_rows_times_both_widths(combine):
     rows, k = 50, 64

@@ -6,12 +6,13 @@ import pytest
 import torch
 
 from tests.objectives.claims import at_visited_states, distance, on_policy, reverse_kl, sampled_loss
-from tests.objectives.oracle import expected_gradient, make_chain, plan_loss
+from tests.objectives.oracle import expected_gradient, make_chain, plan_loss, rollout_of
 from understudy.objectives.context import PlanContext
 from understudy.objectives.methods import OPD, objective_of
 from understudy.objectives.methods.entropy_opd import EntropyOPD
 from understudy.objectives.within import quantile_within, sum_before, total_within
-from understudy.rollouts import Origin
+from understudy.rollouts import Origin, contexts_of
+from understudy.tokens import batch_of
 
 
 def entropies(chain):
@@ -57,6 +58,22 @@ def test_all_of_them_is_opd_and_an_equal_teacher_gives_exactly_zero():
         probability=torch.ones(len(chain.sequences)),
     )
     assert torch.equal(found, torch.zeros_like(found))
+
+
+@pytest.mark.parametrize("over", ["batch", "rollout"])
+def test_the_line_is_drawn_through_the_student_s_own_tokens(over):
+    """Half of the student's four are kept, though a teacher's two between them are surer, or less sure, than all."""
+    mixed = rollout_of([1, 1, 1, 1, 1, 1], key=0, group=0, origin=Origin.STUDENT)
+    mixed.turns[0].origin[1:3] = Origin.TEACHER
+    table = batch_of([mixed], contexts_of([mixed])).table
+    logprob = torch.full((6,), -1.0, dtype=torch.float64)
+    table = table.with_tokens(teacher_logprob=logprob, student_logprob=2 * logprob, behaviour_logprob=2 * logprob)
+    for others in (9.0, 0.0):
+        entropy = torch.tensor([1.0, others, others, 4.0, 2.0, 3.0], dtype=torch.float64)
+        (plan,) = objective_of(EntropyOPD(share=0.5, over=over)).plan(
+            table.with_tokens(student_entropy=entropy), PlanContext()
+        )
+        assert plan.terms[0].rows.tolist() == [3, 5]
 
 
 def test_a_gated_mean_divides_by_what_is_kept():
