@@ -18,8 +18,10 @@ class GKD(MethodConfig):
     """Generalised knowledge distillation.
 
     Args:
-        beta: 0 is forward KL(T||S), 1 is reverse KL(S||T), between them the generalised Jensen-Shannon divergence.
-        lmbda: share of prompts that the student completes itself; the rest take the data's completion.
+        beta: 0 is forward KL(T||S), 1 is reverse KL(S||T), between them the generalised Jensen-Shannon divergence. The
+            paper compares several; 0.5 is TRL's.
+        lmbda: share of prompts that the student completes itself; the rest take the data's completion. The paper
+            compares several; 0.5 is TRL's.
     """
 
     progress: ClassVar[Progress] = "jsd"

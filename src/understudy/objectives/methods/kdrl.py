@@ -25,7 +25,7 @@ class KDRL(MethodConfig):
         beta_anneal_steps: steps from ``beta`` to ``beta_min``; null takes the whole run, our choice.
         estimator: ``square`` (k2) follows KL(S||T); ``k3`` follows KL(T||S), and the paper finds it worse.
         mask: ``correct`` distils only on rollouts that did not solve their task.
-        epsilon: lower clip of the ratio, and upper one where ``epsilon_high`` is null.
+        epsilon: lower clip of the ratio, and upper one where ``epsilon_high`` is null; 0.2 is our choice.
         epsilon_high: upper clip.
     """
 

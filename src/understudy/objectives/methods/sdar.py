@@ -22,7 +22,7 @@ class SDAR(MethodConfig):
     Args:
         coefficient: weight of the gated likelihood; the paper's script has 0.01, its code 0.1 by default.
         sharpness: beta of the gate, sigmoid(beta (log pi_T - log pi_S)).
-        epsilon: lower clip of the ratio, and upper one where ``epsilon_high`` is null.
+        epsilon: lower clip of the ratio, and upper one where ``epsilon_high`` is null; 0.2 is our choice.
         epsilon_high: upper clip.
         beta: weight of the k3 estimate of KL(S||reference); 0 needs no reference.
     """
