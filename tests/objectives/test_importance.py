@@ -51,6 +51,13 @@ def test_only_the_student_s_tokens_set_the_scale_and_are_kept():
     assert kept(table, 0.5, clip_quantile=1.0) == [False, True, False]
 
 
+def test_the_line_is_drawn_through_the_student_s_tokens_alone():
+    """Scores 0, 1, 2/3 and 1/3 of the student's; a teacher's two stand below all of them."""
+    table = table_of([0.0, 3.0, 2.0, 1.0, -9.0, -9.0], [0.0] * 6)
+    table = table.with_tokens(origin=torch.tensor([Origin.STUDENT] * 4 + [Origin.TEACHER] * 2))
+    assert kept(table, 0.5, clip_quantile=1.0) == [False, True, True, False, False, False]
+
+
 def test_the_scale_is_that_of_all_ranks():
     values = [torch.tensor([1.0, 9.0]), torch.tensor([5.0]), torch.tensor([-3.0, 2.0])]
     among = [torch.tensor([True, False]), torch.tensor([True]), torch.tensor([False, True])]
