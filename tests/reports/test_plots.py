@@ -55,6 +55,11 @@ def test_what_is_equal_everywhere_is_drawn_inside() -> None:
         assert all(CEILING <= y <= FLOOR for _, y in points(line))
 
 
+def test_values_whose_difference_is_no_number_are_drawn() -> None:
+    drawn = str(draw(Chart("", "", (0.0, 1.0), (Series("loss", (1.7e308, -1.7e308)),))))
+    assert "polyline" in drawn and "nan" not in drawn and "inf" not in drawn.replace("info", "")
+
+
 def test_rules_and_intervals_are_within_the_axis() -> None:
     series = Series("a", (0.4, 0.5), 0, (0.3, 0.4), (0.5, 0.6))
     drawing = shapes(Chart("t", "", (0, 1), (series,), form="share", rules=(Rule("<teacher>", 0.9),)))

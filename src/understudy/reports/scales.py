@@ -7,6 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 
+_LARGEST = 1e300
+"""Of an axis: the difference of two values beyond it may be no number."""
+
+
 @dataclass(frozen=True)
 class Axis:
     """Values ``low`` to ``high`` laid on ``start`` to ``end`` of the drawing; ``high`` is above ``low``.
@@ -42,7 +46,7 @@ def bounds(values: Sequence[float], *, with_zero: bool) -> tuple[float, float]:
     >>> bounds([2.0, 3.0], with_zero=True), bounds([3.0], with_zero=False)
     ((0.0, 3.0), (2.0, 4.0))
     """
-    low, high = min(values, default=0.0), max(values, default=1.0)
+    low, high = max(min(values, default=0.0), -_LARGEST), min(max(values, default=1.0), _LARGEST)
     if with_zero:
         low, high = min(low, 0.0), max(high, 0.0)
     if high - low <= 1e-12 * max(abs(low), abs(high), 1e-12):
