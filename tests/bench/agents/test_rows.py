@@ -25,6 +25,12 @@ def test_a_row_tells_the_last_weights_apart_from_the_best_checkpoint() -> None:
     assert written["crossings"] == [[4, 8], [0, 4]] and written["best_steps"] == [4, 4]
 
 
+def test_against_one_who_diverged_with_every_seed_nothing_is_said() -> None:
+    gone = [run("grpo", seed, (1, 0, 0, 0)).model_copy(update={"final": None, "diverged": "loss"}) for seed in (0, 1)]
+    row = row_of(RUNS, STARTS, others={"grpo": gone, **OTHERS}, kinds=KINDS)
+    assert set(row.against) == {"opd"} and row.to_json()["against"].keys() == {"opd"}  # type: ignore[attr-defined]
+
+
 def test_the_tables_of_a_row() -> None:
     rows = [row_of(STARTS, (), others={}, kinds=KINDS), row_of(RUNS, STARTS, others=OTHERS, kinds=KINDS)]
     success = success_table(rows)

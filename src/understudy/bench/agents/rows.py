@@ -108,17 +108,18 @@ def row_of(
         learning_rate=_rate(found[0]),
         final=cell_of([result.known.won for result in whole], paired) if whole else None,
         best=cell_of([one.won for one in bests], paired) if bests else None,
-        against={label: difference(whole, theirs) for label, theirs in others.items() if whole},
+        against={label: gap for label, theirs in others.items() if (gap := difference(whole, theirs)) is not None},
         kinds=_by_kind(whole, kinds) if whole else {},
         diverged=tuple(result.seed for result in found if result.final is None),
         note=note,
     )
 
 
-def difference(ours: Sequence[AgentResult], theirs: Sequence[AgentResult]) -> Estimate:
-    """Final success minus theirs, paired by seed."""
+def difference(ours: Sequence[AgentResult], theirs: Sequence[AgentResult]) -> Estimate | None:
+    """Final success minus theirs, paired by seed; None where no seed has figures of both."""
     other = {result.seed: result.known.success for result in theirs if result.final is not None}
-    return mean_interval([one.known.success - other[one.seed] for one in ours if one.seed in other])
+    gains = [one.known.success - other[one.seed] for one in ours if one.seed in other]
+    return mean_interval(gains) if gains else None
 
 
 def _by_kind(found: Sequence[AgentResult], kinds: Sequence[str]) -> dict[str, Estimate]:
