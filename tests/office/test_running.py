@@ -230,6 +230,10 @@ def test_folders_that_cannot_be_used(tasks: Path, tmp_path: Path, understudy: Un
         ended = understudy(*run, "--max-turns", 9)
         assert ended.code == 2
         assert "other settings" in ended.err
+        changed = (tasks / "example/task.yaml").read_text().replace("points: 3", "points: 2")
+        (tasks / "example/task.yaml").write_text(changed)
+        ended = understudy(*run)
+        assert (ended.code, "before its words or its rubric changed" in ended.err) == (2, True)
         (tmp_path / "out/run.json").write_text("{")
         ended = understudy(*run)
         assert (ended.code, "run.json cannot be read" in ended.err) == (2, True)

@@ -76,6 +76,7 @@ def run_office(
     _claim(out, {"model": player.name, "settings": settings_told})
     known = {task.task_id: kept(task.task_id, out) for task in tasks}
     done = {task_id: result for task_id, result in known.items() if result is not None}
+    _check_the_same([task for task in tasks if task.task_id in done], done, out)
     work = _Work(tasks, out, settings, display, done)
     display.begin(done=len(done), total=len(tasks))
     try:
@@ -169,6 +170,22 @@ def _counts(played: Played) -> dict[str, object]:
     kept_of_tally = {key: played.figures[key] for key in ("malformed", "inadmissible", "cut") if key in played.figures}
     counts = ("calls", "failed", "idle", "summaries", "refused_paths")
     return kept_of_tally | ({key: world[key] for key in counts if key in world} if isinstance(world, Mapping) else {})
+
+
+def _check_the_same(tasks: Sequence[OfficeTask], done: Mapping[str, TaskResult], out: Path) -> None:
+    """A result is of the task as it was asked and judged then."""
+    for task in tasks:
+        asked = [task.prompt, *((line.id, line.criterion, line.points) for line in task.rubric)]
+        kept_lines = done[task.task_id].rubric
+        before = [
+            done[task.task_id].prompt,
+            *((one.get("id"), one.get("criterion"), one.get("points")) for one in kept_lines),
+        ]
+        if asked != before:
+            raise RunDirectoryError(
+                f"{out} holds a result of task {task.task_id} as it was before its words or its rubric changed",
+                remedy=f"Give another --out, or delete {out / task.task_id} to have the task attempted again.",
+            )
 
 
 def _claim(out: Path, about: Mapping[str, object]) -> None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 
-from understudy.evaluation.statistics import Estimate, mean_interval, wilson_interval
+from understudy.evaluation.statistics import Estimate, clustered_interval, wilson_interval
 from understudy.office.results import Results, TaskResult
 
 _SCORED = ("score", "num_ungraded")
@@ -75,7 +75,7 @@ def _estimate(scores: list[float], tasks: Iterable[TaskResult]) -> Estimate | No
         return None
     if all(task.scoring == "all" for task in tasks):
         return wilson_interval(math.fsum(scores), len(scores))
-    return mean_interval(scores)
+    return clustered_interval(scores)
 
 
 def _mean(values: Iterable[float]) -> float:

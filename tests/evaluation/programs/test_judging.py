@@ -145,6 +145,15 @@ def test_calendars(folder: Path) -> None:
         path.write_text(ICS.format(events=second + first))
         assert met(folder, "calendar_no_overlap", username="Bob") is expected
     assert met(folder, "calendar_no_overlap", username="Eve") is False
+    for lasting, expected in [
+        ("DTSTART:20240501T093000Z\nDURATION:PT2H", False),
+        ("DTSTART:20240501T093000Z\nDURATION:PT30M", True),
+        ("DTSTART;VALUE=DATE:20240501", False),
+        ("DTSTART;VALUE=DATE:20240502", True),
+        ("DTSTART:20240501T103000Z\nDTEND:20240501T093000Z", False),
+    ]:
+        path.write_text(ICS.format(events=first + f"BEGIN:VEVENT\nUID:2\nSUMMARY:trip\n{lasting}\nEND:VEVENT\n"))
+        assert met(folder, "calendar_no_overlap", username="Bob") is expected, lasting
     path.write_text(ICS.format(events="BEGIN:VEVENT\nUID:1\nSUMMARY:timeless\nEND:VEVENT\n" + first))
     assert met(folder, "calendar_no_overlap", username="Bob") is False
 

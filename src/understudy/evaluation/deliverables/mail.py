@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+from contextlib import suppress
 from email.message import EmailMessage
 
 from understudy.errors import DeliverableError
@@ -58,8 +59,15 @@ def read_calendar(content: bytes, *, name: str, limits: ReadingLimits) -> Delive
 def _property(event: object, field: str) -> Value:
     value = event.get(field)  # type: ignore[attr-defined]
     if value is None:
-        return None
+        return _end_of(event) if field == "DTEND" else None
     moment = getattr(value, "dt", None)
     if moment is not None:
         return str(moment)
     return value.to_ical().decode(errors="replace") if field == "RRULE" else str(value)
+
+
+def _end_of(event: object) -> Value:
+    """When an event ends that says how long it takes, or is of a whole day; None where it says neither."""
+    with suppress(ValueError):  # of the library's, for an event without a beginning
+        return str(event.end) if event.get("DTSTART") is not None else None  # type: ignore[attr-defined]
+    return None

@@ -14,7 +14,7 @@ from understudy.evaluation.grading.judged import Judged
 from understudy.evaluation.grading.prompts import VERSION
 from understudy.evaluation.grading.settings import Panel
 from understudy.evaluation.grading.showing import HandedIn
-from understudy.evaluation.statistics import mean_interval
+from understudy.evaluation.statistics import clustered_interval
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def report_of(grading: Grading, panel: Panel) -> dict[str, object]:
         "prompt_version": VERSION,
         "num_tasks": len(tasks),
         "num_scored": len(scores),
-        "score": mean_interval(scores).to_json() if scores else None,
+        "score": clustered_interval(scores).to_json() if scores else None,
         "score_if_ungraded_counted_against": _mean([task.score.low for task in tasks]),
         "score_if_ungraded_counted_for": _mean([task.score.high for task in tasks]),
         "tasks_without_score": [task.task_id for task in tasks if task.score.score is None],

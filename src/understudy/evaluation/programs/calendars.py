@@ -25,9 +25,15 @@ def calendar_no_overlap(
     arguments: Mapping[str, object],
     files: Mapping[str, Path],  # noqa: ARG001
 ) -> str | None:
-    """No event of a person's calendar begins before the one before it ends; times without a zone are UTC."""
+    """No event of a person's calendar begins before the one before it ends; times without a zone are UTC.
+
+    One that says how long it takes, or is of a whole day, ends accordingly; one that ends before it begins fits nowhere.
+    """
     path = workspace / "calendar" / f"{text_argument(arguments, 'username')}.ics"
-    header, *rows = table_of(path, inside=workspace).rows
+    sheet = table_of(path, inside=workspace)
+    if sheet.num_rows > len(sheet.rows):
+        return f"it has more than {len(sheet.rows) - 1:,} events"
+    header, *rows = sheet.rows
     names = [str(name) for name in header]
     events = sorted((_event(dict(zip(names, row, strict=True))) for row in rows), key=lambda one: one.start)
     for first, second in itertools.pairwise(events):
@@ -39,7 +45,10 @@ def calendar_no_overlap(
 def _event(fields: Mapping[str, Value]) -> _Event:
     start = _moment(fields.get("dtstart"))
     end = _moment(fields["dtend"]) if fields.get("dtend") is not None else start
-    return _Event(start, end, str(fields.get("summary") or "an event"))
+    name = str(fields.get("summary") or "an event")
+    if end < start:
+        raise DeliverableError(f"{name} ends before it begins", got=f"{start} to {end}")
+    return _Event(start, end, name)
 
 
 def _moment(value: Value) -> datetime.datetime:
