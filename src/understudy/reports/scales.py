@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-
 _LARGEST = 1e300
 """Of an axis: the difference of two values beyond it may be no number."""
 

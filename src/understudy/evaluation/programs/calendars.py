@@ -27,7 +27,8 @@ def calendar_no_overlap(
 ) -> str | None:
     """No event of a person's calendar begins before the one before it ends; times without a zone are UTC.
 
-    One that says how long it takes, or is of a whole day, ends accordingly; one that ends before it begins fits nowhere.
+    One that says how long it takes, or is of a whole day, ends accordingly; one that ends before it begins fits
+    nowhere.
     """
     path = workspace / "calendar" / f"{text_argument(arguments, 'username')}.ics"
     sheet = table_of(path, inside=workspace)
