@@ -52,6 +52,19 @@ def test_an_engine_is_asked_and_used_again(tmp_path: Path) -> None:
     assert not idle.is_alive
 
 
+def test_an_answer_that_nobody_waited_for_is_not_the_next_episodes(tmp_path: Path) -> None:
+    lent = engines(tmp_path, GREETS + OBEDIENT)
+    left = Alfworld(lent)
+    left.reset(TASK, 0)
+    left.prepare("go")
+    left.close()  # as where another environment of the batch ends the run between the two
+    world = Alfworld(lent)
+    assert world.reset(TASK, 0).observation == "A room."
+    assert world.step("look").observation == "look"
+    world.close()
+    lent.close()
+
+
 def test_a_process_is_replaced_after_its_games(tmp_path: Path) -> None:
     lent = engines(tmp_path, GREETS + OBEDIENT, games=2)
     world, seen = Alfworld(lent), []

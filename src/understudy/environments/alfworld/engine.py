@@ -25,6 +25,8 @@ class Engine:
 
     Args:
         command: starts it. seconds: how long an answer may take.
+    Attributes:
+        num_games: that were opened in it. num_owed: answers that were asked for and not read.
     """
 
     def __init__(self, command: Sequence[str], *, seconds: float) -> None:
@@ -33,6 +35,7 @@ class Engine:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
         )
         self.num_games = 0
+        self.num_owed = 0
         self._is_greeted = False
 
     @property
@@ -65,6 +68,7 @@ class Engine:
         try:
             assert self._process.stdin is not None
             self._process.stdin.write(json.dumps(message).encode() + b"\n")
+            self.num_owed += 1
         except OSError as error:
             raise self._failed("has ended") from error
 
@@ -75,6 +79,7 @@ class Engine:
             EnvironmentFailedError: none came in time, the process has ended, or the engine failed; it is gone then.
         """
         answer = self._line(self._seconds)
+        self.num_owed -= 1
         if "error" in answer:
             raise self._failed(f"failed ({answer['error']})")
         return answer
@@ -163,8 +168,11 @@ class Engines:
             ) from error
 
     def give(self, engine: Engine) -> None:
-        """Take a process back; one that has played its games ends."""
-        if engine.is_alive and engine.num_games < self._games:
+        """Take a process back; one that has played its games ends, and one that owes the last episode an answer.
+
+        The next episode would take that answer for its own.
+        """
+        if engine.is_alive and engine.num_games < self._games and not engine.num_owed:
             self._idle.append(engine)
         else:
             engine.close()
