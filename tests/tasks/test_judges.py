@@ -129,6 +129,13 @@ def test_a_gold_answer_that_does_not_parse_is_named_or_left_out(gold: str) -> No
     assert kept.dropped == {"with a gold answer that cannot be read": 1, "without 'answer'": 1}
 
 
+def test_rows_that_are_left_out_are_made_up_for_up_to_the_limit() -> None:
+    rows = rows_of("it depends", "5", "it depends too", "2", "7", "never read")
+    kept = loaded_from(rows, data(verifier={"kind": "math"}, missing="drop", limit=3))
+    assert [task.columns["answer"] for task in kept.tasks] == ["5", "2", "7"]
+    assert (kept.num_rows, dict(kept.dropped)) == (5, {"with a gold answer that cannot be read": 2})
+
+
 OWN = """
 import time
 from dataclasses import dataclass

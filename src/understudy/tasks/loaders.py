@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from understudy.errors import DataError, UserMistakeError
@@ -73,29 +74,30 @@ def loaded_from(rows: Sequence[Row], source: Source) -> Loaded:
         RecipeError: a template or a verifier's option cannot be used.
     """
     dropped: Counter[str] = Counter()
-    begun = _begun(rows, source, dropped)
-    tasks = []
-    for task, row, finish in begun:
-        try:
-            finish()
-        except DataError as error:
-            dropped[_excused(error, row, source)] += 1
-        else:
-            tasks.append(task)
+    fitting = _begun(rows, source, dropped)
+    tasks: list[Task] = []
+    # As many as are wanted are begun at once; for those whose gold answer then proves unreadable, as many more.
+    while begun := list(islice(fitting, None if source.limit is None else source.limit - len(tasks))):
+        for task, row, finish in begun:
+            try:
+                finish()
+            except DataError as error:
+                dropped[_excused(error, row, source)] += 1
+            else:
+                tasks.append(task)
     if not tasks:
         raise _nothing_left(rows, source, dropped)
     return Loaded(tasks, len(tasks) + dropped.total(), dict(dropped))
 
 
-def _begun(rows: Sequence[Row], source: Source, dropped: Counter[str]) -> list[tuple[Task, Row, Callable[[], object]]]:
-    """Tasks whose gold answers are still being read, the first ``limit`` of them; what is left out is counted."""
+def _begun(
+    rows: Sequence[Row], source: Source, dropped: Counter[str]
+) -> Iterator[tuple[Task, Row, Callable[[], object]]]:
+    """Tasks whose gold answers are still being read; what is left out is counted."""
     keeps, read_prompt, check = row_filter(source.filter), prompt_reader(source), _checker(source)
     with_options, domain = option_reader(source), domain_of(source)
     named = _identifiers(rows, source)
-    begun: list[tuple[Task, Row, Callable[[], object]]] = []
     for number, row in enumerate(rows):
-        if len(begun) == source.limit:
-            break
         try:
             if not keeps(row.columns):
                 dropped[FILTERED] += 1
@@ -106,8 +108,7 @@ def _begun(rows: Sequence[Row], source: Source, dropped: Counter[str]) -> list[t
             dropped[_excused(error, row, source)] += 1
             continue
         problem = named[number] if named else _hash(prompt, number)
-        begun.append((Task(problem, prompt, columns, domain=domain), row, finish))
-    return begun
+        yield Task(problem, prompt, columns, domain=domain), row, finish
 
 
 def _checker(source: Source) -> Callable[[Mapping[str, object]], Callable[[], object]]:
