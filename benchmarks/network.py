@@ -37,7 +37,7 @@ def main() -> int:
         if options.names and name not in options.names:
             continue
         found = outcomes(call, tuple(FAULTS))
-        wrong = {fault: what for fault, one in found.items() if (what := fault_of(one, call.most_asked))}
+        wrong = {fault: what for fault, one in found.items() if (what := fault_of(one, call))}
         bad += len(wrong)
         for fault, one in found.items():
             print(f"{name} | {fault} | asked {one.asked} | {one.seconds:.1f} s | {wrong.get(fault) or one.told}")

@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-LONGEST_SECONDS = 20.0
-"""No fault goes on for longer, whatever the client does."""
+LONGEST_SECONDS = 32.0
+"""No fault goes on for longer, whatever the client does; longer than any call may take."""
 
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
@@ -58,6 +58,11 @@ def _endless(met: Met, piece: bytes, *, pause: float) -> None:
     met.on_and_on(b"%x\r\n%s\r\n" % (len(piece), piece), pause=pause)
 
 
+def _dripped_headers(met: Met, piece: bytes) -> None:
+    met.send(_HEAD + b"X-First: ")
+    met.on_and_on(piece, pause=0.05)
+
+
 def _wrong_types(met: Met) -> None:
     """Every key that any of our clients reads, with values of other kinds."""
     keys = "choices usage data result results understudy model_config prompt_logprobs weight_version id success tokens"
@@ -72,6 +77,8 @@ FAULTS: dict[str, Callable[[Met], None]] = {
     "silence": lambda met: met.on_and_on(b"", pause=0.1),
     "a byte now and then": lambda met: _endless(met, b" ", pause=0.05),
     "an endless body": lambda met: _endless(met, b"[" * 65536, pause=0.001),
+    "a header now and then": lambda met: _dripped_headers(met, b"X-More: 1\r\n"),
+    "a header's letters now and then": lambda met: _dripped_headers(met, b"x"),
     "endless headers": lambda met: met.on_and_on(b"X-More: " + b"x" * 9000 + b"\r\n", pause=0.01),
     "no HTTP": lambda met: met.send(b"\x16\x03\x01 SSH-2.0 hello\r\n\r\n"),
     "500": lambda met: met.answer("500 Internal Server Error", b"<h1>Traceback (most recent call last)</h1>"),
@@ -93,12 +100,25 @@ FAULTS: dict[str, Callable[[Met], None]] = {
 """Each way, by name."""
 
 
+@dataclass(frozen=True)
+class Request:
+    """What a client sent."""
+
+    path: str
+    body: bytes
+
+
 @dataclass
 class HostileServer:
-    """Does one of ``FAULTS`` to every request, and counts them in ``asked``; a context manager."""
+    """Does one of ``FAULTS`` to every request, and counts them in ``asked``; a context manager.
+
+    Args:
+        well: gives what a request is answered rightly; None where the fault is to strike it.
+    """
 
     fault: str
     asked: int = 0
+    well: Callable[[Request], bytes | None] = lambda _: None
     over: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> HostileServer:
@@ -129,28 +149,31 @@ class HostileServer:
     def _serve(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError), connection:
             connection.settimeout(LONGEST_SECONDS)
-            if _has_request(connection):
+            if (request := _request_of(connection)) is not None:
                 self.asked += 1
+                met = Met(connection, self.over)
+                if (answer := self.well(request)) is not None:
+                    met.answer("200 OK", answer, "Content-Type: application/json")
+                    return
                 if self.fault == "refused":
                     self._stop_listening()
-                FAULTS[self.fault](Met(connection, self.over))
+                FAULTS[self.fault](met)
 
 
-def _has_request(connection: socket.socket) -> bool:
-    """Read one request; false where the client has gone."""
+def _request_of(connection: socket.socket) -> Request | None:
+    """Read one request; None where the client has gone."""
     content = b""
     while b"\r\n\r\n" not in content:
         piece = connection.recv(65536)
         if not piece:
-            return False
+            return None
         content += piece
     head, _, body = content.partition(b"\r\n\r\n")
     lines = head.decode("latin-1").split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
-    left = int(headers.get("content-length", 0)) - len(body)
-    while left > 0:
+    while len(body) < int(headers.get("content-length", 0)):
         piece = connection.recv(65536)
         if not piece:
-            return False
-        left -= len(piece)
-    return True
+            return None
+        body += piece
+    return Request(lines[0].split(" ")[1], body)

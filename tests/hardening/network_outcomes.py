@@ -12,8 +12,6 @@ from tests.hardening.hostile_server import HostileServer
 from tests.hardening.network_calls import TIMEOUT_SECONDS, NetworkCall
 from understudy.errors import UnderstudyError
 
-SOON_SECONDS = 30.0
-"""The deadlines are of two seconds; the rest is for a machine that does much else."""
 _AT_ONCE = 8
 
 
@@ -39,14 +37,14 @@ def outcome(call: NetworkCall, fault: str) -> Outcome:
         return Outcome(told, escaped, server.asked, time.monotonic() - began)
 
 
-def fault_of(found: Outcome, most_asked: int) -> str:
+def fault_of(found: Outcome, call: NetworkCall) -> str:
     """What is wrong with it; empty where nothing is."""
     if found.escaped:
         return found.escaped
-    if found.seconds > SOON_SECONDS:
+    if found.seconds > call.most_seconds:
         return f"took {found.seconds:.1f} s"
     least = 0 if found.seconds > TIMEOUT_SECONDS else 1  # a busy machine may let a call's time pass before it is made
-    if not least <= found.asked <= most_asked:
+    if not least <= found.asked <= call.most_asked:
         return f"asked {found.asked} times"
     return "" if found.told and "\n" not in found.told and len(found.told) < 1500 else f"said {found.told[:2000]!r}"
 
@@ -55,4 +53,4 @@ def outcomes(call: NetworkCall, faults: Sequence[str]) -> Mapping[str, Outcome]:
     """By fault, several side by side."""
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         begun = {fault: threads.submit(outcome, call, fault) for fault in faults}
-        return {fault: future.result(timeout=4 * SOON_SECONDS) for fault, future in begun.items()}
+        return {fault: future.result(timeout=4 * call.most_seconds) for fault, future in begun.items()}

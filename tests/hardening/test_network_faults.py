@@ -89,7 +89,7 @@ def test_a_call_that_goes_wrong_ends_soon_in_a_sentence(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)  # the hub here is a server of this test
     call, begin = calls(known)[name], NAMES.index(name) % 3
     found = outcomes(call, tuple(FAULTS) if name in ALL else tuple(FAULTS)[begin::3])
-    wrong = {fault: what for fault, one in found.items() if (what := fault_of(one, call.most_asked))}
+    wrong = {fault: what for fault, one in found.items() if (what := fault_of(one, call))}
     assert found and not wrong, "\n".join(f"{fault}: {what}" for fault, what in wrong.items())
 
 
@@ -114,7 +114,8 @@ def test_a_loss_is_noticed() -> None:
     def broken(url: str) -> str:
         raise KeyError(url)
 
-    assert "KeyError" in fault_of(outcome(NetworkCall((), broken), "500"), 1)
-    assert "asked 0 times" in fault_of(outcome(NetworkCall((), lambda url: url), "500"), 1)
-    assert "said" in fault_of(Outcome("two\nlines", "", 1, 0.0), 1)
-    assert "took" in fault_of(Outcome("late", "", 1, 99.0), 1)
+    once = NetworkCall((), str, most_asked=1)
+    assert "KeyError" in fault_of(outcome(NetworkCall((), broken), "500"), once)
+    assert "asked 0 times" in fault_of(outcome(NetworkCall((), lambda url: url), "500"), once)
+    assert "said" in fault_of(Outcome("two\nlines", "", 1, 0.0), once)
+    assert "took" in fault_of(Outcome("late", "", 1, 99.0), once)

@@ -12,6 +12,7 @@ from pathlib import Path
 from understudy.errors import RecipeError
 from understudy.recipe.trackers import TrackerName
 from understudy.reports.secrets import without_secrets
+from understudy.reports.trackers.apart import Apart
 from understudy.reports.trackers.tensorboard import TensorBoard
 from understudy.reports.trackers.tracked_run import TrackedRun, Tracker, identity
 from understudy.reports.trackers.trackio import Trackio
@@ -25,6 +26,9 @@ TRACKERS: Mapping[TrackerName, Callable[[TrackedRun], Tracker]] = {
     "trackio": Trackio,
 }
 """How each is opened; its package and our extra have the same name."""
+
+MOST_SECONDS = 90.0
+"""A tracker may take so long over one thing; theirs are waits of up to 30 s, one after the other."""
 
 
 def check_installed(names: Sequence[TrackerName]) -> None:
@@ -52,7 +56,7 @@ def tracking(
 ) -> Iterator[list[Record]]:
     """What takes the figures of a run, one for each tracker; all are closed when the block ends.
 
-    A tracker that fails, whenever it does, is told once by ``notice`` and left alone from then on.
+    A tracker that fails or never comes back, whenever it does, is told once by ``notice`` and left alone from then on.
 
     Args:
         path: the run's folder, where its id is kept. name: of the run. config: the resolved recipe, plain values.
@@ -74,22 +78,25 @@ class _Guarded:
     def __init__(self, name: TrackerName, run: TrackedRun, notice: Callable[[str], None]) -> None:
         self._name, self._notice = name, notice
         self._tracker: Tracker | None = None
+        self._apart = Apart(name, seconds=MOST_SECONDS)
         with self._guard(), _quiet():
-            self._tracker = TRACKERS[name](run)
+            self._tracker = self._apart.run(lambda: TRACKERS[name](run))
         if self._tracker is not None:
             notice(f"Figures also go to {name}: {self._tracker.where}")
 
     def record(self, step: int, figures: Mapping[str, float]) -> None:
         finite = {name: value for name, value in figures.items() if math.isfinite(value)}
-        if self._tracker is not None and finite:
+        tracker = self._tracker
+        if tracker is not None and finite:
             with self._guard():
-                self._tracker.record(step, finite)
+                self._apart.run(lambda: tracker.record(step, finite))
 
     def close(self) -> None:
         if self._tracker is not None:
             with self._guard(), _quiet():
-                self._tracker.close()
+                self._apart.run(self._tracker.close)
         self._tracker = None
+        self._apart.end()
 
     @contextmanager
     def _guard(self) -> Iterator[None]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 
 from understudy.errors import UnderstudyError
 from understudy.reports.trackers.tracked_run import PROJECT, TrackedRun
@@ -22,6 +23,7 @@ class WeightsAndBiases:
     def __init__(self, run: TrackedRun) -> None:
         import wandb  # an extra
 
+        self._wandb, self._folder = wandb, run.path / "wandb"
         settings = wandb.Settings(
             silent=True,
             console="off",
@@ -33,6 +35,7 @@ class WeightsAndBiases:
             host="hidden",
             init_timeout=_PATIENCE_SECONDS,
             finish_timeout=_PATIENCE_SECONDS,
+            finish_timeout_raises=True,
         )
         mode = wandb.setup(settings).settings.mode
         if mode == "online" and not wandb.login(prompt=False):
@@ -52,8 +55,31 @@ class WeightsAndBiases:
 
     def record(self, step: int, figures: Mapping[str, float]) -> None:
         """Hand the figures over; of a step that was sent before, the server keeps what it has."""
-        self._run.log(dict(figures), step=step)
+        with self._told():
+            self._run.log(dict(figures), step=step)
 
     def close(self) -> None:
-        """Send what is left; what does not get through stays in the folder."""
-        self._run.finish()
+        """Send what is left; what does not get through stays in the folder.
+
+        Raises:
+            UnderstudyError: something did not.
+        """
+        with self._told():
+            self._run.finish()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Its errors in words of ours: of most of them it has none."""
+        later = f"`wandb sync {self._folder}/run-*` sends them"
+        try:
+            yield
+        except TimeoutError as error:
+            where = self._wandb.setup().settings.base_url
+            what = f"{where} did not take the last of them in {_PATIENCE_SECONDS:g} s"
+            raise UnderstudyError(what, remedy=later) from error
+        except Exception as error:
+            if not isinstance(error, ConnectionError) and str(error):
+                raise
+            with suppress(Exception):  # or it would try again, and fail, when this program ends
+                self._wandb.teardown()
+            raise UnderstudyError("its own process, wandb-core, has ended", remedy=later) from error
