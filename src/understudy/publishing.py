@@ -13,7 +13,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from huggingface_hub.utils import validate_repo_id
 
 from understudy.errors import RunDirectoryError, UnderstudyError, UserMistakeError, first_line
-from understudy.models.hub_answers import bound_answers
+from understudy.models.hub_answers import answered, bound_answers
 from understudy.reports.model_card import CARD, FORMS, LOADED_FROM, pages_of
 from understudy.reports.reading import RunRecord, read_run
 from understudy.reports.secrets import publishable, without_secrets
@@ -62,11 +62,11 @@ def push(run: str | Path, repo: str, *, private: bool = False, step: int | None 
         )
     api = hub_at(os.environ.get("HF_ENDPOINT"))
     with one_sentence(repo):
-        url = api.create_repo(repo, private=private or None, exist_ok=True)
+        url = repository_at(api, repo, private=private)
         api.create_commit(
             repo, _files(record, folder, repo=repo, step=step), commit_message=f"Weights after {step} steps"
         )
-    return Published(str(url), step)
+    return Published(url, step)
 
 
 def hub_at(endpoint: str | None, *, seconds: float = _SILENCE_SECONDS) -> HfApi:
@@ -74,6 +74,11 @@ def hub_at(endpoint: str | None, *, seconds: float = _SILENCE_SECONDS) -> HfApi:
     get_session().timeout = seconds
     bound_answers()
     return HfApi(endpoint=endpoint)
+
+
+def repository_at(api: HfApi, repo: str, *, private: bool = False, seconds: float = _SILENCE_SECONDS) -> str:
+    """The address of that repository, made where there is none."""
+    return str(answered(lambda: api.create_repo(repo, private=private or None, exist_ok=True), seconds=seconds))
 
 
 def _weights(run: Path, step: int | None) -> tuple[int, Path]:

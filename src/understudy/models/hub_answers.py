@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 from huggingface_hub import get_session
+
+from understudy.errors import UnderstudyError
+
+T = TypeVar("T")
 
 MOST_BYTES = 64 << 20
 _SECONDS = 300.0
@@ -23,6 +29,29 @@ def bound_answers() -> None:
     hooks = session.event_hooks
     if _bound not in hooks["response"]:
         session.event_hooks = {**hooks, "response": [*hooks["response"], _bound]}
+
+
+def answered(ask: Callable[[], T], *, seconds: float) -> T:
+    """What the hub answers, headers and all, within so many seconds: no hook is called before headers have ended.
+
+    Raises:
+        UnderstudyError: it does not; the question is left to itself. Exception: whatever the hub's library raises.
+    """
+    future: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(ask())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=work, name="understudy-hub", daemon=True).start()
+    try:
+        return future.result(timeout=seconds)
+    except TimeoutError as error:
+        if future.done():
+            raise
+        raise UnderstudyError(f"the hub's answer does not end in {seconds:g} s") from error
 
 
 def _bound(response: Any) -> None:

@@ -9,7 +9,7 @@ from huggingface_hub import HfApi, try_to_load_from_cache
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
 from understudy.errors import ModelError, first_line
-from understudy.models.hub_answers import bound_answers
+from understudy.models.hub_answers import answered, bound_answers
 
 _HUB_SECONDS = 15.0
 
@@ -61,7 +61,8 @@ def check_hub(name: str, *, endpoint: str | None = None, seconds: float = _HUB_S
     """
     bound_answers()
     try:
-        HfApi(endpoint=endpoint).model_info(name, timeout=seconds)
+        # Twice the time: its library may look again where it was led elsewhere.
+        answered(lambda: HfApi(endpoint=endpoint).model_info(name, timeout=seconds), seconds=2 * seconds)
     except RepositoryNotFoundError as error:
         raise ModelError(
             f"no model {name}", got="neither a folder here nor on the hub", remedy="Check the name and your access."

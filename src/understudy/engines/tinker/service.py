@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib.util
 import os
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import httpx
 
 from understudy.errors import RecipeError, ServerAnswerError, ServerDownError, ServerError, ServerKeyError, first_line
+from understudy.servers.background import background
 
 if TYPE_CHECKING:
     import tinker
@@ -142,11 +144,12 @@ class TinkerService:
         pause = 0.2
         while True:
             try:
-                headers, seconds = {"X-API-Key": self.settings.key}, self.settings.start_seconds
-                with httpx.stream("GET", url, headers=headers, timeout=seconds) as answer:  # its body says nothing
-                    if answer.status_code < 500:
-                        return
-                    problem = f"HTTP {answer.status_code}"
+                status = background().run(self._status(url))
+                if status < 500:
+                    return
+                problem = f"HTTP {status}"
+            except TimeoutError:
+                problem = f"no answer that ends in {self.settings.start_seconds:g} s"
             except httpx.InvalidURL as error:
                 raise RecipeError("engine.base_url is no address", got=self.address) from error
             except httpx.HTTPError as error:
@@ -159,6 +162,16 @@ class TinkerService:
                 )
             time.sleep(pause)
             pause = min(2 * pause, 2.0)
+
+    async def _status(self, url: str) -> int:
+        """Of the answer to one question; what its body says is not read."""
+        headers, seconds = {"X-API-Key": self.settings.key}, self.settings.start_seconds
+        async with (
+            asyncio.timeout(seconds),
+            httpx.AsyncClient(timeout=seconds) as client,
+            client.stream("GET", url, headers=headers) as answer,
+        ):
+            return answer.status_code
 
 
 class translated:  # noqa: N801

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import json
 import socket
-import time
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from urllib.parse import quote, urlsplit
@@ -16,6 +16,7 @@ from urllib.request import getproxies
 import httpx
 
 from understudy.environments.tools.tool import Tool, ToolError, parameters
+from understudy.servers.background import background
 
 _MOST_BYTES = 2 << 20
 _MOST_REDIRECTS = 5
@@ -61,9 +62,10 @@ def web_tools(web: Web | None) -> Sequence[Tool]:
 def _search(web: Web, query: str) -> str:
     try:
         url = web.search_url.replace("{query}", quote(query, safe=""))
-        with httpx.stream("GET", url, timeout=web.seconds) as response:
-            response.raise_for_status()
-            results = json.loads(_content(response, web.seconds))["results"][: web.most_results]
+        page = _page(web, url, addresses=())
+        if page.status >= 300:
+            raise ToolError("the search gave no answer", got=f"HTTP {page.status}")
+        results = json.loads(page.content)["results"][: web.most_results]
         lines = [f"{one['title']}\n{one['url']}\n{one.get('content') or ''}".strip() for one in results]
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ToolError("the search gave no answer", got=type(error).__name__) from error
@@ -74,57 +76,89 @@ def _fetch(web: Web, url: str) -> str:
     for _ in range(_MOST_REDIRECTS):
         addresses = _addresses(web, url)
         try:
-            with httpx.Client(timeout=web.seconds, follow_redirects=False) as client, ExitStack() as answers:
-                response = _answer(client, answers, url, addresses)
-                if not response.is_redirect:
-                    return _text(response, web.seconds)
-                # From the page that was named: the address that was asked only stands for it.
-                url = str(httpx.URL(url).join(response.headers["location"]))
+            page = _page(web, url, addresses=addresses)
+            if page.leads_to is None:
+                return _text(page)
+            # From the page that was named: the address that was asked only stands for it.
+            url = str(httpx.URL(url).join(page.leads_to))
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError) as error:
             raise ToolError(f"{url[:200]} cannot be fetched", got=f"{type(error).__name__}: {error}"[:200]) from error
     raise ToolError("the page leads from one address to the next without end")
 
 
-def _answer(client: httpx.Client, answers: ExitStack, url: str, addresses: Sequence[str]) -> httpx.Response:
+@dataclass(frozen=True)
+class _Page:
+    status: int
+    kind: str
+    alphabet: str
+    leads_to: str | None
+    content: bytes
+
+
+def _page(web: Web, url: str, *, addresses: Sequence[str]) -> _Page:
+    """What answers there; httpx itself bounds the wait for each piece, of headers or body, and not for all of them."""
+    try:
+        return background().run(_in_time(web, url, addresses))
+    except TimeoutError as error:
+        raise ToolError("the page does not come in time", got=f"not all of it in {web.seconds:g} s") from error
+
+
+async def _in_time(web: Web, url: str, addresses: Sequence[str]) -> _Page:
+    async with (
+        asyncio.timeout(web.seconds),
+        httpx.AsyncClient(timeout=web.seconds, follow_redirects=False) as client,
+        AsyncExitStack() as answers,
+    ):
+        response = await _answer(client, answers, url, addresses)
+        leads_to = response.headers["location"] if response.is_redirect else None
+        return _Page(
+            status=response.status_code,
+            kind=response.headers.get("content-type", ""),
+            alphabet=response.charset_encoding or "utf-8",
+            leads_to=leads_to,
+            content=b"" if leads_to is not None else await _content(response),
+        )
+
+
+async def _answer(
+    client: httpx.AsyncClient, answers: AsyncExitStack, url: str, addresses: Sequence[str]
+) -> httpx.Response:
     """Ask the very addresses that were looked at, in turn, by the name that was given.
 
     A name that is looked up again may lead elsewhere. Without addresses a proxy looks it up.
     """
     if not addresses:
-        return answers.enter_context(client.stream("GET", url))
+        return await answers.enter_async_context(client.stream("GET", url))
     named = httpx.URL(url)
     headers, extensions = {"Host": named.netloc.decode()}, {"sni_hostname": named.raw_host.decode()}
     *others, last = (named.copy_with(host=address) for address in addresses)
     for place in others:
         with suppress(httpx.ConnectError, httpx.ConnectTimeout):
-            return answers.enter_context(client.stream("GET", place, headers=headers, extensions=extensions))
-    return answers.enter_context(client.stream("GET", last, headers=headers, extensions=extensions))
+            asked = client.stream("GET", place, headers=headers, extensions=extensions)
+            return await answers.enter_async_context(asked)
+    return await answers.enter_async_context(client.stream("GET", last, headers=headers, extensions=extensions))
 
 
-def _content(response: httpx.Response, seconds: float) -> bytes:
-    """The body, cut at its bound; httpx itself bounds the wait for each piece, not for all of them."""
-    content, until = bytearray(), time.monotonic() + seconds
-    for part in response.iter_bytes():
+async def _content(response: httpx.Response) -> bytes:
+    """The body, cut at its bound."""
+    content = bytearray()
+    async for part in response.aiter_bytes():
         content += part
         if len(content) > _MOST_BYTES:
             break
-        if time.monotonic() > until:
-            raise ToolError("the page does not come in time", got=f"{len(content):,} bytes of it")
     return bytes(content[:_MOST_BYTES])
 
 
-def _text(response: httpx.Response, seconds: float) -> str:
-    content = _content(response, seconds)
-    kind = response.headers.get("content-type", "")
-    if response.status_code >= 400:
-        raise ToolError("the page cannot be had", got=f"HTTP {response.status_code}")
-    if not kind.startswith(("text/", "application/json", "application/xml", "application/xhtml")):
-        raise ToolError("the page is no text", got=kind or "no content type")
+def _text(page: _Page) -> str:
+    if page.status >= 400:
+        raise ToolError("the page cannot be had", got=f"HTTP {page.status}")
+    if not page.kind.startswith(("text/", "application/json", "application/xml", "application/xhtml")):
+        raise ToolError("the page is no text", got=page.kind or "no content type")
     try:
-        text = content.decode(response.charset_encoding or "utf-8", "replace")
+        text = page.content.decode(page.alphabet, "replace")
     except LookupError:  # an alphabet that nobody knows
-        text = content.decode("utf-8", "replace")
-    return _words(text) if "html" in kind else text
+        text = page.content.decode("utf-8", "replace")
+    return _words(text) if "html" in page.kind else text
 
 
 def _addresses(web: Web, url: str) -> Sequence[str]:
