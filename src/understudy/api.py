@@ -40,6 +40,7 @@ from understudy.training.magnifying import Magnifier
 from understudy.training.progress import Display, Silent, display_on, shown
 from understudy.training.ranks import agreed, by_first
 from understudy.training.run_directory import RunDirectory
+from understudy.training.tokenizer_record import keep_tokenizer
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ def _trained(recipe: Recipe, own: Own, gathering: Gathering, *, resume: bool, di
     with opened(recipe, ranks, resume=resume, is_own=own.objective is not None) as directory:
         assembly = _assembled(recipe, own, directory, display, gathering)
         by_first(ranks, lambda: data_record.keep(directory.path, assembly.lessons.record))
+        by_first(ranks, lambda: keep_tokenizer(directory.path, assembly.student.tokenizer))
         for notice in assembly.notices:
             display.notice(notice)
         by_first(ranks, lambda: examine_teacher(assembly, recipe, directory.path, display))
@@ -141,8 +143,8 @@ def _accounted(
     if not gathering.is_first:
         yield []
         return
-    told, shown = ending_told(directory.path), _page_on_failure(directory, display)
-    with told, shown, _trackers(recipe, directory, display) as reports:
+    shown, told = _page_on_failure(directory, display), ending_told(directory.path)  # the page tells the ending
+    with shown, told, _trackers(recipe, directory, display) as reports:
         yield reports
 
 

@@ -101,8 +101,7 @@ def train(
     if not run.is_first:  # another rank tells
         raise typer.Exit(run.outcome.exit_status)
     if run.summary is None:
-        where = f"step {run.outcome.step} of {resolved.steps}"
-        _print(f"Stopped at {where}; {run.path} is kept. Go on with --resume.", error=True)
+        _print(f"{run.path} is kept.", error=True)  # how far it came was told when it ended
         raise typer.Exit(run.outcome.exit_status)
     if as_json:
         _print(json.dumps(run.summary))

@@ -100,6 +100,16 @@ def test_a_run_without_evaluation_and_rollouts_says_so(run: Path) -> None:
     assert "No rollouts were saved" in text
 
 
+@pytest.mark.parametrize(
+    ("state", "sentence"),
+    [("failed", "This run failed: the disk <is> full."), ("stopped", "This run was stopped (the disk <is> full);")],
+)
+def test_a_run_that_ended_early_says_how(run: Path, state: str, sentence: str) -> None:
+    (run / "summary.json").unlink()
+    (run / "ending.json").write_text(json.dumps({"state": state, "why": "the disk <is> full"}))
+    assert sentence in " ".join(page_of(run).texts("p"))
+
+
 def test_a_folder_with_nothing_but_a_recipe_is_a_page(tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text("name: early\nsteps: 4\n")
     page = page_of(tmp_path)

@@ -35,6 +35,15 @@ def test_a_gap_is_never_bridged() -> None:
     assert points(first)[-1][0] < points(second)[0][0]
 
 
+def test_figures_along_the_axis_have_room_however_long() -> None:
+    for value in (5e-7, -0.0125, 250_000.0, 1e30):
+        drawing = shapes(Chart("Learning rate", "", (0, 1), (Series("a", (value, value)),)))
+        (line,) = drawing.iter("polyline")
+        for text in (one for one in drawing.iter("text") if one.attrib["class"] == "up"):
+            assert text.text is not None and float(text.attrib["x"]) >= 7 * len(text.text)
+            assert float(text.attrib["x"]) < points(line)[0][0]
+
+
 def test_areas_stand_on_each_other() -> None:
     chart = Chart("t", "", (0, 1), (Series("a", (1.0, 1.0)), Series("b", (1.0, 1.0))), stacked=True)
     lower, upper = shapes(chart).iter("polygon")

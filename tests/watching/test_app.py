@@ -109,6 +109,16 @@ def test_reports_and_every_saved_step(client: httpx.Client, folder: Path) -> Non
     assert "unsafe-inline'; img" in page.headers["content-security-policy"].partition("script-src")[0]
 
 
+def test_a_report_tells_how_its_run_stands(client: httpx.Client, folder: Path) -> None:
+    going, failed = folder / "deeper" / "two", folder / "deeper" / "three"
+    with (going / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        text = client.get(f"/runs/{key_of(going)}/").text
+        assert "This run is going on." in text or not Path("/proc/locks").exists()
+    assert "or its process is gone" in client.get(f"/runs/{key_of(going)}/").text
+    assert "This run failed:" in client.get(f"/runs/{key_of(failed)}/").text
+
+
 @pytest.mark.parametrize(
     ("path", "changes", "status"),
     [

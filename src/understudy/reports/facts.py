@@ -21,6 +21,16 @@ class FigureRow:
     steps: str
 
 
+def standing_in_words(run: RunRecord) -> str:
+    """How a run without a summary stands, a sentence."""
+    why = str(run.ending.get("why") or "no reason is told")[:300]
+    if run.ending.get("state") == "failed":
+        return f"This run failed: {why}."
+    if run.ending.get("state") == "stopped":
+        return f"This run was stopped ({why}); --resume goes on with it."
+    return "This run has no summary.json: it is going on, or its process is gone."
+
+
 def facts_of(run: RunRecord) -> dict[str, str]:
     """Name -> value for the head of the page; what is unknown is left out."""
     summary = run.summary or {}

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from understudy.reports.case_studies import RULE, cases_of
 from understudy.reports.charts import Chart
 from understudy.reports.curves import charts_of, not_recorded
-from understudy.reports.facts import facts_of, figure_rows
+from understudy.reports.facts import facts_of, figure_rows, standing_in_words
 from understudy.reports.figures import percent, tick
 from understudy.reports.judgement import judgements_of
 from understudy.reports.microscope import Microscope, microscope
@@ -39,7 +39,7 @@ def write_report(run: Path, *, out: Path | None = None, decode: Decode | None = 
 
     Args:
         run: the run's folder. out: the file; None writes ``report.html`` into the folder.
-        decode: ids to text with special tokens; None takes the tokenizer beside the newest checkpoint.
+        decode: ids to text with special tokens; None takes the tokenizer in the run's folder.
     Raises:
         RunDirectoryError: ``run`` is no run. UnderstudyError: the file cannot be written.
     """
@@ -52,8 +52,14 @@ def page_script() -> str:
     return asset(_PACKAGE, "theme.js") + asset(_PACKAGE, "report.js")
 
 
-def render(run: RunRecord, *, decode: Decode | None = None, links: Sequence[tuple[str, str]] = ()) -> str:
-    """The page of a run; ``decode`` as in ``write_report``, ``links`` are addresses and names of pages around it."""
+def render(
+    run: RunRecord, *, decode: Decode | None = None, links: Sequence[tuple[str, str]] = (), is_going: bool = False
+) -> str:
+    """The page of a run.
+
+    Args:
+        decode: as in ``write_report``. links: addresses and names of pages around it. is_going: a process is at it.
+    """
     steps, notes = read_steps(run.path)
     charts, ends = charts_of(run), read_ends(run.path)
     script = page_script()
@@ -63,6 +69,7 @@ def render(run: RunRecord, *, decode: Decode | None = None, links: Sequence[tupl
         .render(
             run=run,
             links=links,
+            standing="This run is going on." if is_going else standing_in_words(run),
             notes=(*run.notes, *notes),
             facts=facts_of(run),
             suites=suites_of(run),

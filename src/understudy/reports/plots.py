@@ -15,6 +15,7 @@ from understudy.reports.visible_text import visible
 
 WIDTH, HEIGHT = 380, 200
 LEFT, RIGHT, TOP, BOTTOM = 50, 10, 10, 28
+"""Room around the curves; at the left more, where figures along the axis are long."""
 SHARES_ROOM = 46
 """At the right, for the axis of the shares."""
 SHARES = Axis(0.0, 1.0, start=HEIGHT - BOTTOM, end=TOP)
@@ -24,6 +25,8 @@ MAX_STEPS = 800
 
 _LETTER = 7
 """Width of a letter, about."""
+_DIGIT = 7.4
+"""Width of a digit at most; so wide are the figures along the axis taken to be."""
 _FEW = 24
 """Up to so many steps, each has a mark of its own."""
 
@@ -53,7 +56,9 @@ def drawn(chart: Chart) -> Markup:
 
 def _drawing(chart: Chart) -> Drawing:
     chart = thinned(chart, limit=MAX_STEPS)
-    return Drawing(chart, _across(chart), _up(chart))
+    up = _up(chart)
+    widest = max(len(_level(value, up, chart)) for value in ticks(up.low, up.high))
+    return Drawing(chart, _across(chart, left=max(LEFT, round(widest * _DIGIT) + 6)), up)
 
 
 def _shapes(drawing: Drawing) -> Markup:
@@ -63,11 +68,11 @@ def _shapes(drawing: Drawing) -> Markup:
     return Markup("").join([_grid(drawing), *_share_axis(chart), *_shares(drawing), *curves, *rules])
 
 
-def _across(chart: Chart) -> Axis:
+def _across(chart: Chart, *, left: int) -> Axis:
     low, high = bounds(chart.steps, with_zero=False)
     if len(chart.steps) == 1:
         low, high = chart.steps[0] - 0.5, chart.steps[0] + 0.5
-    return Axis(low, high, start=LEFT, end=_right_edge(chart))
+    return Axis(low, high, start=left, end=_right_edge(chart))
 
 
 def _right_edge(chart: Chart) -> int:
@@ -88,14 +93,14 @@ def _up(chart: Chart) -> Axis:
 
 
 def _grid(drawing: Drawing) -> Markup:
-    up, across, share = drawing.up, drawing.across, drawing.chart.form == "share"
+    up, across = drawing.up, drawing.across
     levels = [
         Markup('<line class="{}" x1="{}" x2="{}" y1="{y}" y2="{y}"/><text class="up" x="{}" y="{y}">{}</text>').format(
             "base" if value == 0 else "grid",
-            LEFT,
-            _right_edge(drawing.chart),
-            LEFT - 6,
-            percent(value, digits=0 if up.high - up.low > 0.05 else 1) if share else tick(value),
+            across.start,
+            across.end,
+            across.start - 6,
+            _level(value, up, drawing.chart),
             y=_fixed(up.place(value)),
         )
         for value in ticks(up.low, up.high)
@@ -107,6 +112,11 @@ def _grid(drawing: Drawing) -> Markup:
         for value in ticks(across.low, across.high, target=6, whole=True)
     ]
     return Markup("").join(levels + steps)
+
+
+def _level(value: float, up: Axis, chart: Chart) -> str:
+    """A figure along the vertical axis."""
+    return percent(value, digits=0 if up.high - up.low > 0.05 else 1) if chart.form == "share" else tick(value)
 
 
 def _curves(drawing: Drawing) -> Iterable[Markup]:
@@ -122,8 +132,9 @@ def _curves(drawing: Drawing) -> Iterable[Markup]:
                 path = " ".join(f"{x},{y}" for x, y in places)
                 yield Markup('<polyline class="line s{}" points="{}"/>').format(series.slot, path)
             if len(chart.steps) <= _FEW or len(places) == 1:
+                radius = 3.5 if len(chart.steps) == 1 else 2.2  # nothing else says where to look
                 for x, y in places:
-                    yield Markup('<circle class="mark s{}" cx="{}" cy="{}" r="2.2"/>').format(series.slot, x, y)
+                    yield Markup('<circle class="mark s{}" cx="{}" cy="{}" r="{}"/>').format(series.slot, x, y, radius)
 
 
 def _share_axis(chart: Chart) -> list[Markup]:
@@ -172,16 +183,16 @@ def _areas(drawing: Drawing) -> Iterable[Markup]:
 
 
 def _rule(rule: Rule, drawing: Drawing) -> Markup:
-    y, edge = drawing.up.place(rule.value), _right_edge(drawing.chart)
+    y, start, edge = drawing.up.place(rule.value), drawing.across.start, drawing.across.end
     above = y - 4 > TOP + 8
     left = _is_freer_at_the_left(rule, y - 8 if above else y + 8, drawing)
     return Markup(
         '<line class="rule" x1="{}" x2="{}" y1="{y}" y2="{y}"/><text class="rule{}" x="{}" y="{}">{}</text>'
     ).format(
-        LEFT,
+        start,
         edge,
         " left" if left else "",
-        LEFT + 4 if left else edge,
+        start + 4 if left else edge,
         _fixed(y - 4 if above else y + 12),
         visible(rule.label),
         y=_fixed(y),
@@ -197,8 +208,8 @@ def _is_freer_at_the_left(rule: Rule, height: float, drawing: Drawing) -> bool:
         for step, value in zip(drawing.chart.steps, one.values, strict=True)
         if value is not None
     ]
-    left = [distance for x, distance in places if x <= LEFT + width]
-    right = [distance for x, distance in places if x >= _right_edge(drawing.chart) - width]
+    left = [distance for x, distance in places if x <= drawing.across.start + width]
+    right = [distance for x, distance in places if x >= drawing.across.end - width]
     return min(left, default=HEIGHT) > min(right, default=HEIGHT)
 
 

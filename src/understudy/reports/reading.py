@@ -25,7 +25,8 @@ class RunRecord:
         recipe_text: as it was written, without secrets.
         metrics: one line a step, ascending. evaluations: one line an evaluation, ascending.
         summary: None before the run's end. notes: what could not be read, each a sentence.
-        data: content of ``data.json``; empty where a run has none.
+        data: content of ``data.json``; empty where a run has none. ending: of ``ending.json``, with ``state`` and
+            ``why``; empty of a run that goes on, was killed, or came to its end.
     """
 
     path: Path
@@ -37,6 +38,7 @@ class RunRecord:
     summary: Mapping[str, object] | None
     notes: tuple[str, ...]
     data: Mapping[str, object] = field(default_factory=dict)
+    ending: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -92,6 +94,9 @@ def read_run(path: Path, *, most_steps: int | None = None) -> RunRecord:
         summary=summary,
         notes=tuple(notes),
         data=_json(path / "data.json", notes) if (path / "data.json").exists() else {},
+        ending=as_mapping(values_without_secrets(_json(path / "ending.json", notes)))
+        if (path / "ending.json").exists()
+        else {},
     )
 
 

@@ -35,9 +35,9 @@ def pieces(ids: Sequence[int], decode: Decode) -> list[str]:
 
 
 def decoder_of(run: Path) -> Decode | None:
-    """Decodes as the tokenizer beside the run's newest weights does; None where none was saved or it cannot be read."""
-    found = sorted(path for kind in ("model", "adapter") for path in run.glob(f"checkpoints/*/{kind}/tokenizer.json"))
-    for path in reversed(found):
+    """Decodes as the tokenizer beside the run's newest weights does, else the one it began with; None without one."""
+    saved = sorted(path for kind in ("model", "adapter") for path in run.glob(f"checkpoints/*/{kind}/tokenizer.json"))
+    for path in (*reversed(saved), run / "tokenizer.json"):
         try:
             tokenizer = Tokenizer.from_file(str(path))
         except Exception:  # the library raises plain Exception for files that it cannot read

@@ -11,7 +11,7 @@ from understudy.reports.reading import Line, RunRecord, line_of, read_run
 
 MOST_KEPT = 256
 """Records in memory; those looked at longest ago go first."""
-_SMALL = ("recipe.yaml", "environment.json", "summary.json", "evaluation/figures.jsonl")
+_SMALL = ("recipe.yaml", "environment.json", "summary.json", "ending.json", "evaluation/figures.jsonl")
 
 Stamp = tuple[tuple[int, int], ...]
 

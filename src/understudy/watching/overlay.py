@@ -15,6 +15,8 @@ from understudy.reports.reading import Line, RunRecord
 Across = Literal["step", "tokens", "time"]
 MOST_RUNS = 8
 """As many as there are colours."""
+_LONGEST_LABEL = 40
+"""Letters of a run's name in a legend."""
 _GRID = 300
 """Points along tokens or time, which no two runs share."""
 
@@ -118,7 +120,17 @@ def _series(runner: Runner, points: list[tuple[float, float | None]], grid: Sequ
     xs, raw = [x for x, _ in points], tuple(value for _, value in points)
     values = smoothed(raw, share) if share else raw
     behind = _on_grid(xs, raw, grid) if share else ()
-    return Series(runner.label, _on_grid(xs, values, grid), runner.slot, behind=behind)
+    return Series(_shortened(runner.label), _on_grid(xs, values, grid), runner.slot, behind=behind)
+
+
+def _shortened(label: str) -> str:
+    """A run's name as every legend has room for it; sweeps name their runs by what stands at both ends.
+
+    >>> _shortened("learning_rate-3e-4__num_generations-2__seed-17")
+    'learning_rate-3e-4_…enerations-2__seed-17'
+    """
+    half = _LONGEST_LABEL // 2
+    return label if len(label) <= _LONGEST_LABEL else f"{label[: half - 1]}…{label[-(half + 1) :]}"
 
 
 def _points(record: RunRecord, name: str, across: Across) -> list[tuple[float, float | None]]:

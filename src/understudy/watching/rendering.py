@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 
 from jinja2 import Environment
+from markupsafe import Markup
 
 from understudy.reports.charts import Chart
 from understudy.reports.curves import PLANS
@@ -22,6 +24,7 @@ from understudy.reports.secrets import without_secrets
 from understudy.reports.templating import asset, environment, writable
 from understudy.reports.token_columns import LEVELS
 from understudy.reports.token_text import Decode
+from understudy.reports.visible_text import visible
 from understudy.watching.finding import FoundPage
 from understudy.watching.overlay import MOST_RUNS, Runner, View, chart_of, names_of, usual_of
 from understudy.watching.overview import SORTS, Choice, Row
@@ -160,8 +163,13 @@ def _templates() -> Environment:
     found = environment(PACKAGE, REPORTS)
     shared = report_templates().filters
     found.filters |= {name: shared[name] for name in ("marked", "tick", "last_value", "share")}
-    found.filters["titled"] = _titled
+    found.filters |= {"titled": _titled, "breakable": _breakable}
     return found
+
+
+def _breakable(name: str) -> Markup:
+    """A name of a path's form, which a narrow column may break where its parts meet."""
+    return Markup("<wbr>").join(re.split(r"(?<=[/_.])(?=[^/_.])", visible(name)))
 
 
 def _titled(chart: Chart, title: str) -> Chart:

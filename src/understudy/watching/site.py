@@ -19,6 +19,7 @@ from understudy.watching.overlay import MOST_RUNS, Runner
 from understudy.watching.overview import Choice, Row, chosen, rows_of
 from understudy.watching.rendering import Comparison, Section, compare_page, index_page, rollouts_page
 from understudy.watching.settings import Settings
+from understudy.watching.states import standing_of
 
 _FRESH_SECONDS = 1.0
 """So long the table is the same for all who ask."""
@@ -37,6 +38,10 @@ class Shown:
 
     text: str
     policy: str | None = None
+
+
+_REPORTED = ("metrics.jsonl", "rollouts", "evaluation", "summary.json", "ending.json")
+"""What of a run's folder its report is made of."""
 
 
 @dataclass
@@ -77,13 +82,14 @@ class Site:
     def report(self, key: str) -> Shown:
         """The report of a run, as its command writes it, made of what is there now."""
         run = self._run(key)
-        stamp = tuple(_changed(run.path / name) for name in ("metrics.jsonl", "rollouts", "evaluation", "summary.json"))
+        is_going = standing_of(run.path).state == "running"
+        stamp = (is_going, *(_changed(run.path / name) for name in _REPORTED))
         with self._rendering:
             kept = self._reports.get(key)
             if kept is None or kept[0] != stamp:
                 links = [("/", "All runs"), (f"/compare?run={key}", "Curves, live")]
                 links += [(f"/runs/{key}/rollouts", "Every saved step")] if step_files(run.path) else []
-                kept = (stamp, without_secrets(render(self._follower.record(run.path), links=links)))
+                kept = (stamp, without_secrets(render(self._follower.record(run.path), links=links, is_going=is_going)))
             self._reports[key] = kept
             self._reports.move_to_end(key)
             while len(self._reports) > _REPORTS_KEPT:

@@ -76,7 +76,7 @@ def test_ranks_end_together_with_a_checkpoint_when_torchrun_does_and_the_run_goe
     assert torchrun.left() == []
     said = torchrun.log.read_text()
     done = len(figures_of(place, name))
-    assert f"Stopped at step {done} of {STEPS}" in said and said.count(": ending after this piece") == 1
+    assert f"Stopped after {done} of {STEPS} steps" in said and said.count(": ending after this piece") == 1
     assert saved(place, name)[-1] == f"step-{done:06d}"
     resumed(place, name)
 
