@@ -88,6 +88,12 @@ def _ends_within_a_line(file: Path, size: int) -> bool:
         return False
 
 
+def stamp_of(run: Path) -> Stamp:
+    """Time and size of every file that a record is made of: the same stamp, the same record."""
+    status = _status(run / "metrics.jsonl")
+    return (*_stamp(run), (status[0], status[1]) if status else (0, 0))
+
+
 def _stamp(run: Path) -> Stamp:
     found = (_status(run / name) for name in _SMALL)
     return tuple((status[0], status[1]) if status else (0, 0) for status in found)

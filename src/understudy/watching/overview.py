@@ -12,8 +12,8 @@ from understudy.errors import RunDirectoryError
 from understudy.reports.figures import as_mapping, as_number, duration, number, percent
 from understudy.reports.reading import RunRecord
 from understudy.watching.finding import FoundRun, strays_of
-from understudy.watching.following import Follower
-from understudy.watching.states import State, standing_of
+from understudy.watching.following import Follower, Stamp, stamp_of
+from understudy.watching.states import Standing, State, standing_of
 
 _RECENT = 10
 """Steps whose time tells how long the others will take."""
@@ -74,14 +74,24 @@ class Choice:
     falling: bool = True
 
 
-def rows_of(runs: Iterable[FoundRun], follower: Follower) -> list[Row]:
-    """A row for every run that can be read and that keeps to its folder."""
+Kept = dict[str, tuple[tuple[Stamp, Standing], Row]]
+"""Rows made before, by the run's key, each with what it was made of."""
+
+
+def rows_of(runs: Iterable[FoundRun], follower: Follower, kept: Kept) -> list[Row]:
+    """A row for every run that can be read and that keeps to its folder; the same again where nothing has changed.
+
+    More runs than the follower holds records of would else all be read anew each time.
+    """
     rows = []
     for run in runs:
         if strays_of(run):
             continue
         try:
-            rows.append(_row(run, follower.record(run.path)))
+            made_of = stamp_of(run.path), standing_of(run.path)
+            if run.key not in kept or kept[run.key][0] != made_of:
+                kept[run.key] = made_of, _row(run, follower.record(run.path), made_of[1])
+            rows.append(kept[run.key][1])
         except (RunDirectoryError, OSError):
             continue  # gone while we looked
     return rows
@@ -111,8 +121,7 @@ def chosen(rows: Sequence[Row], choice: Choice) -> list[Row]:
     return sorted(sorted(known, key=lambda row: row.name), key=read, reverse=choice.falling) + unknown
 
 
-def _row(run: FoundRun, record: RunRecord) -> Row:
-    standing = standing_of(run.path)
+def _row(run: FoundRun, record: RunRecord, standing: Standing) -> Row:
     step = int((record.metrics[-1].get("step") or 0) + 1) if record.metrics else 0
     total = int(as_number(record.setting("steps")) or 0)
     times = [line.get("step_time") or 0.0 for line in record.metrics[-_RECENT:]]

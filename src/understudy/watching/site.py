@@ -16,7 +16,7 @@ from understudy.reports.token_text import decoder_of
 from understudy.watching.finding import FoundPage, FoundRun, pages_below, runs_below, strays_of
 from understudy.watching.following import Follower
 from understudy.watching.overlay import MOST_RUNS, Runner
-from understudy.watching.overview import Choice, Row, chosen, rows_of
+from understudy.watching.overview import Choice, Kept, Row, chosen, rows_of
 from understudy.watching.rendering import Comparison, Section, compare_page, index_page, rollouts_page
 from understudy.watching.settings import Settings
 from understudy.watching.states import standing_of
@@ -57,6 +57,7 @@ class Site:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _rendering: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(2))
     _seen: tuple[float, dict[str, FoundRun], dict[str, FoundPage], list[Row]] | None = None
+    _rows: Kept = field(default_factory=dict)
     _reports: OrderedDict[str, tuple[object, str]] = field(default_factory=OrderedDict)
 
     def index(self, choice: Choice, *, part: bool) -> Shown:
@@ -137,7 +138,7 @@ class Site:
         with self._lock:
             if self._seen is None or time.monotonic() - self._seen[0] > _FRESH_SECONDS:
                 runs = runs_below(self.settings.folders)
-                rows = rows_of(runs.values(), self._follower)
+                rows = rows_of(runs.values(), self._follower, self._rows)
                 self._seen = (time.monotonic(), runs, pages_below(self.settings.folders), rows)
             return self._seen
 
