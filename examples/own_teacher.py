@@ -72,6 +72,7 @@ def main(arguments: list[str]) -> tuple[float, float]:
     name = recipe.student.model
     student = load_model(testbed.resolve_model(name) if testbed.is_testbed(name) else name)
     token = student.known_tokenizer.convert_tokens_to_ids(word)
+    assert isinstance(token, int), f"{word!r} is not one token of {name}"
     run = us.train(recipe, teacher=NotAtOnce(LocalScorer(student), token))
     before, after = (share_beginning_with(token, run, step) for step in (0, run.outcome.step - 1))
     print(f"Answers that begin with {word!r}: {before:.0%} at the first step, {after:.0%} at the last")
