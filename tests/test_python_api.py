@@ -73,7 +73,7 @@ def test_mistakes_are_exceptions(place: Workplace) -> None:
     with pytest.raises(RunDirectoryError, match="exists"):
         train(place, "steps=1")
     with pytest.raises(RecipeError, match="steps") as raised:
-        train(place, "steps=0")
+        us.train(place.path / "tiny.yaml", "steps=0")
     assert isinstance(raised.value, ValueError)
     assert files_of(place.run) == before
 
@@ -83,6 +83,8 @@ def test_evaluate_gives_the_numbers_of_a_run(place: Workplace) -> None:
     suite.write_text(json.dumps(place.recipe()["evaluation"]["suites"][0]))
     run = train(place)
     (result,) = us.evaluate(str(run.model), [str(suite)], seed=3, display=Silent())
+    (alone,) = us.evaluate(run.model or "", str(suite), seed=3, out=str(place.path / "out"), display=Silent())
+    assert alone == result and (place.path / "out" / "words.json").is_file()
     assert run.summary is not None
     after = run.summary["suites"]["words"]["after"]  # type: ignore[index]
     assert result.estimate.to_json() == after

@@ -79,7 +79,7 @@ class Run:
 
 def train(
     recipe: Recipe | str | Path,
-    overrides: Sequence[str] = (),
+    overrides: str | Sequence[str] = (),
     *,
     objective: Objective | None = None,
     environment: EnvironmentFactory | None = None,

@@ -48,9 +48,11 @@ def evaluate(
     fresh: Annotated[bool, typer.Option("--fresh", help="Ask everything anew, whatever is known.")] = False,
     served_model: Annotated[str | None, typer.Option("--model", help="Of a server: its served name.")] = None,
     api_key_env: Annotated[str | None, typer.Option(help="Environment variable that holds a server's key.")] = None,
-    concurrency: Annotated[int, typer.Option(min=1, help="Questions at one time, for a server.")] = 16,
-    timeout_seconds: Annotated[float, typer.Option(min=1, help="For one answer of a server.")] = 600.0,
-    deadline_seconds: Annotated[float, typer.Option(min=0, help="A question is asked again for so long.")] = 300.0,
+    concurrency: Annotated[int | None, typer.Option(min=1, help="Of a server: questions at one time; else 16.")] = None,
+    timeout_seconds: Annotated[float | None, typer.Option(min=1, help="Of a server: for one answer; else 600.")] = None,
+    deadline_seconds: Annotated[
+        float | None, typer.Option(min=0, help="Of a server: a question is asked again for so long; else 300.")
+    ] = None,
     cross_check: Annotated[
         str | None,
         typer.Option(
@@ -77,9 +79,15 @@ def evaluate(
     if cross_check_python is not None and cross_check is None:
         raise UserMistakeError("--cross-check-python runs no harness by itself", expected="--cross-check NAME")
     with starting():
-        from understudy.evaluating import Address, Wishes, cross_checked
+        from understudy.evaluating import Address, cross_checked, refuse_no_server, refuse_settings_of_a_server
         from understudy.evaluating import evaluate as evaluated
+        from understudy.evaluation.wishes import Wishes
 
+    named = {"--model": served_model, "--api-key-env": api_key_env, "--concurrency": concurrency}
+    times = {"--timeout-seconds": timeout_seconds, "--deadline-seconds": deadline_seconds}
+    refuse_settings_of_a_server(model, {**named, **times})
+    if cross_check is not None:
+        refuse_no_server(model)
     wishes = Wishes(
         num_samples=num_samples,
         limit=limit,
@@ -91,9 +99,9 @@ def evaluate(
     address = Address(
         model=served_model,
         key=key_in(api_key_env),
-        timeout_seconds=timeout_seconds,
-        deadline_seconds=deadline_seconds,
-        max_concurrency=concurrency,
+        timeout_seconds=timeout_seconds or Address.timeout_seconds,
+        deadline_seconds=Address.deadline_seconds if deadline_seconds is None else deadline_seconds,
+        max_concurrency=concurrency or Address.max_concurrency,
     )
     results = evaluated(model, suite, seed=seed, out=out, data=data, wishes=wishes, address=address, fresh=fresh)
     checked: list[Agreement] = []

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
-from datasets.utils.logging import disable_progress_bar
-from pydantic import ValidationError
+from datasets.utils import logging as datasets_logging
+from transformers.utils import logging as transformers_logging
 
 from understudy.build import Building, exam_of, examinee_of, model_named, sampler_of, suite_named
 from understudy.build.suites import version_of
@@ -25,38 +25,13 @@ from understudy.evaluation.examination import Examinee, examine
 from understudy.evaluation.groups import expanded
 from understudy.evaluation.journal import journal_at, key_of
 from understudy.evaluation.suites import SuiteResult, write_suite_result
+from understudy.evaluation.wishes import Wishes
 from understudy.home import home
 from understudy.recipe import LocalEngine, Suite, load_suite
-from understudy.recipe.problems import recipe_error
 from understudy.servers.meeting import meet
 from understudy.tasks import data_fingerprint
 from understudy.testbed import is_testbed
 from understudy.training.progress import Display, Silent, display_on, shown
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """What stands in place of a suite's own fields; None leaves them.
-
-    Args:
-        num_samples, limit, temperature, top_p, max_completion_length, chat: as in a recipe's suite.
-    """
-
-    num_samples: int | None = None
-    limit: int | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    max_completion_length: int | None = None
-    chat: bool | None = None
-
-    def applied(self, suite: Suite) -> Suite:
-        """The suite with these changes; raises RecipeError for one that is out of range."""
-        changes = {name: value for name, value in vars(self).items() if value is not None}
-        raw = {**suite.model_dump(), **changes}
-        try:
-            return Suite.model_validate(raw) if changes else suite
-        except ValidationError as error:
-            raise recipe_error(error, Suite, raw, source=f"suite {suite.name}") from error
 
 
 @dataclass(frozen=True)
@@ -86,19 +61,19 @@ class _Candidate:
 
 
 def evaluate(
-    model: str,
-    suites: Sequence[str],
+    model: str | Path,
+    suites: str | Sequence[str],
     *,
     num_samples: int | None = None,
     limit: int | None = None,
     seed: int = 0,
-    out: Path | None = None,
+    out: str | Path | None = None,
     display: Display | None = None,
-    data: Path | None = None,
+    data: str | Path | None = None,
     wishes: Wishes | None = None,
     address: Address | None = None,
     fresh: bool = False,
-    keep: Path | None = None,
+    keep: str | Path | None = None,
 ) -> list[SuiteResult]:
     """Put a model through suites.
 
@@ -107,7 +82,7 @@ def evaluate(
 
     Args:
         model: a folder, a hub name, ``testbed/...``, or the address of an OpenAI-compatible server.
-        suites: names (``regression`` is several), or YAML files with a suite's fields.
+        suites: names (``regression`` is several), or YAML files with a suite's fields; one or several.
         num_samples, limit: in place of the suite's.
         out: folder for the results, every sample kept. data: file or folder with a benchmark's data.
         wishes: further changes to the suites. address: how a server is asked. fresh: ask everything anew.
@@ -115,18 +90,24 @@ def evaluate(
     Raises:
         UserMistakeError: model or suite cannot be used. ServerDownError: nobody answers.
     """
-    disable_progress_bar()
-    wishes = wishes or Wishes()
+    for library in (datasets_logging, transformers_logging):
+        library.disable_progress_bar()  # theirs are drawn across ours
+    model, address, wishes = str(model), address or Address(), wishes or Wishes()
+    out, data, keep = (None if place is None else Path(place) for place in (out, data, keep))
     wishes = replace(
         wishes,
         num_samples=wishes.num_samples if num_samples is None else num_samples,
         limit=wishes.limit if limit is None else limit,
     )
+    names = [suites] if isinstance(suites, str) else suites
+    refuse_settings_of_a_server(model, {"served name": address.model, "key": address.key})
+    _refuse_no_folder(out)
     results = []
     with shown(display or display_on(sys.stderr)) as display:
-        chosen = [wishes.applied(_suite(name, data)) for name in _members(suites, display, data)]
+        chosen = [wishes.applied(_suite(name, data)) for name in _members(names, display, data)]
+        _refuse_unread(data, chosen)
         exams = [exam_of(suite) for suite in chosen]
-        candidate = _candidate(model, address or Address(), display)
+        candidate = _candidate(model, address, display)
         for exam in exams:
             results.append(_examined(exam, candidate, seed=seed, display=display, fresh=fresh, keep=keep))
             if out is not None:
@@ -153,10 +134,7 @@ def cross_checked(
     Raises:
         UserMistakeError: ``url`` is no address, no such harness, or a suite that it cannot judge.
     """
-    if not _is_address(url):
-        raise UserMistakeError(
-            "another harness needs a server", got=url, remedy="Start understudy serve MODEL, and give its address."
-        )
+    refuse_no_server(url)
     address, found = address or Address(), []
     endpoint = _behind(url, address).examinee
     assert isinstance(endpoint, Endpoint)
@@ -177,8 +155,45 @@ def cross_checked(
     return found
 
 
+def refuse_no_server(model: str) -> None:
+    """Raises UserMistakeError where another harness could not ask this model."""
+    if not _is_address(model):
+        raise UserMistakeError(
+            "another harness needs a server", got=model, remedy="Start understudy serve MODEL, and give its address."
+        )
+
+
 def _is_address(model: str) -> bool:
     return model.startswith(("http://", "https://"))
+
+
+def refuse_settings_of_a_server(model: str, settings: Mapping[str, object]) -> None:
+    """Raises UserMistakeError where a model of this machine is given what only a server has; None stands for nothing.
+
+    Args:
+        settings: what they are called, and what they are.
+    """
+    given = [name for name, value in settings.items() if value is not None]
+    if given and not _is_address(model):
+        raise UserMistakeError(
+            f"a model of this machine has nothing of a server to set: {', '.join(given)}",
+            got=model,
+            expected="an address, such as http://localhost:8000",
+            remedy="Leave it out, or give the server's address.",
+        )
+
+
+def _refuse_no_folder(out: Path | None) -> None:
+    """Where the results go is known to be none before hours of questions, not after."""
+    if out is not None and out.exists() and not out.is_dir():
+        raise UserMistakeError(f"{out} is no folder", remedy="Choose another one with --out.")
+
+
+def _refuse_unread(data: Path | None, suites: Sequence[Suite]) -> None:
+    if data is not None and all(is_testbed(suite.dataset) for suite in suites):
+        raise UserMistakeError(
+            f"the suites of the testbed make their own data, and none reads {data}", remedy="Leave out --data."
+        )
 
 
 def _examined(
@@ -227,12 +242,6 @@ def _code(function: str | None) -> str | None:
 def _candidate(model: str, address: Address, display: Display) -> _Candidate:
     if _is_address(model):
         return _behind(model, address)
-    if address.model is not None or address.key is not None:
-        raise UserMistakeError(
-            "a model of this machine has no served name and no key",
-            got=model,
-            remedy="Leave out --model and --api-key-env.",
-        )
     loaded = model_named(model, LocalEngine(), building=building_shown(display))
     sampler = sampler_of(loaded.model, loaded, LocalEngine())
     return _Candidate(model, loaded.fingerprint, examinee_of(loaded, sampler, scorer=LocalScorer(loaded)))

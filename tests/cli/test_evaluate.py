@@ -153,6 +153,22 @@ def test_a_named_suite_refuses_data_it_cannot_use(place: Workplace, understudy: 
     assert_is_refused(understudy("evaluate", "student", "--suite", "math50"), "Did you mean 'math500'?")
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--model", "other"), "--model"),
+        (("--concurrency", 4, "--timeout-seconds", 9), "--concurrency, --timeout-seconds"),
+        (("--cross-check", "lm-eval"), "another harness"),
+    ],
+)
+def test_what_is_for_a_server_is_refused_of_a_model_of_this_machine(
+    place: Workplace, suite: str, understudy: Understudy, options: tuple[object, ...], said: str
+) -> None:
+    ended = understudy("evaluate", "student", "--suite", suite, "--out", "results", *options)
+    assert_is_refused(ended, "server", "got student", said)
+    assert not (place.path / "results").exists()
+
+
 def test_json_and_kept_samples_agree(place: Workplace, suite: str, understudy: Understudy) -> None:
     before = files_of(place.path)
     ended = understudy("evaluate", "teacher", "--suite", suite, "--seed", 5, "--out", "results", "--json")
@@ -193,7 +209,10 @@ def test_mistakes(place: Workplace, suite: str, understudy: Understudy) -> None:
     assert_is_refused(understudy("evaluate", "student", "--suite", "none.yaml"), "none.yaml does not exist")
     assert_is_refused(understudy("evaluate", "student", "--suite", "none"), "'none'", "multiplication-greedy")
     named = ["evaluate", "student", "--suite", suite]
-    assert_is_refused(understudy(*named, "--model", "other"), "no served name")
+    assert_is_refused(understudy(*named, "--out", "words.yaml"), "words.yaml is no folder", "--out")
+    made_here = understudy("evaluate", "student", "--suite", "testbed/multiplication-greedy", "--data", "rows.jsonl")
+    assert_is_refused(made_here, "none reads rows.jsonl", "Leave out --data")
+    assert_is_refused(understudy("evaluate", "student", "--suite", "testbed/tiny-shp"), "Did you mean tiny-shop?")
     assert_is_refused(understudy(*named, "--cross-check-python", "python3"), "--cross-check NAME")
     write_rows(place.path / "long.jsonl", [{"question": "w2 " * 70, "answer": "w2"}])
     (place.path / "long.yaml").write_text(yaml.safe_dump({"dataset": "long.jsonl", "prompt": "{question}"}))

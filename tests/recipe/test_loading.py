@@ -67,6 +67,22 @@ def test_the_name_of_a_method_stands_for_its_section(path: Path) -> None:
     assert load_recipe(path, ["objective=gkd"]) == load_recipe(path, ["objective={method: gkd}"])
 
 
+@pytest.mark.parametrize(
+    ("short", "more", "whole"),
+    [
+        ("objective=gkd", "objective.beta=0.25", "objective={method: gkd, beta: 0.25}"),
+        ("objective=gkd", "objective.method=opd", "objective=opd"),
+        ("data.verifier=exact", "data.verifier.ignore_case=true", "data.verifier={kind: exact, ignore_case: true}"),
+        ("environment=single_turn", "environment.kind=household", "environment={kind: household}"),
+        ("reference=initial", "reference.dtype=bfloat16", "reference={model: initial, dtype: bfloat16}"),
+        ("rollout.sampler=vllm", "rollout.sampler.enforce_eager=true", "rollout.sampler={enforce_eager: true}"),
+    ],
+)
+def test_a_field_of_a_section_that_a_name_stands_for(path: Path, short: str, more: str, whole: str) -> None:
+    turns = "rollout.max_turns=99"
+    assert load_recipe(path, [turns, short, more]) == load_recipe(path, [turns, whole])
+
+
 def test_a_recipe_cannot_be_changed(path: Path) -> None:
     recipe = load_recipe(path)
     with pytest.raises(ValueError, match="frozen"):

@@ -251,7 +251,7 @@ def write_json(content: object, path: Path) -> None:
     """
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     # Halves of surrogate pairs, which JSON read elsewhere may hold, are written as JSON escapes them.
-    remedy = "Make room or give permission, then go on with --resume."
+    remedy = "Make room or give permission, then give the command again (`train` with --resume)."
     write_whole(path, text, remedy=remedy, errors="backslashreplace")
 
 

@@ -17,13 +17,16 @@ from understudy.recipe.recipe import Recipe
 from understudy.recipe.yaml_text import format_yaml, parse_yaml
 
 
-def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+def load_recipe(path: str | Path, overrides: str | Sequence[str] = ()) -> Recipe:
     """The recipe in the YAML file ``path`` after ``key.sub=value`` overrides; its name defaults to the file's stem.
 
+    Args:
+        overrides: one, or several.
     Raises:
         RecipeError: no such file, not YAML (with the line), or a field that is missing, misspelt or out of range.
     """
     path = Path(path)
+    overrides = [overrides] if isinstance(overrides, str) else overrides
     raw = apply_overrides(_mapping_in(path, Recipe), overrides, Recipe)
     if raw.get("name") is None:
         raw["name"] = path.stem.lstrip(".")

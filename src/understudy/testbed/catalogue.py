@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from understudy.errors import UserMistakeError
 from understudy.recipe import Data, Suite
+from understudy.recipe.outline import nearest
 from understudy.testbed import office_quiz, remembering, tiny_household, tiny_worlds
 from understudy.testbed.datasets import DATASET, VERIFIER
 from understudy.testbed.multiplication import MAX_COMPLETION_TOKENS
@@ -41,9 +42,16 @@ def suite_named(name: str) -> Suite:
         UserMistakeError: no built-in suite has that name.
     """
     known = known_suites()
-    if name.removeprefix(PREFIX) not in known:
-        raise UserMistakeError("no built-in suite has that name", got=repr(name), expected=f"one of {', '.join(known)}")
-    return known[name.removeprefix(PREFIX)]
+    short = name.removeprefix(PREFIX)
+    if short not in known:
+        right = nearest(short, known)
+        raise UserMistakeError(
+            "no built-in suite has that name",
+            got=repr(name),
+            expected=f"one of {', '.join(known)}",
+            remedy=f"Did you mean {right}?" if right else None,
+        )
+    return known[short]
 
 
 def _suite(name: str, temperature: float) -> Suite:
