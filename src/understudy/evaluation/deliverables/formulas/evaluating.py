@@ -15,6 +15,7 @@ from understudy.evaluation.deliverables.formulas.values import (
     compared,
     finite,
     is_error,
+    nearly_equal,
     number_of,
     text_of,
     truth_of,
@@ -77,7 +78,10 @@ def _arithmetic(sign: str, left: float, right: float) -> float:
         if isinstance(power, complex):
             raise FormulaError(NOT_A_NUMBER)
         return finite(power)
-    return finite({"+": left + right, "-": left - right, "*": left * right}[sign] if sign != "/" else left / right)
+    if sign in "+-":
+        other = right if sign == "-" else -right
+        return 0.0 if nearly_equal(left, other) else finite(left - other)
+    return finite(left * right if sign == "*" else left / right)
 
 
 def _function(node: Function, read: Read) -> Argument:

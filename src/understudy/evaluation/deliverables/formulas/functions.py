@@ -98,7 +98,7 @@ def _condition(criterion: Value) -> Callable[[Value], bool]:
     """Of SUMIF and its like: a number, a text, or a comparison written as text.
 
     Raises:
-        NotPlainError: it has wildcards.
+        NotPlainError: it has wildcards, a truth value written as text, or an order with nothing.
     """
     if not isinstance(criterion, str):
         return lambda value: value is not None and not is_error(value) and compared("=", value, criterion)
@@ -107,6 +107,10 @@ def _condition(criterion: Value) -> Callable[[Value], bool]:
     match = _CRITERION.fullmatch(criterion)
     assert match is not None
     sign, operand = match.group(1) or "=", match.group(2)
+    if not operand:
+        return _emptiness(match.group(1))
+    if operand.upper() in ("TRUE", "FALSE"):
+        raise NotPlainError("a truth value written as text")
     bound: Value
     try:
         bound = float(operand)
@@ -119,6 +123,15 @@ def _condition(criterion: Value) -> Callable[[Value], bool]:
         return compared(sign, value, bound) if fits else sign == "<>"
 
     return holds
+
+
+def _emptiness(sign: str | None) -> Callable[[Value], bool]:
+    """Of a condition that names no value: ``""`` is for cells that look empty, ``"="`` empty ones, ``"<>"`` others."""
+    if sign not in (None, "=", "<>"):
+        raise NotPlainError("a condition that orders by nothing")
+    if sign is None:
+        return lambda value: value is None or value == ""
+    return lambda value: (value is None) == (sign == "=")
 
 
 def _chosen(arguments: Sequence[Argument]) -> list[Value]:

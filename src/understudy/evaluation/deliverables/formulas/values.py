@@ -12,7 +12,10 @@ from understudy.evaluation.deliverables.formulas.grammar import NotPlainError
 ERRORS = frozenset(("#REF!", "#DIV/0!", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#VALUE!"))
 DIVISION, NOT_A_NUMBER, NO_VALUE = "#DIV/0!", "#NUM!", "#VALUE!"
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(?: .*)?|\d\d:\d\d:\d\d(?:\.\d+)?")
+_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _LONGEST_TEXT = 32767
+_SAME = 2.0**-48
+"""Numbers this near one another, as a share of the first, are one number to a spreadsheet program: 0.1+0.2 is 0.3."""
 
 
 class FormulaError(Exception):
@@ -38,12 +41,18 @@ def number_of(value: Value) -> float:
         if value in ERRORS:
             raise FormulaError(value)
         refuse_date(value)
-        try:
-            found = float(value)
-        except ValueError:
-            raise FormulaError(NO_VALUE) from None
-        return finite(found)
+        if _NUMBER.fullmatch(value.strip()):
+            return finite(float(value))
+        if any(letter.isdigit() for letter in value):
+            raise NotPlainError("text that may spell a number")  # "1,200" and "5%" do, after the program's language
+        raise FormulaError(NO_VALUE)
     return finite(float(value or 0))
+
+
+def nearly_equal(one: float, other: float) -> bool:
+    """Whether a spreadsheet program takes two numbers that differ by no more than rounding for the same."""
+    exact = one.is_integer() and other.is_integer() and abs(one) <= 2**53
+    return one == other or (not exact and abs(one - other) < abs(one) * _SAME)
 
 
 def finite(number: float) -> float:
@@ -95,6 +104,8 @@ def compared(sign: str, left: Value, right: Value) -> bool:
     left = _filled(left, right)
     right = _filled(right, left)
     a, b = _rank(left), _rank(right)
+    if a[0] == b[0] == 0 and nearly_equal(a[1], b[1]):
+        b = a
     tests: dict[str, Callable[..., bool]] = {
         "=": lambda: a == b,
         "<>": lambda: a != b,
