@@ -85,7 +85,9 @@ def test_suites_are_those_of_the_list(folder: Path) -> None:
     ("words", "offered"),
     [
         ("train one.yaml rollout.num", ["rollout.num_generations="]),
-        ("doctor o", ["one.yaml", "other.yml"]),
+        ("doctor o", ["one.yaml", "other.yml", "office-tiny"]),
+        ("train testbed", ["testbed-opd"]),
+        ("recipes toy", ["toy-turns"]),
         ("launch one.yaml data.shuf", ["data.shuffle="]),
         ("plan one.yaml --hardware h2", ["h200"]),
         ("score one.yaml steps", ["steps="]),

@@ -19,7 +19,8 @@ import typer
 
 from understudy.bench_cli import bench
 from understudy.compare_cli import compare
-from understudy.completions import fields, recipe_files, run_folders
+from understudy.completions import fields, run_folders
+from understudy.completions import recipes as recipe_names
 from understudy.doctor_cli import doctor
 from understudy.errors import UnderstudyError
 from understudy.evaluate_cli import evaluate
@@ -28,6 +29,7 @@ from understudy.launch_cli import launch
 from understudy.methods_cli import methods
 from understudy.office_cli import office
 from understudy.plan_cli import plan
+from understudy.recipes_cli import recipes
 from understudy.retrieve_cli import retrieve
 from understudy.sample_cli import sample
 from understudy.score_cli import score
@@ -71,7 +73,9 @@ def _settings(
 
 
 def train(
-    recipe: Annotated[Path, typer.Argument(help="A YAML file.", autocompletion=recipe_files)],
+    recipe: Annotated[
+        Path, typer.Argument(help="A YAML file, or a name of `understudy recipes`.", autocompletion=recipe_names)
+    ],
     overrides: Annotated[
         list[str] | None,
         typer.Argument(help="key.sub=value, without dashes: steps=50 objective=gkd", autocompletion=fields),
@@ -168,7 +172,7 @@ def push(
 
 # In the order in which somebody meets them: a first look, a run, what it came to, and more than one machine.
 _COMMANDS: tuple[Callable[..., None], ...] = (
-    *(demo, train, doctor, sample, evaluate, compare, report, watch, methods, plan),
+    *(demo, train, doctor, sample, evaluate, compare, report, watch, methods, recipes, plan),
     *(serve, launch, score, push, office_study, retrieve, shop_goals),
 )
 for _command in _COMMANDS:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
 
+from understudy.shipped import shipped_recipes
+
 Completer = Callable[[str], list[str]]
 """From the beginning of a word to what it may become."""
 
@@ -21,6 +23,16 @@ def recipe_files(incomplete: str) -> list[str]:
     []
     """
     return _paths(incomplete, is_wanted=lambda each: each.suffix in _YAML)
+
+
+def shipped(incomplete: str) -> list[str]:
+    """Names of the recipes that come with the package."""
+    return [name for name in shipped_recipes() if name.startswith(incomplete)]
+
+
+def recipes(incomplete: str) -> list[str]:
+    """What is trained by: YAML files, folders to look into, and the package's own recipes once a word is begun."""
+    return [*recipe_files(incomplete), *(shipped(incomplete) if incomplete else [])]
 
 
 def run_folders(incomplete: str) -> list[str]:

@@ -11,7 +11,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from understudy.completions import fields, recipe_files
+from understudy.completions import fields
+from understudy.completions import recipes as recipe_names
 from understudy.starting import starting
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ _COLOURS = {"ok": "green", "warn": "yellow", "stop": "bold red"}
 
 
 def doctor(
-    recipe: Annotated[Path, typer.Argument(help="A YAML file.", autocompletion=recipe_files)],
+    recipe: Annotated[
+        Path, typer.Argument(help="A YAML file, or a name of `understudy recipes`.", autocompletion=recipe_names)
+    ],
     overrides: Annotated[
         list[str] | None, typer.Argument(help="key.sub=value, one field each.", autocompletion=fields)
     ] = None,

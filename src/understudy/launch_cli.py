@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from understudy.completions import among, fields, recipe_files
+from understudy.completions import among, fields
+from understudy.completions import recipes as recipe_names
 from understudy.errors import UserMistakeError
 from understudy.starting import starting
 
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 
 def launch(
-    recipe: Annotated[Path, typer.Argument(help="A YAML file.", autocompletion=recipe_files)],
+    recipe: Annotated[
+        Path, typer.Argument(help="A YAML file, or a name of `understudy recipes`.", autocompletion=recipe_names)
+    ],
     overrides: Annotated[
         list[str] | None, typer.Argument(help="key.sub=value, one field each.", autocompletion=fields)
     ] = None,

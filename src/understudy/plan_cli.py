@@ -14,7 +14,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from understudy.completions import among, fields, recipe_files
+from understudy.completions import among, fields
+from understudy.completions import recipes as recipe_names
 from understudy.errors import UserMistakeError
 from understudy.starting import starting
 
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 
 
 def plan(
-    recipe: Annotated[Path, typer.Argument(help="A YAML file.", autocompletion=recipe_files)],
+    recipe: Annotated[
+        Path, typer.Argument(help="A YAML file, or a name of `understudy recipes`.", autocompletion=recipe_names)
+    ],
     overrides: Annotated[
         list[str] | None, typer.Argument(help="key.sub=value, one field each.", autocompletion=fields)
     ] = None,

@@ -11,12 +11,15 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from understudy.completions import fields, recipe_files
+from understudy.completions import fields
+from understudy.completions import recipes as recipe_names
 from understudy.starting import starting
 
 
 def score(
-    recipe: Annotated[Path, typer.Argument(help="A YAML file.", autocompletion=recipe_files)],
+    recipe: Annotated[
+        Path, typer.Argument(help="A YAML file, or a name of `understudy recipes`.", autocompletion=recipe_names)
+    ],
     overrides: Annotated[
         list[str] | None, typer.Argument(help="key.sub=value, one field each.", autocompletion=fields)
     ] = None,

@@ -97,3 +97,38 @@ def test_gsm8k_tiny_reads_the_real_data(
     suites = json.loads((tmp_path / "gsm8k-tiny" / "summary.json").read_text())["suites"]
     assert suites["teacher_reverse_kl"]["before"]["mean"] == 0.0  # the student is its teacher
     assert suites["heldout_nll"]["before"]["n"] == 3 and suites["heldout_nll"]["before"]["mean"] > 4
+
+
+def test_the_list_says_what_each_is_and_needs(understudy: Understudy) -> None:
+    listed = {one["name"]: one for one in json.loads(understudy("recipes", "--json").out)}
+    assert set(listed) == {file.stem for file in RECIPES}
+    assert all(0 < len(one["what"]) < 110 and one["method"] for one in listed.values())
+    assert listed["testbed-opd"]["needs"] == [] and listed["household-sdar"]["needs"] == []
+    assert listed["atod-search-4b"]["needs"] == [
+        "Qwen/Qwen3-4B",
+        "a run of teacher-grpo-search-30b-a3b",
+        "data/search-qa-train.jsonl",
+        "http://localhost:8000/retrieve",
+    ]
+    text = understudy("recipes").out
+    assert text.splitlines()[0].split() == ["recipe", "what", "it", "is", "method", "needs"] and "toy-turns" in text
+
+
+def test_one_is_printed_as_it_is_and_trained_by_name(
+    understudy: Understudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = understudy("recipes", "testbed-opd")
+    assert ended.out == (ROOT / "recipes" / "testbed-opd.yaml").read_text()
+    assert understudy("recipes", "recipes/testbed-opd.yaml").out == ended.out
+    assert understudy("train", "testbed-opd", "--print-recipe").code == 0
+    absent = understudy("train", "recipes/testbed-opd.yaml")
+    assert absent.code == 2
+    assert "recipes/testbed-opd.yaml does not exist. It comes with the package: take testbed-opd" in absent.err
+    assert "understudy recipes testbed-opd > testbed-opd.yaml" in absent.err
+    assert "Did you mean testbed-opd?" in understudy("train", "tesbed-opd").err
+    unknown = understudy("recipes", "testbed-odp")
+    assert (
+        unknown.code == 2 and "no recipe 'testbed-odp' comes with the package. Did you mean testbed-opd?" in unknown.err
+    )
+    assert understudy("recipes", "nothing like it", "--json").code == 2

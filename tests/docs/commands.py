@@ -21,7 +21,7 @@ from understudy.errors import UnderstudyError
 from understudy.recipe import load_recipe
 
 _CHEAP = {"--help", "-h", "--list", "--print-recipe", "--dry-run", "--counts", "--show-completion"}
-_CHEAP_VERBS = {("methods",), ("office", "new")}
+_CHEAP_VERBS = {("methods",), ("recipes",), ("office", "new")}
 _VERBS_WITH_RECIPE = ("train", "doctor", "score", "plan", "launch")
 _VARIABLE = re.compile(r"^[A-Z][A-Z0-9_]*=\S*$")
 
@@ -41,6 +41,7 @@ def commands(code: str) -> list[list[str]]:
     found = []
     for line in lines:
         line = re.sub(r"\[(-[^]]*?)(?: \.\.\.)?\]", r"\1", line.strip().removeprefix("$ "))
+        line = re.sub(r" > [\w./-]+(?=\s*(?:#|$))", "", line)  # into a file: what is asked for is the same
         words = [word for word in shlex.split(line, comments=True) if word not in ("...", "&")]
         while words and _VARIABLE.match(words[0]):
             words = words[1:]

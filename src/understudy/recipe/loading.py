@@ -15,17 +15,20 @@ from understudy.recipe.overrides import apply_overrides
 from understudy.recipe.problems import recipe_error
 from understudy.recipe.recipe import Recipe
 from understudy.recipe.yaml_text import format_yaml, parse_yaml
+from understudy.shipped import shipped_recipe, shipped_recipes
 
 
 def load_recipe(path: str | Path, overrides: str | Sequence[str] = ()) -> Recipe:
     """The recipe in the YAML file ``path`` after ``key.sub=value`` overrides; its name defaults to the file's stem.
+
+    Where there is no such file, a name alone is that of a recipe that comes with the package.
 
     Args:
         overrides: one, or several.
     Raises:
         RecipeError: no such file, not YAML (with the line), or a field that is missing, misspelt or out of range.
     """
-    path = Path(path)
+    path = _shipped_or(Path(path))
     overrides = [overrides] if isinstance(overrides, str) else overrides
     raw = apply_overrides(_mapping_in(path, Recipe), overrides, Recipe)
     if raw.get("name") is None:
@@ -56,7 +59,8 @@ def load_suite(path: str | Path) -> Suite:
 
 
 def _mapping_in(path: Path, model: type[BaseModel]) -> dict[str, Any]:
-    raw = parse_yaml(_read(path), source=str(path))
+    text = _read(path, also=shipped_recipes() if model is Recipe else ())
+    raw = parse_yaml(text, source=str(path))
     if not isinstance(raw, dict):
         what = "is empty" if raw is None else f"is not a {model.__name__.lower()}"
         raise RecipeError(f"{path} {what}", expected="YAML with the keys " + ", ".join(model.model_fields))
@@ -102,14 +106,28 @@ def _shown(value: object) -> str:
     return "null" if value is None else repr(value)
 
 
-def _read(path: Path) -> str:
+def _shipped_or(path: Path) -> Path:
+    """The package's own recipe of this name, where it is a name alone and no file has it; else the path."""
+    is_name = len(path.parts) == 1 and path.suffix not in (".yaml", ".yml")
+    return (None if path.exists() or not is_name else shipped_recipe(path.name)) or path
+
+
+def _to_get(path: Path, also: Sequence[str]) -> str | None:
+    """What to do about a file that is missing; ``also`` are names that come with the package."""
+    if path.stem in also:
+        return (
+            f"It comes with the package: take {path.stem}, or copy it by understudy recipes {path.stem} > {path.name}."
+        )
+    siblings = [str(file) for file in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+    right = nearest(str(path), [*siblings, *also])
+    return f"Did you mean {right}?" if right else None
+
+
+def _read(path: Path, *, also: Sequence[str] = ()) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        siblings = [str(file) for file in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-        right = nearest(str(path), siblings)
-        remedy = f"Did you mean {right}?" if right else None
-        raise RecipeError(f"{path} does not exist", remedy=remedy) from error
+        raise RecipeError(f"{path} does not exist", remedy=_to_get(path, also)) from error
     except UnicodeDecodeError as error:
         raise RecipeError(f"recipe {path} is not UTF-8 text") from error
     except (OSError, ValueError) as error:
