@@ -22,7 +22,7 @@ from tests.objectives.probes import check_on_ranks, make_probe, rollouts_of
 from understudy.objectives.context import PlanContext
 from understudy.objectives.methods import objective_of
 from understudy.objectives.methods.atod import ATOD
-from understudy.objectives.turns import turn_soft_or
+from understudy.objectives.turns import token_soft_or, turn_soft_or
 from understudy.rollouts import Origin
 
 CONTEXT = PlanContext(step=3, total_steps=9)
@@ -79,6 +79,37 @@ def test_weights_by_hand():
     table = probe.table.with_tokens(student_logprob=student, teacher_logprob=student + drift)
     weights = turn_soft_or()(table, PlanContext())
     assert weights.tolist() == [1, 1, 1, 1, 0.75, 0.75, 0.75, 0.75, 0.75]  # a lone turn: 1 - 1/2 * 1/2
+
+
+def with_a_wild_teacher_inside(student: list[float], drift: list[float], *, wild: list[int]):
+    """The table of one rollout of turns of two and three tokens; those at ``wild`` are a teacher's."""
+    rollouts = rollouts_of([[2, 3]])
+    origin = torch.cat([turn.origin for turn in rollouts[0].turns])
+    origin[wild] = Origin.TEACHER
+    for turn, part in zip(rollouts[0].turns, origin.split([2, 3]), strict=True):
+        turn.origin[:] = part
+    own = torch.tensor(student, dtype=torch.float64)
+    table = make_probe(rollouts).table
+    return table.with_tokens(student_logprob=own, teacher_logprob=own + torch.tensor(drift, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("wild", [0.0, 50.0])
+def test_a_turn_is_weighed_by_the_student_s_own_tokens(wild):
+    """d = 1 and 3, h = 2 and 1 of the two turns, whatever a teacher wrote in them; as tokens d~ and h~ likewise."""
+    table = with_a_wild_teacher_inside([-2, -wild, -1, -1, -wild], [1, wild, 3, -3, -wild], wild=[1, 4])
+    own = table["origin"] == Origin.STUDENT
+    assert turn_soft_or()(table, PlanContext())[own].tolist() == [1, 1, 1]
+    assert token_soft_or()(table, PlanContext())[own].tolist() == [1, 1, 1]
+    lower = table.with_tokens(student_logprob=torch.where(own, -2.0, table["student_logprob"]))
+    lower = lower.with_tokens(teacher_logprob=lower["student_logprob"] + torch.tensor([1.0, wild, 3.0, -3.0, -wild]))
+    assert turn_soft_or()(lower, PlanContext())[own].tolist() == [0.5, 1, 1]  # h is the same: 1/2
+    assert token_soft_or()(lower, PlanContext())[own].tolist() == [0.5, 1, 1]
+
+
+def test_no_token_weighs_less_than_the_floor_either():
+    table = with_a_wild_teacher_inside([-1, -1, -2, -2, -3], [1, 1, 2, -2, 3], wild=[])
+    assert token_soft_or()(table, PlanContext()).tolist() == [0, 0, 0.75, 0.75, 1]
+    assert token_soft_or(lowest=0.25)(table, PlanContext()).tolist() == [0.25, 0.25, 0.75, 0.75, 1]
 
 
 def test_coefficients_run_over_their_own_window_and_stay():
