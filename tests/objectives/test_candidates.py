@@ -56,14 +56,26 @@ def test_advantages_by_hand_and_a_teacher_without_mass():
     assert term.support.ids.tolist() == [[4, 7]]
 
 
-def test_entries_outside_the_set_have_no_advantage():
+@pytest.mark.parametrize("weight", [student_share, teacher_share, equal_weight])
+def test_entries_outside_the_set_have_no_advantage(weight):
     support = intersection(student_top_k(2, student=True), teacher_top_k(2, student=True))
-    term = candidate_gradient(support=support, ratio=Ratio("ppo", low=0.8, high=1.2))
+    term = candidate_gradient(support=support, weight=weight, ratio=Ratio("ppo", low=0.8, high=1.2))
     (plan,) = Objective({"policy": term}).plan(one_row(), PlanContext())
     half = float(torch.tensor(0.5, dtype=torch.float64).log())
     assert plan.terms[0].row_loss.advantage[0].tolist() == pytest.approx([0.0, half])
     assert plan.terms[0].row_loss.old_logprob[0].exp().tolist() == pytest.approx([0.2, 0.6])
     assert plan.statistics["advantage/policy/mean"] == pytest.approx(half)
+
+
+def test_a_difference_of_rounding_is_no_advantage():
+    """The teacher's 0.6 as prefill has it, 1e-5 nats beside the student's; and one that is no rounding."""
+    for apart, expected in ((1e-5, 0.0), (1e-3, 1e-3)):
+        table = one_row()
+        own = table.wide_column("student_top_k")
+        same = Wide(own.ids, own.logprobs + torch.tensor([0.0, apart]))
+        term = candidate_gradient(support=student_top_k(2, student=True), weight=equal_weight)
+        (plan,) = Objective({"policy": term}).plan(table.with_wide(teacher_at_student_top_k=same), PlanContext())
+        assert plan.terms[0].row_loss.advantage[0].tolist() == pytest.approx([0.0, expected], abs=1e-9)
 
 
 def test_a_support_without_the_student_is_refused():
