@@ -9,12 +9,14 @@ import torch
 
 from tests.objectives.probes import Probe, make_probe, rollouts_of
 from understudy.objectives.context import PlanContext
+from understudy.objectives.hybrid import Halves
 from understudy.objectives.methods import objective_of
 from understudy.objectives.methods.atod import ATOD
 from understudy.objectives.methods.grpo import GRPO
 from understudy.objectives.methods.sod import SOD
 from understudy.objectives.objective import plan_columns
 from understudy.tokens import TokenTable
+from understudy.world import SingleProcess
 
 
 def two_rollouts(*, rewards: tuple[float, float] = (1.0, 0.0)) -> TokenTable:
@@ -88,3 +90,18 @@ def test_the_told_columns_add_up_to_the_advantage():
     total = columns["policy/distillation"] + columns["policy/reward"]
     torch.testing.assert_close(total, columns["policy/advantage"])
     assert columns["policy/turn_weight"].tolist() == [1, 1, 1, 1, 0.75, 0.75, 0.75, 0.75]
+
+
+def test_parts_of_an_advantage_are_told_of_the_kept_tokens_alone():
+    """Of an update that has two of the four tokens: (1 + 3) / 2 and (0 + 4) / 2."""
+    column = torch.tensor([1.0, -7.0, -3.0, 9.0])
+    reward = torch.tensor([0.0, 5.0, 4.0, 5.0])
+    kept = torch.tensor([True, False, True, False])
+    figures = Halves(column, reward, kl_coef=0.5, rl_coef=0.25).figures(kept, SingleProcess())
+    assert figures == {
+        "hybrid/kl_coef": 0.5,
+        "hybrid/rl_coef": 0.25,
+        "hybrid/opd_abs_mean": 2.0,
+        "hybrid/rl_abs_mean": 2.0,
+        "hybrid/opd_rl_ratio": 1.0,
+    }
