@@ -9,7 +9,7 @@ import torch
 
 from tests.objectives.probes import Probe, make_probe, rollouts_of
 from understudy.objectives.context import PlanContext
-from understudy.objectives.hybrid import Halves
+from understudy.objectives.hybrid import Halves, TurnWeights
 from understudy.objectives.methods import objective_of
 from understudy.objectives.methods.atod import ATOD
 from understudy.objectives.methods.grpo import GRPO
@@ -105,3 +105,11 @@ def test_parts_of_an_advantage_are_told_of_the_kept_tokens_alone():
         "hybrid/rl_abs_mean": 2.0,
         "hybrid/opd_rl_ratio": 1.0,
     }
+
+
+def test_a_long_turn_counts_once():
+    """Turns of one and of three tokens: (0.2 + 1) / 2, and one of two is active; by tokens it would be 0.8 and 3/4."""
+    table = make_probe(rollouts_of([[1, 3]])).table
+    weights = TurnWeights("tdur", torch.tensor([0.2, 1.0, 1.0, 1.0], dtype=torch.float64))
+    figures = weights.figures(table, torch.ones(4, dtype=torch.bool), SingleProcess())
+    assert figures == pytest.approx({"tdur/mean_weight": 0.6, "tdur/active_ratio": 0.5})
