@@ -66,3 +66,13 @@ def test_groups_that_were_carried_over_are_counted_as_they_come():
         return parts_of(mine, split_by_group(mine, 3, world=world))
 
     assert on_ranks(work, 2) == [{}, {0: {0}, 3: {0}, 4: {1}, 17: {1}, 38: {2}, 39: {2}}]
+
+
+def test_ranks_of_unlike_shares_count_all_groups_together():
+    rollouts = rollouts_of([[1]] * 6, per_group=1)
+
+    def work(rank, world):
+        mine = table_of(rollouts[1:] if rank else rollouts[:1])
+        return parts_of(mine, split_by_group(mine, 3, world=world))
+
+    assert on_ranks(work, 2) == [{0: {0}}, {1: {0}, 2: {1}, 3: {1}, 4: {2}, 5: {2}}]
