@@ -60,6 +60,16 @@ def test_a_method_of_rewards_is_refused_where_nothing_gives_any(
     assert f"method '{method}' needs" in refused.err and "Give data a verifier" in refused.err
 
 
+@pytest.mark.parametrize("method", ["grpo", "atod", "mopd"])
+def test_a_reward_with_nothing_beside_it_is_refused(understudy: Understudy, tmp_path: Path, method: str) -> None:
+    """A group of one would train on advantages of zero to the end, and say nothing."""
+    alone = ["rollout.num_generations=1", f"objective={{method: {method}}}", f"output={tmp_path}"]
+    refused = understudy("train", TURNS, *alone)
+    assert refused.code == 2 and refused.err.count("\n") == 1
+    assert f"method '{method}' compares the rewards" in refused.err and "rollout.num_generations: 1" in refused.err
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_model_is_examined_in_the_suites_own_environment(understudy: Understudy) -> None:
     ended = understudy("evaluate", "testbed/remember-digit-teacher", "--suite", "testbed/remember-digit", "--json")
     assert ended.code == 0, ended.err

@@ -10,7 +10,7 @@ from understudy.build.lessons import Lessons, lessons_of
 from understudy.build.servers import check_servers
 from understudy.build.suites import suites_of
 from understudy.build.teachers import check_are_routed
-from understudy.build.worlds import check_graded, world_of
+from understudy.build.worlds import check_graded, check_groups, world_of
 from understudy.build.writing_checks import check_writing
 from understudy.errors import RecipeError
 from understudy.evaluation.examination import Exam
@@ -58,6 +58,8 @@ def curriculum_of(recipe: Recipe, own: Own) -> Curriculum:
     _check_roles(recipe, objective, own)
     world = own.environment or world_of(recipe.environment)
     check_graded(recipe.objective.method, objective, recipe.data.parts, world=world)
+    if own.objective is None:
+        check_groups(recipe.objective.method, objective, num_generations=recipe.rollout.num_generations)
     lessons = lessons_of(recipe)
     _check_texts(recipe, objective, lessons)
     exams = [exam_of(suite, recipe, world) for suite in suites_of(recipe)]

@@ -101,6 +101,21 @@ def _tiny_office_agent() -> Agent:
     return Agent(tiny_office.TinyOffice(), tiny_office.office_manner())
 
 
+def check_groups(method: str, objective: Objective, *, num_generations: int) -> None:
+    """Refuse a method that compares the rewards of a group where each group is one rollout: they would teach nothing.
+
+    Raises:
+        RecipeError: it learns from the reward, and every problem is attempted once.
+    """
+    if "reward" in objective.needs.graded and num_generations < 2:
+        raise RecipeError(
+            f"method {method!r} compares the rewards of a problem's attempts, and a single one has none beside it",
+            got=f"rollout.num_generations: {num_generations}",
+            expected="2 or more",
+            remedy="Raise it, for instance to 8, or choose a method without rewards, such as opd (mopd: alpha: 0).",
+        )
+
+
 def check_graded(
     method: str, objective: Objective, sources: Iterable[Source], *, world: EnvironmentFactory | None
 ) -> None:
