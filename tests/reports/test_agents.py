@@ -8,8 +8,10 @@ import pytest
 
 from tests.reports.agent_run import STEPS, episodes, make_agent_run, write_step
 from tests.reports.hand_made import Page, byte_tokenizer, make_run
+from understudy.recipe.yaml_text import format_yaml, parse_yaml
 from understudy.reports import write_report
 from understudy.reports.case_studies import cases_of, choose, errors_of
+from understudy.reports.curves import evaluation_charts
 from understudy.reports.judgement import judgements_of
 from understudy.reports.reading import read_run
 from understudy.reports.saved_rollouts import read_ends
@@ -89,6 +91,18 @@ def test_drift_is_a_falling_kl_with_falling_success(tmp_path: Path) -> None:
     assert verdicts(away)[question] == "cannot say", "success falls, but the student came no closer"
     file.unlink()  # success in training rises
     assert verdicts(run)[question] == "healthy"
+
+
+def test_a_suite_of_likelihoods_is_no_success(tmp_path: Path) -> None:
+    run = make_agent_run(tmp_path / "run")
+    file = run / "evaluation" / "figures.jsonl"
+    file.write_text(file.read_text().replace('"eval/seen/mean": 0.6', '"eval/seen/mean": 0.1'))
+    recipe = parse_yaml((run / "recipe.yaml").read_text(), source="recipe.yaml")
+    recipe["evaluation"] = {"suites": [{"name": "seen", "kind": "reverse_kl"}]}
+    (run / "recipe.yaml").write_text(format_yaml(recipe))
+    assert verdicts(run)["Does coming closer to the teacher help?"] == "healthy", "success in training rises"
+    seen = next(chart for chart in evaluation_charts(read_run(run)) if "seen" in chart.title)
+    assert (seen.form, "lower is better" in seen.unit) == ("number", True), "also before the run's end"
 
 
 def test_short_runs_are_not_judged(tmp_path: Path) -> None:

@@ -180,13 +180,14 @@ def _evaluation(run: RunRecord, suite: str) -> Chart | None:
     mean, low, high = (tuple(line.get(f"eval/{suite}/{key}") for line in lines) for key in ("mean", "low", "high"))
     figures = as_mapping(as_mapping((run.summary or {}).get("suites")).get(suite))
     teacher = as_number(as_mapping(figures.get("teacher")).get("mean"))
+    falls = run.lower_is_better(suite)
     bounded = all(value is None or 0 <= value <= 1 for value in (*mean, *low, *high, teacher))
     return Chart(
         title=f"{SUITE}{suite}",
-        unit="mean with 95 % interval" + (", lower is better" if figures.get("better") == "lower" else ""),
+        unit="mean with 95 % interval" + (", lower is better" if falls else ""),
         steps=_steps(lines),
         series=(Series("student", mean, 0, low, high),),
-        form="share" if bounded and figures.get("better") != "lower" else "number",
+        form="share" if bounded and not falls else "number",
         rules=() if teacher is None else (Rule("teacher", teacher),),
     )
 

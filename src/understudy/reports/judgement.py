@@ -179,9 +179,13 @@ def _loops(run: RunRecord) -> Judgement | None:
 
 
 def _success(run: RunRecord) -> tuple[int, str] | None:
-    """Which way success went, and a clause that says so: of the suite that chooses the best, else of the rollouts."""
+    """Which way success went, and a clause that says so: of the suite that chooses the best, else of the rollouts.
+
+    A suite where lower is better measures likelihoods, not success.
+    """
     chosen = run.setting("checkpoint", "keep_best")
     names = [n for line in run.evaluations for n in line if n.startswith("eval/") and n.endswith("/mean")]
+    names = [n for n in names if not run.lower_is_better(n.removeprefix("eval/").removesuffix("/mean"))]
     wanted = f"eval/{str(chosen).removeprefix('testbed/')}/mean"
     name = wanted if wanted in names else next(iter(names), None)
     values = [value for line in run.evaluations if name and (value := line.get(name)) is not None]

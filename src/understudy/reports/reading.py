@@ -59,6 +59,14 @@ class RunRecord:
         names = [as_mapping(part).get("dataset") for part in (data, *(mixture if isinstance(mixture, list) else ()))]
         return tuple(dict.fromkeys(str(name) for name in names if name))
 
+    def lower_is_better(self, suite: str) -> bool:
+        """Of a suite's score: the summary says so at the run's end, and the suite's kind before."""
+        told = as_mapping(as_mapping((self.summary or {}).get("suites")).get(suite)).get("better")
+        listed = self.setting("evaluation", "suites")
+        suites = map(as_mapping, listed if isinstance(listed, list) else ())
+        kinds = {one.get("kind") for one in suites if one.get("name") == suite}
+        return told == "lower" or bool(kinds & {"reverse_kl", "nll"})
+
     def setting(self, *keys: str) -> object:
         """A field of the recipe, such as ``setting("student", "model")``; None where it has none."""
         value: object = self.recipe

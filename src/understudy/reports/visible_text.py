@@ -5,8 +5,10 @@ from __future__ import annotations
 _NEWLINE = "↵\n"
 _TAB = "⇥\t"
 
-_HIDDEN = (*range(0x80, 0xA0), 0x200B, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2060, 0x2070), 0xFEFF, 0x061C)
-"""C1 controls, and characters without width that turn, join or separate text; the joiners of emoji stay."""
+_TURNING = (0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2060, 0x2070))
+_WITHOUT_WIDTH = (0xAD, 0x034F, 0x115F, 0x1160, 0x180E, 0x200B, 0x3164, 0xFEFF, 0xFFA0, *range(0xE0000, 0xE0080))
+_HIDDEN = (*range(0x80, 0xA0), *_TURNING, *_WITHOUT_WIDTH)
+"""C1 controls, what turns, joins or separates text, and letters that nobody sees; the joiners of emoji stay."""
 
 _GLYPHS = {
     **{code: chr(0x2400 + code) for code in range(0x20)},
@@ -21,6 +23,8 @@ def visible(text: str) -> str:
 
     >>> visible("\\x1b[31mred\\x00")
     '␛[31mred␀'
+    >>> visible("a\\U000e0062c")  # a tag: a model reads it, a browser shows nothing
+    'a⟨U+E0062⟩c'
     """
     return text.translate(_KEEPING_LINES)
 
