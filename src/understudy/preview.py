@@ -19,15 +19,17 @@ from understudy.build.teachers import teacher_notices
 from understudy.build.writing_preview import WritingPreview, preview_writing
 from understudy.engines.local import learning_rate_at
 from understudy.errors import ModelError, RecipeError
+from understudy.home import expanded
 from understudy.models.free_memory import free_memory
 from understudy.models.load import base_of
-from understudy.models.locate import first_line
+from understudy.models.locate import first_line, is_path
 from understudy.models.memory import ModelSize, Precision
 from understudy.objectives.context import PlanContext
 from understudy.objectives.methods import objective_of
 from understudy.objectives.objective import Objective
 from understudy.objectives.synthetic import synthetic_table
 from understudy.recipe import Recipe, Reference
+from understudy.tasks.rows import is_file_name
 from understudy.testbed import is_testbed, model_config
 
 
@@ -37,7 +39,7 @@ class ModelPreview:
 
     Args:
         role: student, reference, teacher, or ``teacher/NAME`` of several. model: as the recipe names it.
-        where: on disk, built here, to fetch, or whose weights it shares.
+        where: on disk, built here, to fetch, not here, or whose weights it shares.
         num_parameters: None while its configuration is not on this machine, and for shared weights.
         config: its configuration. dtype: of its weights.
     """
@@ -60,7 +62,8 @@ class Preview:
         rollouts_per_step, updates_per_step, steps: counts. learning_rates: at the first, middle and last update.
         planned_rows: of a synthetic batch, by term. memory_bytes: planned, by purpose; empty when unknown.
         memory_peak_bytes: at the highest moment, since not all of it is there at one time; None when unknown.
-        fetches: what is not on this machine. models: by role. notices: what the user should know of teacher and memory.
+        fetches: what the hub has to give. missing: paths at which nothing is. models: by role.
+        notices: what the user should know of teacher and memory.
     """
 
     method: str
@@ -76,6 +79,7 @@ class Preview:
     memory_bytes: dict[str, int]
     memory_peak_bytes: int | None
     fetches: list[str]
+    missing: list[str]
     models: list[ModelPreview]
     notices: list[str]
 
@@ -103,6 +107,7 @@ class Preview:
             *([f"memory: {what}", f"{size / 2**20:,.1f} MiB"] for what, size in self.memory_bytes.items()),
             ["memory: total", _total(self.memory_peak_bytes)],
             ["to fetch", ", ".join(self.fetches) or "nothing"],
+            *([["not here", ", ".join(self.missing)]] if self.missing else []),
             *(["notice", notice] for notice in self.notices),
         ]
 
@@ -124,7 +129,7 @@ def preview(recipe: Recipe) -> Preview:
     objective = objective_of(recipe.objective.with_token_ids(lambda _: -1))
     updates = recipe.steps * objective.num_updates
     models, optimizer = _models(recipe), optimizer_of(recipe, objective.num_updates)
-    memory = _memory(recipe, models, objective)
+    memory, absent = _memory(recipe, models, objective), _absent_data(recipe)
     return Preview(
         method=recipe.objective.method,
         environment=recipe.environment.kind,
@@ -141,7 +146,10 @@ def preview(recipe: Recipe) -> Preview:
         planned_rows=_planned_rows(objective, recipe),
         memory_bytes=memory.plan.by_name() if memory.plan else {},
         memory_peak_bytes=memory.plan.peak if memory.plan else None,
-        fetches=[model.model for model in models if model.where == "to fetch"] + _data_to_fetch(recipe),
+        fetches=[model.model for model in models if model.where == "to fetch"]
+        + [name for name in absent if not is_file_name(name)],
+        missing=[model.model for model in models if model.where == "not here"]
+        + [name for name in absent if is_file_name(name)],
         models=models,
         notices=[*teacher_notices(recipe), *memory.notices],
     )
@@ -193,7 +201,7 @@ def _models(recipe: Recipe) -> list[ModelPreview]:
 def _model(role: str, name: str, trust_remote_code: bool, *, dtype: Precision = "float32") -> ModelPreview:
     if is_testbed(name):
         return _described(ModelPreview(role, name, "built here", None, model_config(name), dtype))
-    folder = Path(name).expanduser()
+    folder = expanded(name)
     # An adapter is merged into its base, whose size it then has.
     place = base_of(folder) or (str(folder) if folder.exists() else name)
     with _readable(name):
@@ -202,7 +210,7 @@ def _model(role: str, name: str, trust_remote_code: bool, *, dtype: Precision = 
         except OSError:
             if Path(place).exists():
                 raise
-            return ModelPreview(role, name, "to fetch", None, dtype=dtype)
+            return ModelPreview(role, name, "not here" if is_path(name) else "to fetch", None, dtype=dtype)
     return _described(ModelPreview(role, name, "on disk", None, config, dtype), trust_remote_code)
 
 
@@ -226,10 +234,10 @@ def _readable(name: str) -> Iterator[None]:
         ) from error
 
 
-def _data_to_fetch(recipe: Recipe) -> list[str]:
+def _absent_data(recipe: Recipe) -> list[str]:
     sources = [*recipe.data.parts, *(suite for suite in recipe.evaluation.suites if not isinstance(suite, str))]
     names = dict.fromkeys(source.dataset for source in sources)
-    return [name for name in names if not is_testbed(name) and not Path(name).expanduser().exists()]
+    return [name for name in names if not is_testbed(name) and not expanded(name).exists()]
 
 
 def _planned_rows(objective: Objective, recipe: Recipe) -> dict[str, int]:

@@ -172,6 +172,14 @@ def test_dry_run_lists_what_would_be_fetched(place: Workplace, understudy: Under
     assert "unknown until the student is on this machine" in as_text.out
 
 
+def test_dry_run_tells_paths_that_lead_nowhere_from_names_of_the_hub(place: Workplace, understudy: Understudy) -> None:
+    names = ["student.model=./nowhere", "teacher.model=owner/large", "data.dataset=nothing.jsonl"]
+    plan = json.loads(understudy("train", "tiny.yaml", *names, "--dry-run", "--json").out)
+    assert (plan["fetches"], plan["missing"]) == (["owner/large"], ["./nowhere", "nothing.jsonl"])
+    assert [model["where"] for model in plan["models"]] == ["not here", "to fetch"]
+    assert "./nowhere, nothing.jsonl" in understudy("train", "tiny.yaml", *names, "--dry-run").out
+
+
 def test_dry_run_reads_models_as_loading_does(place: Workplace, understudy: Understudy) -> None:
     (place.path / "adapter").mkdir()
     (place.path / "adapter" / "adapter_config.json").write_text('{"base_model_name_or_path": "teacher"}')

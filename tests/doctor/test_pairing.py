@@ -9,6 +9,7 @@ import pytest
 
 from tests.conformance.tiny import tiny_tokenizer
 from tests.doctor.pairs import VOCAB, phi, recipe_of, write_pair
+from understudy.doctor.batch import batch_finding
 from understudy.doctor.pairing import context_findings
 from understudy.doctor.room import disk_finding, kept_bytes
 from understudy.errors import ModelError
@@ -56,6 +57,12 @@ def test_what_a_run_keeps_by_hand(tmp_path: Path) -> None:
 def test_the_disk_of_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
     assert disk_finding(tmp_path / "a" / "b", needed=1).verdict == "ok"
     assert disk_finding(tmp_path / "a" / "b", needed=1 << 60).verdict == "stop"
+
+
+def test_more_prompts_than_problems() -> None:
+    assert batch_finding(prompts_per_step=30, num_problems=3).verdict == "ok"
+    found = batch_finding(prompts_per_step=3_000_000, num_problems=3)
+    assert found.verdict == "warn" and "each of them 1,000,000 times" in found.what
 
 
 def test_the_papers_of_an_adapter_are_its_base_models(tmp_path: Path) -> None:

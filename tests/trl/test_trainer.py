@@ -110,7 +110,7 @@ def test_every_data_set_keeps_its_own_rows(place: Workplace) -> None:
 def test_it_resumes(place: Workplace) -> None:
     whole = DistillationTrainer("student", "teacher", args(output_dir="whole", save_steps=1), ROWS)
     whole.train()
-    with pytest.raises(RunDirectoryError, match="exists"):
+    with pytest.raises(RunDirectoryError, match=r"exists.*resume_from_checkpoint=True"):
         DistillationTrainer("student", "teacher", args(output_dir="whole", save_steps=1), ROWS).train()
     again = DistillationTrainer("student", "teacher", args(output_dir="whole", save_steps=1), ROWS)
     assert again.train(resume_from_checkpoint=True).global_step == 3
@@ -146,6 +146,10 @@ def test_gkd_does_not_cut_a_row(place: Workplace) -> None:
         ({"tools": [print]}, "tools"),
         ({"train_dataset": None}, "no train_dataset"),
         ({"train_dataset": [{"prompt": "w2"}]}, "no datasets.Dataset"),
+        (
+            {"train_dataset": ROWS.train_test_split(0.5)},
+            r"Take one of its splits: train_dataset=train_dataset\['train'\]",
+        ),
         ({"teacher_model": None}, "no teacher"),
         ({"args": GKDConfig()}, "expected understudy.trl.DistillationConfig"),
         ({"model": "with-dropout"}, "attention_dropout.*Set disable_dropout=True"),
@@ -159,6 +163,25 @@ def test_what_is_refused(given: dict[str, Any], message: str, place: Workplace) 
     whole = {"model": "student", "teacher_model": "teacher", "args": args(), "train_dataset": ROWS}
     with pytest.raises(UserMistakeError, match=message):
         DistillationTrainer(**{**whole, **given})
+
+
+def test_what_ends_of_scripts_ask_for(place: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
+    """The last lines of TRL's own script, and of others."""
+    trainer = DistillationTrainer("student", "teacher", args(), ROWS)
+    trainer.save_state()
+    trainer.accelerator.print("done")
+    assert capsys.readouterr().out == "done\n"
+    assert trainer.is_world_process_zero() and trainer.accelerator.is_main_process
+    assert (
+        trainer.processing_class("w2 w3")["input_ids"] == AutoTokenizer.from_pretrained("student")("w2 w3")["input_ids"]
+    )
+    with pytest.raises(RecipeError, match="resume_from_checkpoint is a path; got 'mine/checkpoint-2'"):
+        trainer.train(resume_from_checkpoint="mine/checkpoint-2")  # type: ignore[arg-type]
+    with pytest.raises(RecipeError, match="no name to push to"):
+        trainer.push_to_hub(dataset_name="rows")
+    with pytest.raises(AttributeError, match=r"DistillationTrainer has no add_callback; it has train.*report_to tell"):
+        trainer.add_callback(print)
+    assert not hasattr(trainer, "nothing_like_it")
 
 
 def test_nothing_before_its_time(place: Workplace) -> None:

@@ -11,6 +11,7 @@ from understudy.environments.office import SYSTEM, OfficeBoxes, OfficeSettings, 
 from understudy.environments.tools import ChatWords, Reader, Rules, Toolbox, ToolUse, bare_json, tagged_json
 from understudy.environments.workbench import WorkbenchBoxes, load_queries, read_databases
 from understudy.evaluation.programs import grade_by_programs
+from understudy.home import expanded
 from understudy.protocols import Environment, Task
 from understudy.recipe import EnvironmentConfig
 from understudy.recipe.environment import OFFICE_SUMMARIES
@@ -26,7 +27,7 @@ def office_factory(config: EnvironmentConfig) -> Callable[[], Environment]:
         DataError: the tasks cannot be read. SandboxUnavailableError: model-written code cannot run here.
     """
     isolation()
-    loaded = load_office_tasks(Path(str(config.tasks)))
+    loaded = load_office_tasks(expanded(str(config.tasks)))
     settings = OfficeSettings(web=None if config.search_url is None else Web(config.search_url))
     if config.command_seconds is not None:
         settings = settings.with_seconds(config.command_seconds)
@@ -40,7 +41,7 @@ def workbench_factory(config: EnvironmentConfig) -> Callable[[], Environment]:
     Raises:
         DataError: the tables or queries cannot be read.
     """
-    return _tool_use(config, _workbench(Path(str(config.tasks))), "")
+    return _tool_use(config, _workbench(expanded(str(config.tasks))), "")
 
 
 def write_rows(tasks: Path, out: Path, *, only: tuple[str, ...] = (), limit: int | None = None) -> int:

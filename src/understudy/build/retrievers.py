@@ -9,7 +9,7 @@ from pathlib import Path
 
 from understudy.environments.search_qa import RemoteRetriever, load_paragraphs, tiny_retriever
 from understudy.errors import RecipeError
-from understudy.home import home
+from understudy.home import expanded, home
 from understudy.recipe import EnvironmentConfig
 from understudy.tasks.retrieval import LocalRetriever, Retriever, build_index, is_index_of, open_index
 from understudy.testbed.cache import cached_folder
@@ -25,7 +25,7 @@ def retriever_of(config: EnvironmentConfig) -> Retriever:
         RecipeError: it names none. DataError: the corpus is missing or broken. ServerError: the server does not answer.
     """
     if config.corpus is not None:
-        return tiny_retriever() if config.corpus == TINY else corpus_retriever(Path(config.corpus).expanduser())
+        return tiny_retriever() if config.corpus == TINY else corpus_retriever(expanded(config.corpus))
     if config.retriever_url is None:
         raise RecipeError(
             "environment search_qa does not say where documents are found",

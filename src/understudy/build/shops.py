@@ -17,6 +17,7 @@ from understudy.environments.shop import (
     tiny_shop,
 )
 from understudy.environments.shop.goals import Split
+from understudy.home import expanded
 from understudy.protocols import Task
 from understudy.written_whole import write_whole
 
@@ -31,9 +32,7 @@ def published_of(catalogue: str) -> Published:
     Raises:
         DataError: a file is missing or broken.
     """
-    return (
-        synthetic_catalogue(NUM_SYNTHETIC) if catalogue == SYNTHETIC else read_published(Path(catalogue).expanduser())
-    )
+    return synthetic_catalogue(NUM_SYNTHETIC) if catalogue == SYNTHETIC else read_published(expanded(catalogue))
 
 
 @cache

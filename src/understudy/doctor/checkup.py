@@ -11,6 +11,7 @@ from understudy.build.lessons import Lessons, lessons_of
 from understudy.build.worlds import world_of
 from understudy.doctor.advice import Advice, advice_for
 from understudy.doctor.alignment import alignment_finding
+from understudy.doctor.batch import batch_finding
 from understudy.doctor.contamination import contamination_finding, overlap_of
 from understudy.doctor.continuing import continued_by_teacher
 from understudy.doctor.failures import Continued, drift_finding, imbalance_finding, special_finding
@@ -187,7 +188,8 @@ def _readable(recipe: Recipe, papers: _Papers, lessons: Lessons) -> list[Finding
         findings += context_findings(
             student, teacher, longest_prompt=longest, completion=rollout.max_completion_length, name=name
         )
-    return [*findings, _disk(recipe, student)]
+    batch = batch_finding(prompts_per_step=rollout.prompts_per_step, num_problems=len(lessons.tasks))
+    return [*findings, batch, _disk(recipe, student)]
 
 
 def _longest_prompt(recipe: Recipe, student: LoadedModel, tasks: Sequence[Task]) -> int:

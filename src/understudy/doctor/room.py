@@ -29,11 +29,15 @@ def kept_bytes(recipe: Recipe, *, trained_parameters: int, parameters: int) -> i
 
 def disk_finding(folder: Path, *, needed: int) -> Finding:
     """Free space where the run's folder is, or will be."""
-    place = folder.expanduser().absolute()
+    place = folder.absolute()
     while not place.exists():
         place = place.parent
     free = shutil.disk_usage(place).free
     said = f"the run keeps up to {needed / 2**30:,.2f} GiB, {free / 2**30:,.1f} GiB are free"
     if needed < free:
         return ok("disk", said)
-    return stop("disk", said, "Free space, lower checkpoint.keep_last, or set output to another disk.")
+    return stop(
+        "disk",
+        said,
+        "Free space, lower checkpoint.keep_last or rollout.prompts_per_step, or set output to another disk.",
+    )

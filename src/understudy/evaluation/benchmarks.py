@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from understudy.errors import DataError, UserMistakeError
+from understudy.home import expanded
 from understudy.recipe import Suite
 from understudy.recipe.outline import nearest
 from understudy.recipe.problems import recipe_error
@@ -90,7 +91,7 @@ def with_local_data(benchmark: Benchmark, data: Path | None = None) -> Suite:
     """
     folder = os.environ.get(DATA_DIRECTORY)
     named = data or (Path(folder) if folder else None)
-    where = None if named is None else named.expanduser()
+    where = None if named is None else expanded(named)
     file = None if where is None else _file_of(benchmark, where)
     if file is not None:
         return _on_file(benchmark.suite, file)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from understudy.errors import ModelError, first_line
-from understudy.models.locate import check_location
+from understudy.models.locate import check_location, written_out
 from understudy.models.tokenizers import check_same_tokenizer, share_vocabulary, vocabulary_digest
 
 __all__ = ["DTYPES", "LoadedModel", "check_same_tokenizer", "describe", "fingerprint", "load_model", "share_vocabulary"]
@@ -84,7 +84,7 @@ def load_model(
     Raises:
         ModelError: not a model, broken or incomplete weights, or no safetensors file.
     """
-    name = str(Path(name).expanduser()) if str(name).startswith("~") else str(name)
+    name = written_out(str(name))
     if dtype not in DTYPES:
         raise ModelError("unknown dtype", got=repr(dtype), expected=f"one of {', '.join(DTYPES)}")
     check_location(name)
@@ -205,6 +205,7 @@ def base_of(folder: Path) -> str | None:
 
 def load_tokenizer(name: str, *, trust_remote_code: bool) -> PreTrainedTokenizerBase | None:
     """The tokenizer at a path or hub id; None for a folder without one; raises ModelError for a broken one."""
+    name = written_out(name)
     folder = Path(name)
     if folder.is_dir() and not any((folder / file).is_file() for file in ("tokenizer.json", "tokenizer_config.json")):
         return None

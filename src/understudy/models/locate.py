@@ -9,6 +9,7 @@ from huggingface_hub import HfApi, try_to_load_from_cache
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
 from understudy.errors import ModelError, first_line
+from understudy.home import expanded
 from understudy.models.hub_answers import answered, bound_answers
 
 _HUB_SECONDS = 15.0
@@ -35,10 +36,20 @@ def check_location(name: str) -> None:
             f"no model at {name}",
             remedy="If it is a server, its address begins with http://; a teacher's stands in teacher: {server: URL}.",
         )
-    elif name.startswith((".", "/")) or name.count("/") != 1:
+    elif is_path(name):
         raise ModelError(f"no model at {name}", remedy="Check the path, or give a hub id such as owner/name.")
     elif not isinstance(try_to_load_from_cache(name, "config.json"), str):
         check_hub(name)
+
+
+def is_path(name: str) -> bool:
+    """Whether a name can only be a place on a disk: the hub's are OWNER/NAME."""
+    return name.startswith((".", "/", "~")) or name.count("/") != 1
+
+
+def written_out(name: str) -> str:
+    """A model's name, the home folder at its beginning written out; raises UserMistakeError where nobody has that."""
+    return str(expanded(name)) if name.startswith("~") else name
 
 
 def _remedy(path: Path) -> str:

@@ -10,7 +10,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 
 from understudy.errors import ModelError, first_line
 from understudy.models.load import LoadedModel, base_of, describe, load_tokenizer
-from understudy.models.locate import check_location
+from understudy.models.locate import check_location, written_out
 
 
 def load_papers(name: str, *, trust_remote_code: bool = False, tokenizer: str | None = None) -> LoadedModel:
@@ -21,6 +21,7 @@ def load_papers(name: str, *, trust_remote_code: bool = False, tokenizer: str | 
     Raises:
         ModelError: no configuration of a causal language model is there.
     """
+    name = written_out(name)
     check_location(name)
     whole = base_of(Path(name)) or name
     try:

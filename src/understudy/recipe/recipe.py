@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from understudy.home import expanded
 from understudy.objectives.methods import AnyMethod
 from understudy.recipe.data import Data
 from understudy.recipe.engines import EngineField, LocalEngine, TinkerEngine
@@ -61,7 +62,7 @@ class Recipe(Section):
     @property
     def run_directory(self) -> Path:
         """Folder of the run."""
-        return Path(self.output) / (self.name or "unnamed")
+        return expanded(self.output) / (self.name or "unnamed")
 
     @property
     def teachers(self) -> dict[str, Teacher]:

@@ -78,7 +78,7 @@ def card_of(run: RunRecord, *, form: Form, step: int, own: Sequence[str] = (), c
 
 def is_hub_name(name: object) -> bool:
     """Whether a model or data set of that name would be on a hub rather than on this machine."""
-    if not isinstance(name, str) or name.startswith("testbed/") or Path(name).expanduser().exists():
+    if not isinstance(name, str) or name.startswith(("testbed/", "~")) or Path(name).exists():
         return False
     try:
         validate_repo_id(name)

@@ -29,7 +29,10 @@ def without_secrets(text: str) -> str:
 
 def publishable(text: str) -> str:
     """As ``without_secrets``, the user's home folder written ``~`` as well."""
-    home = str(Path.home())
+    try:
+        home = str(Path.home())
+    except RuntimeError:  # a user without one
+        home = "/"
     return without_secrets(text if home == "/" else text.replace(f"{home}/", "~/"))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from understudy.errors import DataError
+from understudy.home import expanded
 from understudy.recipe import Part, Source
 from understudy.tasks.hub import read_hub
 from understudy.tasks.rows import Row, file_fingerprint, is_file_name, read_file, stem_of
@@ -19,7 +20,7 @@ def read_rows(source: Source) -> list[Row]:
     if source.dataset.startswith("testbed/"):
         raise DataError(f"data set {source.dataset} is built by the testbed", expected="a file or a name of the hub")
     if is_file_name(source.dataset):
-        return _read_unchanged(Path(source.dataset).expanduser())
+        return _read_unchanged(expanded(source.dataset))
     return read_hub(source)
 
 
@@ -30,7 +31,7 @@ def data_fingerprint(source: Source) -> str:
         DataError: the file cannot be read.
     """
     if is_file_name(source.dataset):
-        return file_fingerprint(Path(source.dataset).expanduser())
+        return file_fingerprint(expanded(source.dataset))
     return "/".join(part for part in (source.dataset, source.config, source.split, source.revision) if part)
 
 

@@ -15,6 +15,7 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from understudy.errors import DataError
+from understudy.home import expanded
 from understudy.protocols import Task
 from understudy.randomness import permutation, uniform
 from understudy.recipe import Source
@@ -43,7 +44,7 @@ def data_file() -> Path:
     Raises:
         DataError: it is not there.
     """
-    path = Path(os.environ.get(VARIABLE) or EXPECTED).expanduser()
+    path = expanded(os.environ.get(VARIABLE) or EXPECTED)
     if not path.is_file():
         raise DataError(
             f"the testbed's gsm8k models learn from GSM8K's training set, and {path} does not exist",

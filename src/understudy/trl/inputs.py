@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from datasets import Dataset
+from datasets import Dataset, DatasetDict
 from datasets.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 from peft import PeftConfig, PeftModel
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -83,7 +83,9 @@ def _kept_rows(rows: Dataset, file: Path, *, name: str) -> Path:
         raise DataError(
             f"{name} is no datasets.Dataset",
             got=type(rows).__name__,
-            remedy="Dataset.from_list makes one of rows; a stream becomes one by Dataset.from_generator.",
+            remedy=f"Take one of its splits: {name}={name}[{next(iter(rows))!r}]."
+            if isinstance(rows, DatasetDict) and rows
+            else "Dataset.from_list makes one of rows; a stream becomes one by Dataset.from_generator.",
         )
     with _no_bars(), refused_by_disk(file, remedy=AGAIN):
         rows.to_parquet(file)

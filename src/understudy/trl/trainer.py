@@ -7,12 +7,12 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import yaml
 from datasets import Dataset
 from peft import PeftConfig, PeftModel
-from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase, TrainerState
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, TrainerState
 from transformers.trainer_utils import TrainOutput
 
 from understudy.api import Run, train
@@ -23,8 +23,10 @@ from understudy.publishing import Published
 from understudy.recipe import Recipe, load_recipe, recipe_from
 from understudy.training import metric_lines
 from understudy.training.progress import Display, Silent, display_on
+from understudy.trl.accelerator import Accelerator
 from understudy.trl.config import DistillationConfig, GKDConfig
 from understudy.trl.inputs import AnyData, AnyModel, inputs_folder, keep_evaluation, keep_inputs
+from understudy.trl.refusals import no_counterpart, refuse
 from understudy.trl.to_recipe import recipe_of, suites_of
 from understudy.written_whole import AGAIN, refused_by_disk, write_whole
 
@@ -64,8 +66,8 @@ class DistillationTrainer:
         *,
         overrides: Sequence[str] = (),
     ) -> None:
-        _refuse(callbacks=callbacks, quantization_config=quantization_config, tools=tools)
-        _refuse(optimizers=None if optimizers == (None, None) else optimizers)
+        refuse(callbacks=callbacks, quantization_config=quantization_config, tools=tools)
+        refuse(optimizers=None if optimizers == (None, None) else optimizers)
         self.args = args if args is not None else self._config_class()
         if type(self.args) is not self._config_class:
             raise RecipeError(
@@ -76,6 +78,7 @@ class DistillationTrainer:
         if train_dataset is None:
             raise RecipeError("there is no train_dataset")
         self._given: AnyModel | PeftModel = model
+        self._tokenizer = processing_class
         self._inputs = keep_inputs(
             self.args,
             model=model,
@@ -99,7 +102,15 @@ class DistillationTrainer:
         """
         resume = self.args.resume_from_checkpoint if resume_from_checkpoint is None else resume_from_checkpoint
         if not isinstance(resume, bool | None):
-            raise RecipeError("resume_from_checkpoint is a path", expected="True: the last one in output_dir")
+            raise RecipeError(
+                "resume_from_checkpoint is a path", got=repr(resume), expected="True: the last one in output_dir"
+            )
+        folder = self.recipe.run_directory
+        if not resume and folder.is_dir() and any(folder.iterdir()):
+            raise RunDirectoryError(
+                f"{folder} exists, and is not empty",
+                remedy="train(resume_from_checkpoint=True) goes on with it; or give another output_dir, or delete it.",
+            )
         self.run = train(self.recipe, resume=bool(resume), display=self._display())
         lines = [_known(line) for line in metric_lines.read(self.run.path / "metrics.jsonl")]
         self.state = TrainerState(global_step=self.run.outcome.step, max_steps=self.recipe.steps, log_history=lines)
@@ -147,9 +158,20 @@ class DistillationTrainer:
         with refused_by_disk(target, remedy=f"Make room or give permission; {run.model} has the weights."):
             shutil.copytree(run.model, target, dirs_exist_ok=True)
 
-    def push_to_hub(self, repo_id: str | None = None, *, private: bool | None = None) -> Published:
+    def save_state(self) -> None:
+        """Nothing: the state that transformers would write is in the run's folder at every checkpoint."""
+
+    def push_to_hub(
+        self,
+        repo_id: str | None = None,
+        *,
+        private: bool | None = None,
+        dataset_name: object = None,  # noqa: ARG002
+    ) -> Published:
         """Push the newest weights with their card, recipe and summary to ``repo_id``, or to args' ``hub_model_id``.
 
+        Args:
+            dataset_name: changes nothing: the card names the data of the recipe.
         Raises:
             RecipeError: neither is given. UnderstudyError: the hub does not take it.
         """
@@ -158,6 +180,27 @@ class DistillationTrainer:
             raise RecipeError("there is no name to push to", remedy="Set hub_model_id to OWNER/NAME.")
         wanted = self.args.hub_private_repo if private is None else private
         return self._ended().push_to_hub(repo, private=bool(wanted))
+
+    @property
+    def processing_class(self) -> PreTrainedTokenizerBase:
+        """The tokenizer: the one that was given, or the student's."""
+        if self._tokenizer is None:
+            self._tokenizer = AutoTokenizer.from_pretrained(self.recipe.student.tokenizer or self.recipe.student.model)
+        return self._tokenizer
+
+    @property
+    def accelerator(self) -> Accelerator:
+        """Who speaks, of several ranks."""
+        return Accelerator(self.is_world_process_zero())
+
+    def is_world_process_zero(self) -> bool:
+        """Whether this process, of all ranks, writes the run."""
+        return self.run is None or self.run.is_first
+
+    if not TYPE_CHECKING:  # a checker is to find what is not here
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise no_counterpart(self, name)
 
     @property
     def model(self) -> PreTrainedModel | PeftModel:
@@ -227,8 +270,8 @@ class GKDTrainer(DistillationTrainer):
         *,
         overrides: Sequence[str] = (),
     ) -> None:
-        _refuse(data_collator=data_collator, compute_metrics=compute_metrics, formatting_func=formatting_func)
-        _refuse(preprocess_logits_for_metrics=preprocess_logits_for_metrics)
+        refuse(data_collator=data_collator, compute_metrics=compute_metrics, formatting_func=formatting_func)
+        refuse(preprocess_logits_for_metrics=preprocess_logits_for_metrics)
         super().__init__(
             model,
             teacher_model,
@@ -245,21 +288,3 @@ class GKDTrainer(DistillationTrainer):
 
 def _known(line: Mapping[str, float | None]) -> dict[str, float]:
     return {name: value for name, value in line.items() if value is not None}
-
-
-_REMEDIES: Mapping[str, str] = {
-    "callbacks": "metrics.jsonl and report_to tell what happens; evaluation.stop_after in a recipe ends a run early.",
-    "optimizers": "AdamW by the arguments of args is what there is.",
-    "quantization_config": "Load the teacher elsewhere: teacher: {server: URL} in a recipe reads a served one.",
-    "tools": "An environment with tools (docs/tools.md) trains agents.",
-    "data_collator": "Batches are packed by token.",
-    "compute_metrics": "Write a suite with a verifier in a recipe's evaluation.",
-    "preprocess_logits_for_metrics": "Write a suite with a verifier in a recipe's evaluation.",
-    "formatting_func": "Map the data set to columns prompt and completion, or messages.",
-}
-
-
-def _refuse(**given: object) -> None:
-    for name, value in given.items():
-        if value:
-            raise RecipeError(f"{name} has no counterpart here", expected="None", remedy=_REMEDIES[name])
