@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,16 @@ from tests.launching.test_supervising import wait_until
 from tests.tiny_files import make_workplace, metrics_of
 from understudy.launching.process import _MARK
 
+CANARIES = {
+    "HF_TOKEN": "hf_canary" + "b" * 24,
+    "WANDB_API_KEY": "canary-wandb-0a1b2c3d",
+    "TINKER_API_KEY": "tml-canary-5e6f7a8b",
+    "GRADER_KEY": "canary-grader-44aa55bb",
+    "AWS_SECRET_ACCESS_KEY": "canary/aws+Zz91Yy82Xx73",
+    "MY_PASSWORD": "canary-pass-77-x",
+    "https_proxy": "http://jane:canary-proxy-31@127.0.0.1:9",
+}
+
 
 @pytest.mark.timeout(900)
 def test_servers_and_a_trainer_end_together_though_one_was_killed(tmp_path: Path) -> None:
@@ -25,7 +36,7 @@ def test_servers_and_a_trainer_end_together_though_one_was_killed(tmp_path: Path
     place.write_recipe(steps=3, evaluation={}, rollout={"prompts_per_step": 2, "max_completion_length": 4})
     command = [sys.executable, "-m", "understudy", "launch", "tiny.yaml", "--teachers", "1", "--json"]
     launched = subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ}
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **CANARIES}
     )
     try:
         state = place.run / "launch" / "launch.json"
@@ -40,6 +51,7 @@ def test_servers_and_a_trainer_end_together_though_one_was_killed(tmp_path: Path
         assert [part["name"] for part in told["parts"]] == ["teacher-0", "train"]
         pid = parts()["teacher-0"]["pid"]
         assert isinstance(pid, int)
+        (key,) = re.findall(rb"UNDERSTUDY_LAUNCH_KEY=([^\0]+)", _read(Path(f"/proc/{pid}/environ")))
         os.kill(pid, signal.SIGKILL)
         out, err = launched.communicate(timeout=600)
     finally:
@@ -50,11 +62,15 @@ def test_servers_and_a_trainer_end_together_though_one_was_killed(tmp_path: Path
     assert (ended["status"], ended["step"]) == (0, 3) and ended["restarts"] in ({"teacher-0": 1}, {})
     assert len(metrics_of(place.run)) == 3 and (place.run / "summary.json").exists() and not state.exists()
     assert "train | " in err and "summary.json holds the figures" in err
-    key = _MARK.encode()
-    left = [one for one in Path("/proc").glob("[0-9]*/environ") if key in _read(one) and str(tmp_path) in _command(one)]
+    mark = _MARK.encode()
+    left = [
+        one for one in Path("/proc").glob("[0-9]*/environ") if mark in _read(one) and str(tmp_path) in _command(one)
+    ]
     assert not left
-    # No secret is anywhere in what the launch wrote.
-    assert not [file for file in (place.run / "launch").iterdir() if "UNDERSTUDY_LAUNCH_KEY=" in file.read_text()]
+    secrets = [key, b"canary-proxy-31", *(value.encode() for value in CANARIES.values())]
+    assert len(key) > 16 and not [word for word in secrets if word in f"{out}{err}{told}".encode()]
+    files = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert len(files) > 20 and not [file for file in files if any(word in file.read_bytes() for word in secrets)]
 
 
 def _read(environ: Path) -> bytes:
