@@ -179,6 +179,29 @@ def test_adapters_that_cannot_be_taken(client: httpx.Client, folder: Path, tmp_p
     assert_close(entropies(client, "x"), expected_of(folder / "two"), atol=5e-6, rtol=0)
 
 
+def test_a_refused_successor_leaves_the_adapter_as_it_was(client: httpx.Client, folder: Path, tmp_path: Path) -> None:
+    """Whether it has a weight too many, which PEFT passes over, or too few."""
+    assert load(client, "one", folder / "one").status_code == 200
+    before = entropies(client, "one")
+    weights = load_file(folder / "two" / "adapter_model.safetensors")
+    first = next(iter(weights))
+    extra = {first.replace("layers.0", "layers.77"): weights[first].clone()}
+    lacking = {name: value for name, value in weights.items() if name != first}
+    for number, (content, said) in enumerate(
+        (({**weights, **extra}, "no place for model.layers.77"), (lacking, "no "))
+    ):
+        path = tmp_path / str(number)
+        shutil.copytree(folder / "two", path)
+        save_file(content, path / "adapter_model.safetensors")
+        for name in ("one", "new"):
+            response = load(client, name, path, load_inplace=True)
+            assert response.status_code == 400 and said in response.text, response.text
+    assert torch.equal(entropies(client, "one"), before)
+    assert [entry["id"] for entry in client.get("/v1/models").json()["data"]] == ["base", "one"]
+    assert load(client, "one", folder / "two", load_inplace=True).status_code == 200
+    assert_close(entropies(client, "one"), expected_of(folder / "two"), atol=5e-6, rtol=0)
+
+
 def test_new_weights_from_disk(client: httpx.Client, folder: Path) -> None:
     old = client.get("/server_info").json()["understudy"]["fingerprint"]
     load(client, "one", folder / "one")

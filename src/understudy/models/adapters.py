@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import torch
 from peft import LoraConfig as PeftLoraConfig
-from peft import PeftModel, get_peft_model, set_peft_model_state_dict
+from peft import PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from peft.mapping import PEFT_TYPE_TO_PREFIX_MAPPING
 from safetensors.torch import load_file
 from transformers import PreTrainedModel
@@ -87,19 +87,28 @@ def read_adapter(model: PeftModel, folder: Path) -> None:
     """Fill the model's adapter from ``adapter_model.safetensors``; PEFT alone would leave out what does not fit.
 
     Raises:
-        ModelError: the file lacks weights of the adapter, or holds some that the model has no place for.
-        OSError, SafetensorError, KeyError, RuntimeError: it cannot be read, or a shape is another.
+        ModelError: the file lacks weights of the adapter, or holds some that the model has no place for, or of another
+            shape; the model's adapter is as it was.
+        OSError, SafetensorError, KeyError, RuntimeError: it cannot be read.
     """
     (name,) = model.peft_config
     given = load_file(folder / "adapter_model.safetensors")
-    found: Any = set_peft_model_state_dict(model, given, adapter_name=name)
+    held = get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
+    # Before anything is copied: the adapter may be the one that is in use.
+    missing = [key for key in held if key not in given]
+    other = [key for key, value in given.items() if key in held and held[key].shape != value.shape]
     kind: Any = model.peft_config[name].peft_type
-    prefix = PEFT_TYPE_TO_PREFIX_MAPPING.get(kind, "")
-    missing = [key for key in found.missing_keys if prefix in key and f".{name}." in key]  # the base's are there
-    for fault, keys in (("no", missing), ("no place for", found.unexpected_keys)):
-        if keys:
-            raise ModelError(
-                f"the adapter in {folder} is not one of this model",
-                got=f"{fault} {', '.join(keys[:2])}{' ...' if len(keys) > 2 else ''}",
-                remedy="Check that its copy is complete, and that it was made for this base model.",
-            )
+    surplus = [key for key in given if PEFT_TYPE_TO_PREFIX_MAPPING.get(kind, "") in key and key not in held]
+    for fault, keys in (("no", missing), ("another shape of", other), ("no place for", surplus)):
+        _refuse(folder, fault, keys)
+    found: Any = set_peft_model_state_dict(model, given, adapter_name=name)
+    _refuse(folder, "no place for", found.unexpected_keys)
+
+
+def _refuse(folder: Path, fault: str, keys: Sequence[str]) -> None:
+    if keys:
+        raise ModelError(
+            f"the adapter in {folder} is not one of this model",
+            got=f"{fault} {', '.join(keys[:2])}{' ...' if len(keys) > 2 else ''}",
+            remedy="Check that its copy is complete, and that it was made for this base model.",
+        )

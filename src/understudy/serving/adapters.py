@@ -46,20 +46,17 @@ class Adapters:
             raise bad_request(f"the adapter {name!r} has already been loaded", param="lora_name")
         folder = Path(path)
         _check_files(folder)
-        if name in self.paths:
-            self.unload(name)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                unfilled = self._read(name, folder)
+                slot = self._read(folder)
         except (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError) as error:
-            self._forget(name)
             raise bad_request(f"the adapter does not fit the model: {first_line(error)}", param="lora_path") from error
-        if unfilled:
-            self._forget(name)
-            raise bad_request(f"the adapter does not fit the model: no {unfilled[0]}", param="lora_path")
-        self.paths[name] = path
-        self.activate(None)
+        finally:
+            self._disable()
+        if name in self.paths:  # only now: the one that is replaced stays where its successor is refused
+            self._forget(self._slots[name])
+        self._slots[name], self.paths[name] = slot, path
 
     def unload(self, name: str) -> None:
         """Forget an adapter; raises Refusal (404)."""
@@ -67,7 +64,7 @@ class Adapters:
             raise Refusal(404, f"the adapter {name!r} is not loaded", param="lora_name")
         self.activate(None)
         del self.paths[name]
-        self._forget(name)
+        self._forget(self._slots.pop(name))
 
     def activate(self, name: str | None) -> None:
         """Answer with this adapter from now on; None for the model alone."""
@@ -88,32 +85,47 @@ class Adapters:
         """The model's own weights, each once, by the names they had before any adapter."""
         return _without_adapters({name: weight.detach() for name, weight in self._model.named_parameters()})
 
-    def _read(self, name: str, folder: Path) -> list[str]:
-        """Load the adapter; returns the weights that its file does not fill."""
+    def _read(self, folder: Path) -> str:
+        """Load the adapter into a slot of its own, which is its name; raises ValueError where it does not fit."""
         from peft import PeftConfig, PeftModel  # slow to import, needed for adapters only
 
         self._num_loaded += 1
-        slot = self._slots[name] = f"slot{self._num_loaded}"
-        if self._peft is None:
-            self._peft = PeftModel(self._model, PeftConfig.from_pretrained(str(folder)), adapter_name=slot)
-        self._peft.load_adapter(str(folder), adapter_name=slot)
-        self.active = name
-        self._model.eval().requires_grad_(False)
-        held = {key: value for key, value in self._model.state_dict().items() if f".{slot}." in key}
-        given = load_file(folder / _WEIGHTS)
-        plain = {key.removeprefix("base_model.model."): value for key, value in given.items()}
-        wanted = {key: key.replace(f".{slot}.", ".") for key in held}
-        return [key for key, short in wanted.items() if short not in plain or plain[short].shape != held[key].shape]
+        slot = f"slot{self._num_loaded}"
+        try:
+            if self._peft is None:
+                self._peft = PeftModel(self._model, PeftConfig.from_pretrained(str(folder)), adapter_name=slot)
+            self._peft.load_adapter(str(folder), adapter_name=slot)
+            self._model.eval().requires_grad_(False)
+            self._check_filled(slot, load_file(folder / _WEIGHTS))
+        except BaseException:
+            self._forget(slot)
+            raise
+        return slot
 
-    def _forget(self, name: str) -> None:
-        slot = self._slots.pop(name, None)
+    def _check_filled(self, slot: str, given: Mapping[str, Tensor]) -> None:
+        """Every weight of the slot is one of the file's and the other way round: PEFT leaves out what does not fit."""
+        plain = {key.removeprefix("base_model.model."): value for key, value in given.items()}
+        held = {key: value for key, value in self._model.state_dict().items() if f".{slot}." in key}
+        wanted = {key.replace(f".{slot}.", "."): value for key, value in held.items()}
+        for key, value in wanted.items():
+            if key not in plain or plain[key].shape != value.shape:
+                raise ValueError(f"no {key}")
+        for key in plain:
+            if key not in wanted:
+                raise ValueError(f"no place for {key}")
+
+    def _forget(self, slot: str) -> None:
         if self._peft is None:
             return
         if slot in self._peft.peft_config:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # that another one became active, which ends with the next line
                 self._peft.delete_adapter(slot)
-        self._peft.base_model.disable_adapter_layers()
+        self._disable()
+
+    def _disable(self) -> None:
+        if self._peft is not None:
+            self._peft.base_model.disable_adapter_layers()
         self.active = None
 
 
