@@ -235,6 +235,17 @@ def test_malformed_completions_end_the_run_in_one_sentence(changes: dict[str, An
             sampler.sample(ONE, PARAMS, seed=0, step=0)
 
 
+def test_a_token_beyond_the_students_vocabulary_is_refused() -> None:
+    """vLLM draws from padded rows of an embedding as well; nothing after it can score them."""
+    with scripted(vllm_answering(lambda _: choice())) as server:
+        (sample,) = connect_sampler(settings(server.url), max_length=64, vocab_size=6).sample(
+            ONE, PARAMS, seed=0, step=0
+        )
+        assert sample.completion_ids.tolist() == [5, 1]
+        with pytest.raises(ServerAnswerError, match="a token that the student has not; got 5; expected ids below 5"):
+            connect_sampler(settings(server.url), max_length=64, vocab_size=5).sample(ONE, PARAMS, seed=0, step=0)
+
+
 def sglang_writing(*ids: int) -> Answer:
     """An SGLang server whose model writes these ids, with SGLang's own rules of when a completion ends."""
 

@@ -131,7 +131,7 @@ def served_sampler(section: SamplingServer, student: LoadedModel) -> ServedSampl
     Raises:
         TokenizerMismatchError: they tell that their tokens are others, or another number of them.
     """
-    sampler = connect_sampler(sampling_settings(section), max_length=student.max_length)
+    sampler = connect_sampler(sampling_settings(section), max_length=student.max_length, vocab_size=student.vocab_size)
     told, urls = sampler.identity, ", ".join(section.addresses)
     own = tokenizer_fingerprint(student.known_tokenizer, student.stop_ids)
     pairs = (("tokens", told.vocab_size, student.vocab_size), ("tokenizer", told.tokenizer_fingerprint, own))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from understudy.errors import RecipeError
+from understudy.errors import RecipeError, ServerAnswerError
 from understudy.models.sampling_distribution import check_params
 from understudy.models.sampling_room import room_for
 from understudy.protocols import Sample, SampleRequest, SamplingParams
@@ -35,11 +35,21 @@ class ServedSampler:
 
     Args:
         pool: the server's addresses. identity: what answers there. max_length: longest context in tokens.
-        version: what the present weights are called.
+        version: what the present weights are called. vocab_size: true size of the student's; None leaves the tokens
+            that are drawn unchecked.
     """
 
-    def __init__(self, pool: ServerPool, identity: Identity, *, max_length: int, version: int = 0) -> None:
+    def __init__(
+        self,
+        pool: ServerPool,
+        identity: Identity,
+        *,
+        max_length: int,
+        version: int = 0,
+        vocab_size: int | None = None,
+    ) -> None:
         self.pool, self.identity, self.max_length, self.version = pool, identity, max_length, version
+        self.vocab_size = vocab_size
         self._delivery = Delivery(pool, is_sglang=identity.kind == "sglang")
         self._labels: dict[str, int] = {}
 
@@ -58,6 +68,7 @@ class ServedSampler:
         Raises:
             ContextLengthError: a prompt leaves no room. RecipeError: a parameter is out of range, or the server's
             log-probs would not be those of the distribution that samples. ServerError: it failed for good.
+            ServerAnswerError: it drew a token that the student has not.
         """
         check_params(params)
         check_behaviour(self.identity, params, url=self.pool.settings.urls[0])
@@ -152,6 +163,14 @@ class ServedSampler:
         return present.label if present is not None and present.is_adapter else None
 
     def _sample(self, drawn: Drawn) -> Sample:
+        if self.vocab_size is not None and max(drawn.ids) >= self.vocab_size:
+            raise ServerAnswerError(
+                f"the servers at {', '.join(self.pool.settings.urls)} drew a token that the student has not",
+                got=max(drawn.ids),
+                expected=f"ids below {self.vocab_size}",
+                remedy="A padded row of its embedding, or another model: serve a copy whose embedding has as many rows "
+                "as the tokenizer has tokens, or sample with `understudy serve`",
+            )
         return Sample(
             completion_ids=torch.tensor(drawn.ids, dtype=torch.int64),
             logprobs=torch.from_numpy(drawn.logprobs),
@@ -171,11 +190,13 @@ def _pushed(cargo: Cargo, version: int) -> Shipment:
     return Shipment(cargo, version, cargo.label, is_adapter=False)
 
 
-def connect_sampler(settings: ServerSettings, *, max_length: int, version: int = 0) -> ServedSampler:
+def connect_sampler(
+    settings: ServerSettings, *, max_length: int, version: int = 0, vocab_size: int | None = None
+) -> ServedSampler:
     """A sampler on these addresses, asked what they are.
 
     Args:
-        max_length: of the student's context; the smaller of the two counts.
+        max_length: of the student's context; the smaller of the two counts. vocab_size: of the student.
     Raises:
         UnderstudyError: nobody answers, or another model; RecipeError: a server that only completes text.
     """
@@ -188,4 +209,4 @@ def connect_sampler(settings: ServerSettings, *, max_length: int, version: int =
             expected="vLLM, SGLang or understudy serve",
         )
     length = min(max_length, identity.max_length or max_length)
-    return ServedSampler(pool, identity, max_length=length, version=version)
+    return ServedSampler(pool, identity, max_length=length, version=version, vocab_size=vocab_size)
