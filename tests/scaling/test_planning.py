@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +14,9 @@ from hypothesis import strategies as st
 from tests.scaling.small import CPU, WIDE, model
 from understudy.errors import UserMistakeError
 from understudy.scaling.hardware import PRESETS
+from understudy.recipe import recipe_from
 from understudy.scaling.planning import plan_for, sweep
+from understudy.scaling.resolving import models_of
 from understudy.scaling.simulation import Task, run_tasks, simulate, steady_seconds
 from understudy.scaling.splitting import best_choice, cost_of, ideal, splits_of
 from understudy.scaling.timing import Timing
@@ -120,3 +124,17 @@ def test_presets_are_ordered_as_their_generations() -> None:
     assert PRESETS["h100"].memory_rate < PRESETS["h200"].memory_rate
     for preset in PRESETS.values():
         assert preset.rate_between(8) == preset.link_rate > preset.network_rate == preset.rate_between(9)
+
+
+@pytest.mark.parametrize(("kind", "tied"), [("gemma3_text", True), ("qwen3", False), ("nobody", False)])
+def test_a_configuration_that_does_not_say_whether_its_head_is_tied_is_as_its_class_has_it(
+    kind: str, tied: bool, tmp_path: Path
+) -> None:
+    """``save_pretrained`` leaves out what is the class's own."""
+    sizes = {"hidden_size": 16, "num_attention_heads": 2, "num_hidden_layers": 1, "vocab_size": 10}
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": kind, **sizes}))
+    data = {"dataset": "x.jsonl", "prompt": "{question}", "verifier": {"kind": "exact"}}
+    recipe = recipe_from(
+        {"student": {"model": str(tmp_path)}, "objective": {"method": "grpo"}, "data": data, "steps": 1}
+    )
+    assert models_of(recipe, student_config=None, teacher_config=None).student.tied is tied

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from transformers import AutoConfig
+from transformers import CONFIG_MAPPING, AutoConfig
 
 from understudy.errors import UserMistakeError
 from understudy.recipe import Recipe, ServedTeacher
@@ -95,4 +97,11 @@ def _from_file(role: str, name: str, file: Path) -> Architecture:
         raise UserMistakeError(f"the {role}'s configuration cannot be read", got=f"{file}: {reason}") from error
     if not isinstance(content, dict):
         raise UserMistakeError(f"the {role}'s configuration is no object", got=str(file), expected="a config.json")
-    return architecture_from(content, name=name, source=str(file))
+    return architecture_from({**_class_defaults(content), **content}, name=name, source=str(file))
+
+
+def _class_defaults(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What ``save_pretrained`` leaves out where it is the class's own: whether the head is the embedding once more."""
+    kind = str(content.get("model_type"))
+    tied = getattr(CONFIG_MAPPING[kind], "tie_word_embeddings", None) if kind in CONFIG_MAPPING else None
+    return {"tie_word_embeddings": tied} if isinstance(tied, bool) else {}
