@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from tests.scaling.small import CPU, WIDE, model
 from understudy.errors import UserMistakeError
-from understudy.scaling.hardware import PRESETS
 from understudy.recipe import recipe_from
+from understudy.scaling.hardware import PRESETS
 from understudy.scaling.planning import plan_for, sweep
 from understudy.scaling.resolving import models_of
 from understudy.scaling.simulation import Task, run_tasks, simulate, steady_seconds
