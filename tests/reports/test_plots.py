@@ -44,6 +44,12 @@ def test_figures_along_the_axis_have_room_however_long() -> None:
             assert float(text.attrib["x"]) < points(line)[0][0]
 
 
+def test_the_last_step_is_not_cut_off() -> None:
+    drawing = shapes(Chart("t", "", (100, 600), (Series("a", (1.0, 2.0)),)))
+    (last,) = [text for text in drawing.iter("text") if text.text == "600"]
+    assert float(last.attrib["x"]) <= WIDTH - 3 * 7 / 2
+
+
 def test_areas_stand_on_each_other() -> None:
     chart = Chart("t", "", (0, 1), (Series("a", (1.0, 1.0)), Series("b", (1.0, 1.0))), stacked=True)
     lower, upper = shapes(chart).iter("polygon")

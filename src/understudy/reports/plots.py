@@ -107,7 +107,7 @@ def _grid(drawing: Drawing) -> Markup:
     ]
     steps = [
         Markup('<text class="across" x="{}" y="{}">{}</text>').format(
-            _fixed(across.place(value)), HEIGHT - 8, tick(value)
+            _fixed(min(across.place(value), WIDTH - len(tick(value)) * _DIGIT / 2)), HEIGHT - 8, tick(value)
         )
         for value in ticks(across.low, across.high, target=6, whole=True)
     ]
