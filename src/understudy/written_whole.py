@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +13,8 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from understudy.errors import DiskError
+
+_BARE = re.compile(r"(.*) \(os error \d+\)", re.DOTALL)
 
 AGAIN = "Make room or give permission, then say it again."
 """The remedy of a command that needs no more than to be given once more."""
@@ -39,18 +42,29 @@ def write_whole(path: Path, text: str, *, remedy: str, errors: str = "strict") -
 
 @contextmanager
 def refused_by_disk(path: Path, *, remedy: str) -> Iterator[None]:
-    """Turn the error of a write, Python's own or that of safetensors, into a DiskError that names ``path``."""
+    """Turn the error of a write into a DiskError that names ``path``; others pass."""
     try:
         yield
-    except (OSError, SafetensorError) as error:
-        raise DiskError(f"{path} cannot be written", got=_why(error), remedy=remedy) from error
+    except Exception as error:
+        why = said_by_disk(error)
+        if why is None:
+            raise
+        raise DiskError(f"{path} cannot be written", got=why, remedy=remedy) from error
 
 
-def _why(error: OSError | SafetensorError) -> str:
-    """What the system said; of files that were copied together, of the first that failed."""
+def said_by_disk(error: Exception) -> str | None:
+    """What the system said where a write failed: Python's own, or one of safetensors or tokenizers; None for others.
+
+    >>> said_by_disk(OSError(28, "No space left on device")), said_by_disk(ValueError("x"))
+    ('No space left on device', None)
+    """
     if isinstance(error, shutil.Error) and error.args and isinstance(error.args[0], list):
-        return str(error.args[0][0][-1])
-    return str(getattr(error, "strerror", None) or error)
+        return str(error.args[0][0][-1])  # of files that were copied together, the first that failed
+    if isinstance(error, OSError | SafetensorError):
+        return str(getattr(error, "strerror", None) or error)
+    # tokenizers has no class of its own for it.
+    told = _BARE.fullmatch(str(error)) if type(error) is Exception else None
+    return told and told[1]
 
 
 def is_untouched(folder: Path) -> bool:

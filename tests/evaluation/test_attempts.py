@@ -10,7 +10,13 @@ from scipy import stats
 
 from understudy.errors import DataError
 from understudy.evaluation import SampleRecord, SuiteResult, clustered_interval
-from understudy.evaluation.attempts import bootstrap_interval, majority, pass_at, run_to_run_error
+from understudy.evaluation.attempts import (
+    bootstrap_interval,
+    majority,
+    pass_at,
+    pass_at_estimate,
+    run_to_run_error,
+)
 from understudy.rollouts import FinishReason
 
 
@@ -90,12 +96,22 @@ def test_the_interval_of_avg_at_k_covers_the_truth(a: float, b: float) -> None:
         assert estimate.low == pytest.approx(max(0.0, row.mean() - half))
 
 
+def test_the_interval_of_few_problems_is_no_bootstrap() -> None:
+    """pass@2 of models whose chances are uniform: 2/3 in truth, which the bootstrap of three problems holds in 74 %."""
+    rng = np.random.default_rng(3)
+    counts = rng.binomial(8, rng.random((400, 3)))
+    held = [e.low <= 2 / 3 <= e.high for row in counts for e in [pass_at_estimate([(8, int(c)) for c in row], 2)]]
+    assert np.mean(held) > 0.85
+
+
 def test_the_bootstrap_agrees_with_the_normal_interval_where_both_hold() -> None:
     scores = np.random.default_rng(3).beta(2, 2, size=400).tolist()
     ours, normal = bootstrap_interval(scores), clustered_interval(scores)
     assert ours.mean == normal.mean
     assert ours.high - ours.low == pytest.approx(normal.high - normal.low, rel=0.1)
     assert bootstrap_interval([1.0] * 9).low < 1.0  # what does not vary still bounds nothing exactly
+    rounded = clustered_interval([0.3, 0.1 + 0.2] * 15)
+    assert rounded.high - rounded.low > 0.2, "nor does what varies by rounding"
     assert bootstrap_interval(scores) == bootstrap_interval(scores)
 
 

@@ -9,10 +9,9 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors import SafetensorError
-
 from understudy.errors import CheckpointError, RunDirectoryError
 from understudy.training.durable import sync
+from understudy.written_whole import said_by_disk
 
 MANIFEST = "manifest.json"
 FOR_PEOPLE = frozenset({"README.md", "curves.svg"})
@@ -80,7 +79,9 @@ def write(checkpoints: Path, step: int, save: Callable[[Path], None]) -> Path:
         _seal(beside, step)
         beside.replace(target)
         sync(checkpoints)
-    except (OSError, SafetensorError) as error:
+    except Exception as error:
+        if said_by_disk(error) is None:
+            raise
         shutil.rmtree(beside, ignore_errors=True)
         raise CheckpointError(
             f"the checkpoint of step {step} cannot be written",

@@ -57,3 +57,19 @@ def test_ties_and_one_seed_give_the_same_interval_again():
     found = rated(verdicts, 2, seed=3)
     assert found == rated(verdicts, 2, seed=3)
     assert found[0].mean == pytest.approx(0.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("num_tasks", [1, 4, 40])
+def test_a_sweep_does_not_show_how_strong_its_winner_is(num_tasks: int) -> None:
+    verdicts = [Verdict(str(task), 0, 1, 1.0) for task in range(num_tasks) for _ in range(2 + task % 2)]
+    first, second = rated(verdicts, 2, seed=0)
+    games = len(verdicts)
+    assert first.mean == first.high == pytest.approx(np.log((games + 0.5) / 0.5) / 2)
+    unseen = 1 - 0.025 ** (1 / num_tasks)
+    assert first.low == pytest.approx(np.log((games * (1 - unseen) + 0.5) / (games * unseen + 0.5)) / 2)
+    assert (second.low, second.high) == pytest.approx((-first.high, -first.low))
+
+
+def test_ties_everywhere_bound_both_sides() -> None:
+    first, _ = rated([Verdict(str(task), 0, 1, 0.5) for task in range(30)], 2, seed=0)
+    assert first.mean == pytest.approx(0) and -first.low == pytest.approx(first.high) and 0.05 < first.high < 0.2
