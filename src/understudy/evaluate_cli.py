@@ -9,20 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from understudy.completions import among, models, suites
 from understudy.errors import UserMistakeError
 from understudy.servers.keys import key_in
 from understudy.starting import starting
+from understudy.terminal import print_table
 
 if TYPE_CHECKING:
     from understudy.crosschecks import Agreement
     from understudy.evaluation.suites import SuiteResult
-
-_LINES = 240
-"""Width of a table where nobody looks at a screen."""
 
 
 def evaluate(
@@ -126,7 +122,7 @@ def _show(results: Sequence[SuiteResult], checked: Sequence[Agreement], *, as_js
             one["cross_check"] = check.to_json()
         print(json.dumps(figures))
         return
-    _print_table([["suite", "score", "problems", "samples", "truncated", "unread", "failed"], *map(_row, results)])
+    print_table([["suite", "score", "problems", "samples", "truncated", "unread", "failed"], *map(_row, results)])
     for result in results:
         _print_more(result)
     for check in checked:
@@ -189,15 +185,6 @@ def _show_suites(*, as_json: bool) -> None:
         suite = one.suite
         source = suite.dataset if suite.config in (None, "*") else f"{suite.dataset} ({suite.config})"
         rows.append([one.name, str(one.version), str(suite.num_samples), f"{suite.temperature:g}", source, one.title])
-    _print_table(rows)
+    print_table(rows)
     for name, members in GROUPS.items():
         print(f"{name} is {', '.join(member for member in members if member in benchmarks())}")
-
-
-def _print_table(rows: list[list[str]]) -> None:
-    table = Table(box=None, pad_edge=False)
-    for cell in rows[0]:
-        table.add_column(cell, overflow="fold")
-    for row in rows[1:]:
-        table.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else _LINES, highlight=False, markup=False).print(table)

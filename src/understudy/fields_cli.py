@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from understudy.completions import sections as section_names
 from understudy.starting import starting
+from understudy.terminal import print_table
 
 
 def fields(
@@ -42,14 +40,5 @@ def fields(
     elif path is not None:
         print(section_text(path))
     else:
-        _show(table_rows())
-
-
-def _show(rows: list[list[str]]) -> None:
-    table = Table(box=None, pad_edge=False)
-    for heading in ("section", "what it is", "fields"):
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else 240, highlight=False, markup=False).print(table)
-    print("understudy fields SECTION tells all of one.")
+        print_table([["section", "what it is", "fields"], *table_rows()])
+        print("understudy fields SECTION tells all of one.")
