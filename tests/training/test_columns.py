@@ -125,6 +125,25 @@ def test_a_row_that_the_present_student_did_not_sample_makes_all_rows_be_scored(
     assert len(student.requests) == 1
 
 
+def test_the_look_at_two_rollouts_and_late_ids_are_at_the_temperature_of_the_loss() -> None:
+    batch, student, teacher = tiny_batch(), policy(), Listening(LocalScorer(loaded(1)))
+    warm = dense(batch, seed=0, temperature=0.7)
+    sampled = warm.gather(1, batch.table["token_id"][:, None])[:, 0].float()
+    needs = Needs(
+        columns=frozenset({"student_logprob"}),
+        top_k={"teacher": 3},
+        at_ids=frozenset({("student", "teacher_top_k")}),
+    )
+    alone = scoring(batch, ONLY_LOGPROB, temperature=0.7)
+    table, drift = with_student(batch.table.with_tokens(behaviour_logprob=sampled), student, alone)  # type: ignore[arg-type]
+    assert drift == pytest.approx(0.0, abs=1e-5) and len(student.requests) == 1
+    wanted = scoring(batch, needs, temperature=0.7)
+    table = with_scorer(table, "teacher", teacher, wanted)
+    table = with_late_ids(table, {"student": student, "teacher": teacher}, wanted)
+    column = table.wide_column("student_at_teacher_top_k")
+    torch.testing.assert_close(column.logprobs.double(), warm.gather(1, column.ids), atol=1e-5, rtol=1e-5)
+
+
 def test_a_truncated_sampler_is_never_trusted_and_says_nothing_of_drift() -> None:
     batch, student = tiny_batch(), policy()
     table, drift = with_student(batch.table, student, scoring(batch, ONLY_LOGPROB, trust=Trust(exact=False)))

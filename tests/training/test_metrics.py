@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from tests.fake_world import on_ranks
+from understudy.environments.agents import TALLY, Tally
 from understudy.plans import LossPlan
 from understudy.protocols import UpdateResult
 from understudy.rollouts import FinishReason, Origin, Rollout, Turn, contexts_of
@@ -223,6 +224,39 @@ def test_the_share_of_unread_tokens_is_of_all_ranks_also_where_one_read_everythi
         assert figures["rollouts/unaligned_tokens"] == 1
         assert figures["rollouts/unaligned_share"] == pytest.approx(1 / 8)
     assert "rollouts/unaligned_share" not in pooled_over(whole, whole)[0]
+
+
+def test_a_rollout_of_which_nothing_can_be_read_is_counted_and_an_empty_one_is_not() -> None:
+    rollouts = [rollout(0, [S, S], domain=""), rollout(1, [S, S], domain=""), rollout(2, [], domain="")]
+    assert figures_of(seen(0, 1, 3, rollouts=rollouts))["rollouts/unaligned"] == 0
+    assert figures_of(seen(0, rollouts=rollouts))["rollouts/unaligned"] == 1
+
+
+def test_the_figures_of_two_ranks_are_those_of_one_with_all_rollouts() -> None:
+    first = [
+        replace(rollout(0, [T, S, S], domain="x", reward=1.0, correct=True), num_given=1, parsed=True),
+        replace(rollout(1, [S], domain="", reward=0.25, correct=False), parsed=False),
+        replace(rollout(2, [S, S, S, S], domain="x", correct=False), num_given=0, parsed=True),
+    ]
+    second = [replace(rollout(3, [T, T, T, S, S], domain="", reward=4.0, correct=True), num_given=3, parsed=False)]
+    tallies = [Tally(steps=6, malformed=3, penalties=0.5), None, Tally(steps=1, cut=1), Tally(steps=2, inadmissible=1)]
+    for one, tally in zip([*first, *second], tallies, strict=True):
+        object.__setattr__(one, "extra", {} if tally is None else {TALLY: asdict(tally)})
+
+    def result(rollouts: list[Rollout], values: torch.Tensor) -> StepResult:
+        batch = batch_of(rollouts, contexts_of(rollouts))
+        columns = {"student_logprob": -values, "teacher_logprob": -values.flip(0), "student_entropy": values}
+        return result_of(Batch(batch.contexts, batch.table.with_tokens(**columns)), rollouts)
+
+    values = torch.arange(1.0, 14.0)
+    mine = [result(first, values[:8]), result(second, values[8:])]
+    teacher = torch.cat([one.batch.table["teacher_logprob"] for one in mine])
+    together = result([*first, *second], values)
+    table = together.batch.table.with_tokens(teacher_logprob=teacher)
+    whole = figures_of(replace(together, batch=Batch(together.batch.contexts, table)), domains=["", "x"])
+    assert {"actions/invalid_rate", "prefix/share", "accuracy/x", "completions/min_length", "reward"} <= set(whole)
+    for figures in pooled_over(*mine):
+        assert figures == pytest.approx(whole)
 
 
 def test_the_entropy_of_several_ranks_is_of_the_student_s_tokens_where_any_rank_has_some() -> None:

@@ -107,6 +107,17 @@ def test_figures_tell_how_old_and_how_far() -> None:
     assert fresh == {"staleness/mean": 0, "staleness/max": 0, "staleness/share": 0}
 
 
+def test_how_far_is_a_mean_over_the_old_tokens_alone() -> None:
+    """Two of five are two versions old; the others' distance is the update that is yet to come."""
+    version = torch.full((V,), NOW)
+    version[:2] = NOW - 2
+    figures = Staleness("ratio", 2.0).figures(table().with_tokens(weight_version=version), NOW, SingleProcess())
+    change = (PRESENT - SAMPLER)[:2]
+    assert figures["staleness/share"] == 2 / 5 and figures["staleness/mean"] == 4 / 5
+    assert math.isclose(figures["staleness/log_ratio"], float(change.abs().mean()), rel_tol=1e-6)
+    assert figures["staleness/capped"] == float((change > math.log(2)).double().mean())
+
+
 def test_only_what_the_students_sampler_drew_can_be_old() -> None:
     rows = table()
     by_teacher = rows.with_tokens(origin=torch.full((V,), int(Origin.TEACHER)))

@@ -23,6 +23,7 @@ from understudy.rollouts import Context, Rollout
 from understudy.training.clock import Clock
 from understudy.training.metrics import figures_of
 from understudy.training.step import Parts, StepResult, run_step
+from understudy.training.views import Reading, rows_seen_by_all
 
 
 def step_of(parts: Parts, number: int = 0) -> StepResult:
@@ -98,6 +99,12 @@ def test_tokens_without_a_counterpart_have_no_row_and_are_counted() -> None:
     assert partial.batch.table["student_logprob"].equal(whole.batch.table["student_logprob"][kept])
     assert figures_of(partial)["rollouts/unaligned_tokens"] == float((~kept).sum()) > 0
     assert "rollouts/unaligned_tokens" not in figures_of(whole)
+
+
+def test_a_token_with_nothing_before_it_has_no_row() -> None:
+    context = torch.zeros(4, dtype=torch.int64)
+    readings = [Reading([], context, torch.tensor(places)) for places in ([1, 2, 3, 4], [0, 1, -1, 2])]
+    assert rows_seen_by_all(readings, 4).tolist() == [1, 3]
 
 
 def test_a_view_that_forgets_a_context_or_a_token_is_refused() -> None:
