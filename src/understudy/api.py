@@ -9,8 +9,6 @@ from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 
-from transformers.utils.logging import disable_progress_bar
-
 from understudy.build import Assembly, EnvironmentFactory, Keeping, Own, assemble
 from understudy.build.cluster import Gathering, gathering_of
 from understudy.build.models import device_of, make_testbed
@@ -23,6 +21,7 @@ from understudy.evaluating import building_shown
 from understudy.evaluation.examination import Exam
 from understudy.evaluation.summary import write_summary
 from understudy.examinations import best_of, examine_student, examine_teacher, summarise
+from understudy.models.bars import hide_bars_of_weights
 from understudy.models.chat import decode
 from understudy.objectives.objective import Objective
 from understudy.protocols import Scorer
@@ -97,7 +96,7 @@ def train(
         UserMistakeError: the recipe, its data or its models cannot be used.
         UnderstudyError: the run could not go on; everything up to the last finished step is kept.
     """
-    disable_progress_bar()  # transformers draws a bar at each save and load, across ours
+    hide_bars_of_weights()
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
     check_installed(recipe.report_to)
     own = Own(objective=objective, environment=environment, teacher=teacher)

@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
-from datasets.utils import logging as datasets_logging
-from transformers.utils import logging as transformers_logging
+from datasets.utils.logging import disable_progress_bar
 
 from understudy.build import Building, exam_of, examinee_of, model_named, sampler_of, suite_named
 from understudy.build.suites import version_of
@@ -90,8 +89,7 @@ def evaluate(
     Raises:
         UserMistakeError: model or suite cannot be used. ServerDownError: nobody answers.
     """
-    for library in (datasets_logging, transformers_logging):
-        library.disable_progress_bar()  # theirs are drawn across ours
+    disable_progress_bar()
     model, address, wishes = str(model), address or Address(), wishes or Wishes()
     out, data, keep = (None if place is None else Path(place) for place in (out, data, keep))
     wishes = replace(

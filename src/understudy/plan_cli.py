@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import sys
 from collections.abc import Sequence
@@ -94,12 +93,17 @@ def plan(
         _show(made, grow=grow)
 
 
+_LARGEST = 1_000_000_000
+"""Tokens, seconds or steps: above it the sums of a plan say nothing of any machine."""
+
+
 def _check(**values: float | None) -> None:
     least = {"gpus": 1, "staleness": 0, "prompt_tokens": 1, "completion_tokens": 1, "environment_seconds": 0}
     for name, value in values.items():
-        if value is not None and not least[name] <= value < math.inf:
+        if value is not None and not least[name] <= value <= _LARGEST:
+            expected = f"at least {least[name]}" + (f" and at most {_LARGEST:,}" if value > _LARGEST else "")
             option = "--" + name.replace("_", "-")
-            raise UserMistakeError(f"{option} is out of range", got=value, expected=f"at least {least[name]}")
+            raise UserMistakeError(f"{option} is out of range", got=value, expected=expected)
     if (values["gpus"] or 0) > 100_000:
         raise UserMistakeError("--gpus is out of range", got=values["gpus"], expected="at most 100,000")
 

@@ -11,7 +11,7 @@ from tests.tiny_files import Workplace
 
 def test_a_file_stands_where_a_folder_is_to_be(place: Workplace, understudy: Understudy) -> None:
     (place.path / "occupied").write_text("a file")
-    for command in (("demo",), ("score", "tiny.yaml")):
+    for command in (("demo",), ("score", "tiny.yaml"), ("office-study",)):
         assert_is_refused(understudy(*command, "--out", "occupied"), "occupied is no folder", "--out")
     assert_is_refused(understudy("office", "new", "occupied"), "occupied is no folder")
     (place.path / "corpus.jsonl").write_text('{"id": "1", "contents": "a cat"}')

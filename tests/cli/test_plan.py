@@ -43,6 +43,7 @@ def test_hardware_of_ones_own(place: Workplace, understudy: Understudy) -> None:
     [
         (["--gpus", 0], "--gpus is out of range; got 0; expected at least 1"),
         (["--staleness", -1], "--staleness is out of range"),
+        (["--completion-tokens", "1e300"], "expected at least 1 and at most 1,000,000,000"),
         (["--prompt-tokens", "nan"], "--prompt-tokens is out of range; got nan"),
         (["--hardware", "v100"], "--hardware is not known; got v100; expected h200, h100, a100, cpu or a YAML file"),
         (["--hardware", "none.yaml"], "none.yaml cannot be read as hardware; got No such file"),

@@ -105,6 +105,16 @@ class Terminal(io.StringIO):
         return True
 
 
+def test_a_terminal_that_cannot_move_its_cursor_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bar there is silent until all is over."""
+    monkeypatch.setenv("TERM", "dumb")
+    out = Terminal()
+    follow(display_on(out))  # type: ignore[arg-type]
+    assert out.getvalue().startswith("step 1/100  loss 0.25")
+    monkeypatch.setenv("TERM", "xterm")
+    assert isinstance(display_on(Terminal()), Bar)
+
+
 def test_a_second_run_wipes_nothing_that_was_written_before_it() -> None:
     terminal = Terminal()
     display = Bar(terminal)
@@ -125,7 +135,8 @@ def everything_from(reader: int) -> str:
     return b"".join(parts).decode()
 
 
-def test_a_terminal_shows_bars_with_figures() -> None:
+def test_a_terminal_shows_bars_with_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
     reader, writer = pty.openpty()
     with os.fdopen(writer, "w") as terminal:
         display = display_on(terminal)
@@ -133,4 +144,5 @@ def test_a_terminal_shows_bars_with_figures() -> None:
         follow(display, steps=3)
     shown = everything_from(reader)
     assert "steps" in shown and "3/3" in shown and "loss 0.25" in shown and "sample" in shown
+    assert "0:00:00 left" in shown, "which of two times is which"
     assert "Saved [bold]here[/bold]." in shown

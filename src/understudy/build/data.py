@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from understudy.build.worlds import EnvironmentFactory, world_of
-from understudy.errors import ContextLengthError, DataError
+from understudy.errors import ContextLengthError, DataError, RecipeError
 from understudy.evaluation.examination import Exam
 from understudy.models.chat import encode_prompt
 from understudy.models.load import LoadedModel
@@ -24,9 +24,20 @@ def tasks_of(source: Source) -> list[Task]:
 def load_problems(source: Source) -> Loaded:
     """The same, with what became of the data set's rows."""
     if is_testbed(source.dataset):
+        _refuse_unread(source)
         tasks = testbed_tasks(source.dataset, source.split, limit=source.limit)
         return Loaded(tasks, len(tasks))
     return load(source)
+
+
+def _refuse_unread(source: Source) -> None:
+    """The testbed makes its problems whole; what would change them is not left aside without a word."""
+    unread = [name for name in ("prompt", "filter", "options") if getattr(source, name)]
+    if unread:
+        raise RecipeError(
+            f"{source.dataset} makes its own problems: {unread[0]} would change nothing",
+            remedy=f"Leave out {unread[0]}, or name a file of your own as dataset.",
+        )
 
 
 def exam_of(suite: Suite, recipe: Recipe | None = None, environment: EnvironmentFactory | None = None) -> Exam:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from understudy.errors import ModelError, first_line
+from understudy.models.bars import hide_bars_of_weights
 from understudy.models.locate import check_location, written_out
 from understudy.models.tokenizers import check_same_tokenizer, share_vocabulary, vocabulary_digest
 
@@ -144,6 +145,7 @@ def fingerprint_of(
 
 
 def _load_plain(name: str, *, dtype: torch.dtype, trust_remote_code: bool) -> PreTrainedModel:
+    hide_bars_of_weights()
     load: Any = AutoModelForCausalLM.from_pretrained
     try:
         model, report = load(

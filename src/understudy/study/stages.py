@@ -86,6 +86,8 @@ def _open(out: Path, settings: StudySettings) -> None:
                 remedy="Choose another folder with --out, or the settings it began with.",
             )
         return
+    if out.exists() and not out.is_dir():
+        raise RunDirectoryError(f"{out} is no folder", remedy="Choose another one with --out.")
     if not is_untouched(out):
         raise RunDirectoryError(
             f"{out} holds other files and no study", remedy="Choose another folder with --out, or empty this one."

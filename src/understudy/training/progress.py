@@ -12,6 +12,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
@@ -57,12 +58,13 @@ class Display(Protocol):
 
 
 def display_on(stream: TextIO) -> Display:
-    """A bar where ``stream`` is a terminal, else plain lines."""
+    """A bar where ``stream`` is a terminal that can move its cursor, else plain lines."""
     try:
         is_terminal = stream.isatty()
     except ValueError:  # closed
         return Silent()
-    return Bar(stream) if is_terminal else Lines(stream)
+    # On a dumb terminal rich shows a bar only once, when all is over.
+    return Bar(stream) if is_terminal and not Console(file=stream).is_dumb_terminal else Lines(stream)
 
 
 @contextmanager
@@ -174,7 +176,7 @@ class Bar:
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TimeRemainingColumn(),
+            _TimeLeft(),
         )
         console = self._console
         self._progress = _BarsAndFigures(*columns, console=console, auto_refresh=False, speed_estimate_period=_DAY)
@@ -247,6 +249,14 @@ class _BarsAndFigures(Progress):
         """Bars first."""
         yield from super().get_renderables()
         yield Text(self.figures)
+
+
+class _TimeLeft(TimeRemainingColumn):
+    """Rich's estimate with its word, so that it is not taken for the time that has passed, which stands before it."""
+
+    def render(self, task: Task) -> Text:
+        """``0:01:00 left``."""
+        return super().render(task).append(" left")
 
 
 class _PatientConsole(Console):
