@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from understudy.errors import DataError
+from understudy.evaluation.differences import FEW
 from understudy.evaluation.samples import SampleRecord
-from understudy.evaluation.statistics import CONFIDENCE, Estimate, clustered_interval
+from understudy.evaluation.statistics import CONFIDENCE, Estimate, clustered_interval, is_constant
 
 RESAMPLES = 2000
 """Resamples of the bootstrap; its own error in a bound is then below a twentieth of the interval."""
@@ -66,14 +67,15 @@ def pass_at_estimate(counts: Sequence[tuple[int, int]], k: int) -> Estimate:
 def bootstrap_interval(scores: Sequence[float], *, confidence: float = CONFIDENCE, seed: int = 0) -> Estimate:
     """The percentile interval of the mean over ``RESAMPLES`` resamples of whole problems.
 
-    Where the scores do not vary the bootstrap says nothing, and ``clustered_interval`` stands in.
+    Below ``FEW`` problems, and where the scores do not vary, the bootstrap says too little, and ``clustered_interval``
+    stands in.
 
     Args:
         scores: [n] one a problem, in [0, 1].
     Raises:
         DataError: there are no problems.
     """
-    if len(scores) < 2 or max(scores) == min(scores):
+    if len(scores) < FEW or is_constant(scores):
         return clustered_interval(scores, confidence=confidence)
     values = np.asarray(scores, dtype=np.float64)
     rng, chunk = np.random.default_rng(seed), max(1, _CELLS // len(values))

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import stats
 
 from understudy.errors import DataError
-from understudy.evaluation.statistics import CONFIDENCE, Estimate, equal_differences, mean_interval
+from understudy.evaluation.statistics import CONFIDENCE, Estimate, equal_differences, is_constant, mean_interval
 
 Interval = Literal["BCa bootstrap over problems", "Student's t", "bound for equal differences", "score intervals"]
 
@@ -111,11 +111,6 @@ def _bounds(
         rng=np.random.default_rng(seed),
     ).confidence_interval
     return float(found.low), float(found.high), "BCa bootstrap over problems"
-
-
-def is_constant(differences: np.ndarray) -> bool:
-    """Whether all differences are equal but for rounding."""
-    return bool(np.ptp(differences) <= 1e-12)
 
 
 def unpaired_difference(first: Estimate, second: Estimate) -> Difference:

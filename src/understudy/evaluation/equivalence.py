@@ -10,8 +10,8 @@ import numpy as np
 from scipy import stats
 
 from understudy.errors import DataError, UserMistakeError
-from understudy.evaluation.differences import Difference, is_constant
-from understudy.evaluation.statistics import CONFIDENCE, p_text
+from understudy.evaluation.differences import Difference
+from understudy.evaluation.statistics import CONFIDENCE, is_constant, p_text
 
 
 @dataclass(frozen=True)

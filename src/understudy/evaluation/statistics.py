@@ -102,10 +102,15 @@ def clustered_interval(means: Sequence[float], *, confidence: float = CONFIDENCE
     _require(len(means))
     if min(means) < 0 or max(means) > 1:
         raise DataError("a share of correct samples", got=(min(means), max(means)), expected="within 0 and 1")
-    if len(means) == 1 or max(means) == min(means):
+    if is_constant(means):
         return wilson_interval(math.fsum(means), len(means), confidence=confidence)
     estimate = mean_interval(means, confidence=confidence)
     return Estimate(estimate.mean, max(0.0, estimate.low), min(1.0, estimate.high), estimate.n)
+
+
+def is_constant(values: Sequence[float] | np.ndarray) -> bool:
+    """Whether all values are equal but for rounding."""
+    return bool(np.ptp(values) <= 1e-12)
 
 
 def mean_interval(scores: Sequence[float], *, confidence: float = CONFIDENCE) -> Estimate:

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from understudy.errors import DataError
+from understudy.evaluation.statistics import equal_differences, is_constant
 
 _TURNS = 10_000
 _CLOSE = 1e-10
@@ -77,6 +78,9 @@ def rated(
 ) -> list[Strength]:
     """Each player's strength with the percentile bootstrap over tasks, all verdicts on a task drawn together.
 
+    Where two players fared alike on every task all samples are the same: the bounds are then those of the margin by
+    ``equal_differences``.
+
     Raises:
         DataError: there are no verdicts, or see ``strengths``.
     """
@@ -89,6 +93,10 @@ def rated(
         table[verdict.first, verdict.second] += verdict.won
         table[verdict.second, verdict.first] += 1 - verdict.won
     mean = strengths(tables.sum(axis=0))
+    tail = (1 - confidence) / 2
+    if num_players == 2 and is_constant(margins := _margins(tables)):
+        bounds = [_strength_of(one, tables) for one in equal_differences(float(margins[0]), len(tasks), chance=tail)]
+        return [Strength(float(mean[0]), *bounds), Strength(float(mean[1]), -bounds[1], -bounds[0])]
     generator = np.random.default_rng(seed)
     drawn = []
     for _ in range(num_samples):
@@ -97,13 +105,24 @@ def rated(
             drawn.append(strengths(table))
         except DataError:  # a sample in which two groups did not meet says nothing of their difference
             continue
-    tail = (1 - confidence) / 2
     low, high = (
         np.quantile(drawn, [tail, 1 - tail], axis=0)
         if drawn
         else (np.full_like(mean, -np.inf), np.full_like(mean, np.inf))
     )
     return [Strength(*(float(x) for x in three)) for three in zip(mean, low, high, strict=True)]
+
+
+def _margins(tables: Float[np.ndarray, "task 2 2"]) -> Float[np.ndarray, "task"]:
+    """The first player's wins less its losses, as a share of the verdicts on each task."""
+    won, lost = tables[:, 0, 1], tables[:, 1, 0]
+    return (won - lost) / (won + lost)
+
+
+def _strength_of(margin: float, tables: Float[np.ndarray, "task 2 2"]) -> float:
+    """The first player's strength, had all verdicts together that margin."""
+    won = tables.sum() * (1 + margin) / 2
+    return float(strengths(np.array([[0.0, won], [tables.sum() - won, 0.0]]))[0])
 
 
 def _all_connected(beats: np.ndarray) -> bool:
