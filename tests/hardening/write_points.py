@@ -1,8 +1,8 @@
 """Every moment at which a run writes: counted, and made to fail or to be its last.
 
 Python's own audit events tell of each file opened for writing and each rename, removal and new folder; ``os.fsync`` and
-the two native writers that a run uses (safetensors, Parquet) are wrapped, and so is ``write`` of every file that was
-opened. ``benchmarks/faults.py`` shows with strace that nothing of the run's folder is written otherwise.
+the three native writers that a run uses (safetensors, Parquet, tokenizers) are wrapped, and so is ``write`` of every
+file that was opened. ``benchmarks/faults.py`` shows with strace that nothing of the run's folder is written otherwise.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any, Literal
 import pyarrow.parquet as pq
 import safetensors.torch
 from safetensors import SafetensorError
+from transformers import PreTrainedTokenizerFast
 
 Fault = Literal["ENOSPC", "EIO", "EACCES", "kill"]
 FAULTS: tuple[Fault, ...] = ("ENOSPC", "EIO", "EACCES", "kill")
@@ -147,21 +148,43 @@ def _syncing(real: Callable[[int], None], watch: Watch) -> Callable[[int], None]
     return fsync
 
 
-def _native(real: Callable[..., Any], watch: Watch, *, place: int, error: type[Exception] | None) -> Callable[..., Any]:
-    """A writer that is not Python: it leaves the first half of its file, and fails as it does on a full disk."""
+def _native(
+    real: Callable[..., Any], watch: Watch, *, path_of: Callable[..., Any], error_of: Callable[[int], Exception] | None
+) -> Callable[..., Any]:
+    """A writer that is not Python: it leaves the first half of its file, and fails as it does on a full disk.
+
+    ``path_of`` its arguments it writes; ``error_of`` a number of the system is what it raises, None for OSError.
+    """
 
     def write(*arguments: Any, **options: Any) -> Any:
-        path = arguments[place]
+        path = path_of(*arguments, **options)
         if not watch.meets("native write", path):
             return real(*arguments, **options)
         found = real(*arguments, **options)
         os.truncate(path, Path(path).stat().st_size // 2)
-        if error is not None and watch.fault != "kill":
-            raise error(f"I/O error: {os.strerror(getattr(errno, watch.fault))}")
+        if error_of is not None and watch.fault != "kill":
+            raise error_of(getattr(errno, watch.fault))
         watch.strike(path)
         return found
 
     return write
+
+
+def _of_safetensors(number: int) -> Exception:
+    return SafetensorError(f"I/O error: {os.strerror(number)}")
+
+
+def _of_tokenizers(number: int) -> Exception:
+    """It has no class of its own for what goes wrong."""
+    return Exception(f"{os.strerror(number)} (os error {number})")
+
+
+def _second(_: Any, path: Any, *__: Any, **___: Any) -> Any:
+    return path
+
+
+def _tokenizer_in(_: Any, save_directory: str, *__: Any, **___: Any) -> Path:
+    return Path(save_directory) / "tokenizer.json"
 
 
 @contextmanager
@@ -172,10 +195,12 @@ def watched(watch: Watch) -> Iterator[Watch]:
         sys.addaudithook(_hear)
         _is_hooked = True
     real = (io.open, builtins.open, os.fsync, safetensors.torch.serialize_file, pq.write_table)
+    saves = PreTrainedTokenizerFast._save_pretrained
     io.open = builtins.open = _opening(real[0], watch)  # type: ignore[assignment]
     os.fsync = _syncing(real[2], watch)  # type: ignore[assignment]
-    safetensors.torch.serialize_file = _native(real[3], watch, place=1, error=SafetensorError)
-    pq.write_table = _native(real[4], watch, place=1, error=None)
+    safetensors.torch.serialize_file = _native(real[3], watch, path_of=_second, error_of=_of_safetensors)
+    pq.write_table = _native(real[4], watch, path_of=_second, error_of=None)
+    PreTrainedTokenizerFast._save_pretrained = _native(saves, watch, path_of=_tokenizer_in, error_of=_of_tokenizers)
     _active = watch
     try:
         yield watch
@@ -183,3 +208,4 @@ def watched(watch: Watch) -> Iterator[Watch]:
         _active = None
         io.open, builtins.open, os.fsync = real[0], real[1], real[2]
         safetensors.torch.serialize_file, pq.write_table = real[3], real[4]
+        PreTrainedTokenizerFast._save_pretrained = saves
