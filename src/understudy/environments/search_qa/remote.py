@@ -11,6 +11,8 @@ from concurrent.futures import Future
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
+
 from understudy.errors import ServerAnswerError, ServerDownError, UserMistakeError
 from understudy.servers.background import background, waited
 from understudy.servers.http import Call, UnavailableError, ask, client_for
@@ -42,6 +44,7 @@ class RemoteRetriever:
         self.url = url.rstrip("/").removesuffix(_PATH)
         self._timeout_seconds, self._num_tries = timeout_seconds, num_tries
         self._turn = asyncio.Semaphore(_AT_ONCE)
+        self._client: httpx.AsyncClient | None = None
         self._left_alone_until = 0.0
         self._expected: OrderedDict[tuple[str, int], Future[list[list[Hit]]]] = OrderedDict()
 
@@ -71,7 +74,8 @@ class RemoteRetriever:
     async def _found(self, queries: Sequence[str], top_k: int) -> list[list[Hit]]:
         body = {"queries": list(queries), "topk": top_k, "return_scores": True}
         call = Call(_PATH, lambda answer: _hits(answer, num_queries=len(queries), top_k=top_k), body)
-        async with self._turn, client_for(self.url, key=None, concurrency=1) as client:
+        self._client = client = self._client or client_for(self.url, key=None, concurrency=_AT_ONCE)
+        async with self._turn:
             reason = "found down a moment ago"
             for attempt in range(self._num_tries if time.monotonic() >= self._left_alone_until else 0):
                 if attempt:
