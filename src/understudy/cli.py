@@ -93,7 +93,7 @@ def train(
 
         resolved = load_recipe(recipe, overrides or [])
     if print_recipe:
-        _print(to_yaml(resolved).rstrip())
+        _print(resolved.model_dump_json() if as_json else to_yaml(resolved).rstrip())
         return
     if dry_run:
         _show_preview(resolved, as_json=as_json)

@@ -31,8 +31,10 @@ def methods(
 
     The list has what each is, what it needs of a teacher or of data, and where it comes from.
     """
-    if markdown is not None and (name is not None or engine is not None):
-        raise UserMistakeError("--markdown writes the pages of all methods", remedy="Leave out NAME and --engine.")
+    if markdown is not None and (name is not None or engine is not None or as_json):
+        raise UserMistakeError(
+            "--markdown writes the pages of all methods", remedy="Leave out NAME and --engine, and --json."
+        )
     if engine is not None:
         _show_methods_on(engine, name, as_json=as_json)
         return

@@ -41,6 +41,7 @@ def test_a_disk_that_refuses_where_nobody_looked_is_one_sentence(
         (("evaluate", "student", "--suite", "words", "--seed", 2**63), "9223372036854775807"),
         (("methods", "opd", "--markdown", "pages"), "--markdown writes the pages of all methods"),
         (("methods", "--engine", "tinker", "--markdown", "pages"), "Leave out NAME and --engine"),
+        (("methods", "--json", "--markdown", "pages"), "and --json"),
     ],
 )
 def test_options_that_cannot_be_obeyed(

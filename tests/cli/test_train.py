@@ -140,6 +140,8 @@ def test_print_recipe_round_trips(place: Workplace, understudy: Understudy) -> N
     (place.path / "again.yaml").write_text(printed.out)
     assert load_recipe("again.yaml") == load_recipe("tiny.yaml", ["optimizer.learning_rate=0.5"])
     assert understudy("train", "again.yaml", "--print-recipe").out == printed.out
+    as_json = understudy("train", "again.yaml", "--print-recipe", "--json").out
+    assert json.loads(as_json) == yaml.safe_load(printed.out)
     assert yaml.safe_load(printed.out)["optimizer"]["learning_rate"] == 0.5
     assert yaml.safe_load(printed.out)["rollout"]["top_p"] == 1.0, "every field is there"
 
