@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import httpx
 import pytest
@@ -24,10 +26,16 @@ from understudy.listening import (
     bounded_config,
 )
 
+LONG_BYTES = 64 << 20
+
 
 async def echo(scope: Message, receive: Receive, send: Send) -> None:
     """Answers with the number of bytes it was sent."""
     body, more = b"", True
+    if scope["path"] == "/long":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": bytes(LONG_BYTES)})
+        return
     while more:
         message = await receive()
         body, more = body + message.get("body", b""), message.get("more_body", False)
@@ -36,14 +44,14 @@ async def echo(scope: Message, receive: Receive, send: Send) -> None:
 
 
 class Hasty(BoundedHttp):
-    header_seconds = 0.4
+    header_seconds = taking_seconds = 0.4
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[tuple[str, int]]:
+@contextmanager
+def running(protocol: type[BoundedHttp]) -> Iterator[tuple[str, int]]:
     app: App = OwnNames(BoundedBody(echo, most_bytes=1000, seconds=0.6), HostNames("127.0.0.1"))
     config = bounded_config(app, connections=4, log_config=None)
-    config.http = Hasty
+    config.http = protocol
     server = uvicorn.Server(config)
     listening = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
@@ -54,6 +62,12 @@ def address() -> Iterator[tuple[str, int]]:
     server.should_exit = True
     thread.join(10)
     assert not thread.is_alive()
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[tuple[str, int]]:
+    with running(Hasty) as address:
+        yield address
 
 
 def sent(address: tuple[str, int], content: bytes, *, drip: float = 0.0) -> bytes:
@@ -117,3 +131,44 @@ def test_requests_beyond_the_connections_are_put_off(address: tuple[str, int]) -
             connection.close()
     assert set(answers) <= {b"HTTP/1.1 408", b"HTTP/1.1 503"}, "they wait for their bodies, or are sent away"
     assert answers.count(b"HTTP/1.1 503") >= 4
+
+
+def test_connections_far_beyond_the_bound_hold_nothing() -> None:
+    """They are closed before they have said anything, and not after the thirty seconds that headers may take."""
+    with running(BoundedHttp) as address:
+        held = [socket.create_connection(address, timeout=10) for _ in range(600)]
+        try:
+            assert held[-1].recv(1) == b"" and held[300].recv(1) == b""
+            assert files_open() < 600 + 200, "this process has the clients' ends as well"
+        finally:
+            for connection in held:
+                connection.close()
+        until = time.monotonic() + 10
+        while (status := httpx.get(f"http://{address[0]}:{address[1]}/").status_code) != 200:
+            assert status == 503 and time.monotonic() < until
+
+
+def files_open() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def test_a_reader_that_does_not_take_its_answer_is_let_go(address: tuple[str, int]) -> None:
+    """Else every such reader keeps a place and a whole answer in memory for ever."""
+    with socket.create_connection(address, timeout=5) as connection:
+        connection.sendall(b"GET /long HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        time.sleep(2.0)
+        size = 0
+        with suppress(ConnectionResetError):
+            while piece := connection.recv(1 << 20):
+                size += len(piece)
+    assert 0 < size < LONG_BYTES
+
+
+def test_a_reader_that_takes_its_answer_slowly_gets_it(address: tuple[str, int]) -> None:
+    with socket.create_connection(address, timeout=5) as connection:
+        connection.sendall(b"GET /long HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        began, size = time.monotonic(), 0
+        while piece := connection.recv(1 << 20):
+            size += len(piece)
+            time.sleep(0.015)
+    assert size > LONG_BYTES and time.monotonic() - began > 2 * Hasty.taking_seconds

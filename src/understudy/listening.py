@@ -21,6 +21,12 @@ HEADER_BYTES = 32 << 10
 HEADER_SECONDS = 30.0
 """A connection that has not said what it wants by then is closed."""
 
+TAKING_SECONDS = 60.0
+"""A reader that takes nothing of its answer for so long is let go, and the answer with it."""
+
+_MORE = 64
+"""Connections beyond the bound, and beyond as many again, that are still told so."""
+
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -31,16 +37,50 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 class BoundedHttp(H11Protocol):
     """A connection whose next request must have its headers sent in ``header_seconds``.
 
-    uvicorn bounds the pause between two requests, but neither the first headers nor those that come byte by byte.
+    uvicorn bounds the pause between two requests, but neither the first headers nor those that come byte by byte, nor
+    how long an answer waits to be taken, nor how many connections are open that have not yet asked.
     """
 
-    header_seconds = HEADER_SECONDS
+    header_seconds, taking_seconds = HEADER_SECONDS, TAKING_SECONDS
     _timer: asyncio.TimerHandle | None = None
+    _taking: asyncio.TimerHandle | None = None
+    _taken = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait."""
+        """Begin to wait; a connection far beyond the bound is closed, for an answer of 503 would wait for it to ask."""
         super().connection_made(transport)
-        self._wait()
+        if self.limit_concurrency is not None and len(self.connections) > 2 * self.limit_concurrency + _MORE:
+            transport.abort()
+        else:
+            self._wait()
+
+    def pause_writing(self) -> None:
+        """Wait for the reader, not for ever."""
+        super().pause_writing()
+        if self._taking is None:
+            self._taken = self._left()
+            self._taking = self.loop.call_later(self.taking_seconds, self._look)
+
+    def resume_writing(self) -> None:
+        """It has taken all but a little."""
+        super().resume_writing()
+        self._forget_taking()
+
+    def _look(self) -> None:
+        left, self._taking = self._left(), None
+        if left < self._taken:
+            self._taken = left
+            self._taking = self.loop.call_later(self.taking_seconds, self._look)
+        else:
+            self.transport.abort()
+
+    def _left(self) -> int:
+        return self.transport.get_write_buffer_size()
+
+    def _forget_taking(self) -> None:
+        if self._taking is not None:
+            self._taking.cancel()
+            self._taking = None
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; headers that are whole end the waiting, the first bytes of others begin it."""
@@ -50,6 +90,7 @@ class BoundedHttp(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
         self._forget()
+        self._forget_taking()
         super().connection_lost(exc)
 
     def _wait(self) -> None:

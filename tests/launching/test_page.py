@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -73,3 +75,33 @@ def test_readers_that_say_nothing_hold_no_more_than_their_places(
         for connection in held:
             connection.close()
         page.close()
+
+
+def test_readers_that_drip_hold_their_places_no_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No piece of theirs is late, and no request of theirs is ever whole."""
+    monkeypatch.setattr("understudy.launching.page._WHOLE_SECONDS", 0.6)
+    page = HealthPage(lambda: snapshot([], tmp_path, 1, {}))
+    address = ("127.0.0.1", int(page.url.rpartition(":")[2]))
+    held = [socket.create_connection(address, timeout=10) for _ in range(32)]
+    over = threading.Event()
+
+    def drip() -> None:
+        while not over.wait(0.1):
+            for connection in held:
+                with suppress(OSError):
+                    connection.sendall(b"x")
+
+    threading.Thread(target=drip, daemon=True).start()
+    try:
+        wait_until(lambda: _status(page.url) == 200, seconds=5)
+    finally:
+        over.set()
+        for connection in held:
+            connection.close()
+        page.close()
+
+
+def _status(url: str) -> int | None:
+    with suppress(httpx.TransportError):
+        return httpx.get(url).status_code
+    return None
