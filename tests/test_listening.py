@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import httpx
 import pytest
@@ -149,7 +149,7 @@ def test_connections_far_beyond_the_bound_hold_nothing() -> None:
 
 
 def files_open() -> int:
-    return len(os.listdir("/proc/self/fd"))
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def test_a_reader_that_does_not_take_its_answer_is_let_go(address: tuple[str, int]) -> None:

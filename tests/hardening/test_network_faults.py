@@ -42,7 +42,7 @@ ELSEWHERE = {
     "bench/speed/peer.py": "hands rows in memory to another trainer",
     "build/servers.py": "hands over what others raise",
     "crosschecks/other_harness.py": "asks this package's own server on loopback, in a process of its own",
-    "engines/tinker": "after the first word the SDK asks, with its own patience of five minutes",
+    "engines/tinker": "after the first word the SDK asks, with its own patience of five minutes, told after one",
     "environments/apart.py": "a socket to a process of this machine",
     "environments/apart_process.py": "a socket to a process of this machine",
     "evaluating.py": "rows in memory",

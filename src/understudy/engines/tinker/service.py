@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.util
+import logging
 import os
 import time
 from dataclasses import dataclass, field
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
     import tinker
 
 _T = TypeVar("_T")
+_log = logging.getLogger(__name__)
 
 CLOSING_SECONDS = 5.0
+QUIET_SECONDS = 60.0
+"""An answer that takes longer is told to be waited for."""
 INSTALL = "Install it: pip install 'understudy[tinker]'."
 
 
@@ -109,8 +113,16 @@ class TinkerService:
             ServerDownError: none in time. ServerKeyError: the key is refused. ServerError: the service could not do it.
         """
         with translated(self.address, what):
+            quiet = min(QUIET_SECONDS, self.settings.timeout_seconds)
             try:
-                return future.result(timeout=self.settings.timeout_seconds)
+                try:
+                    return future.result(timeout=quiet)
+                except TimeoutError:  # a queue there, or silence, which the SDK takes five minutes to call one
+                    most = self.settings.timeout_seconds
+                    _log.warning(
+                        "%s has not answered for %g s (%s); waiting, %g s at most.", self.address, quiet, what, most
+                    )
+                return future.result(timeout=most - quiet)
             except TimeoutError as error:
                 raise self.late(what) from error
 
