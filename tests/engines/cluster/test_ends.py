@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.engines.cluster.on_ranks import Torchrun, command, on_ranks, under_torchrun
+from tests.engines.cluster.on_ranks import Torchrun, command, on_ranks, started, under_torchrun
 from tests.tiny_files import Workplace, make_workplace, metrics_of
 
 pytestmark = pytest.mark.timeout(300)
@@ -84,3 +85,21 @@ def test_ranks_end_together_with_a_checkpoint_when_torchrun_does_and_the_run_goe
 def saved(place: Workplace, name: str) -> list[str]:
     checkpoints: Path = place.path / "runs" / name / "checkpoints"
     return sorted(folder.name for folder in checkpoints.glob("step-*"))
+
+
+def short_of_room(arguments: list[str], log: Path) -> None:
+    """The command, where no file of the second rank may grow longer than a few kilobytes."""
+    if os.environ["RANK"] == "1":
+        resource.setrlimit(resource.RLIMIT_FSIZE, (6000, resource.RLIM_INFINITY))
+    command(arguments, log)
+
+
+def test_when_the_disk_refuses_a_rank_its_parts_all_end_with_a_sentence_and_the_run_goes_on(place: Workplace) -> None:
+    ranks = started(short_of_room, 2, arguments(place, "full"), place.path / "full")
+    for each in ranks:
+        each.join(timeout=120)
+    said = (place.path / "full-0").read_text() + (place.path / "full-1").read_text()
+    assert [each.exitcode for each in ranks] == [1, 1], said
+    assert f"the checkpoint of step {EVERY} cannot be written" in said and "rank 1: File too large" in said
+    assert "Traceback" not in said
+    resumed(place, "full")

@@ -25,6 +25,7 @@ from understudy.engines.local import checkpoint as local
 from understudy.engines.local.checkpoint import TrainerState, read_counters, write_counters, write_model
 from understudy.engines.local.weights import NamedTensors
 from understudy.errors import CheckpointError, first_line
+from understudy.written_whole import said_by_disk
 
 __all__ = ["Saved", "global_state", "read", "write", "write_model"]
 
@@ -66,14 +67,29 @@ def global_state(
 
 
 def write(folder: Path, counters: TrainerState, state: Mapping[str, Tensor], *, group: Group) -> None:
-    """Write this rank's parts into ``folder/trainer`` and, on the first rank, the counters."""
+    """Write this rank's parts into ``folder/trainer`` and, on the first rank, the counters.
+
+    Raises:
+        OSError: on every rank, where the disk refused the parts of one.
+    """
     parts = folder / _PARTS
     if group.rank == 0:
         parts.mkdir(parents=True, exist_ok=True)
         write_counters(folder, counters)
     dist.barrier(group=group.control)
     writer = HuggingFaceStorageWriter(str(parts), save_distributed=True)
-    dcp.save(dict(state), storage_writer=writer, process_group=group.control)
+    try:
+        dcp.save(dict(state), storage_writer=writer, process_group=group.control)
+    except dcp.CheckpointException as error:  # no Exception, so that nobody above would take it for one
+        rank, why = _first_failure(error)
+        raise OSError(f"rank {rank}: {why}") from error
+
+
+def _first_failure(error: dcp.CheckpointException) -> tuple[int, str]:
+    rank, (failure, _) = min(error.failures.items(), key=lambda one: one[0])
+    if isinstance(failure, Exception) and (why := said_by_disk(failure)) is not None:
+        return rank, why
+    raise RuntimeError(f"rank {rank} cannot write its parts: {first_line(failure)}") from failure
 
 
 def read(
