@@ -70,7 +70,7 @@ def test_readers_that_say_nothing_hold_no_more_than_their_places(
     try:
         assert held[-1].recv(1) == b"", "the connection beyond the bound is closed at once"
         assert held[0].recv(1) == b"", "and those within it once they have been silent"
-        wait_until(lambda: httpx.get(page.url).status_code == 200)
+        wait_until(lambda: _status(page.url) == 200)
     finally:
         for connection in held:
             connection.close()

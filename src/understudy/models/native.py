@@ -17,6 +17,7 @@ from pathlib import Path
 
 import torch
 
+from understudy.errors import UserMistakeError
 from understudy.home import home
 
 _log = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ def library(source: Path) -> ctypes.CDLL | None:
         return None
     try:
         return ctypes.CDLL(str(_built(source)))
-    except (OSError, RuntimeError, subprocess.SubprocessError) as error:  # RuntimeError: nobody has a home here
+    except (OSError, UserMistakeError, subprocess.SubprocessError) as error:  # a user may have no home folder
         _log.info("%s is not used: %s", source.name, error)
         return None
 
