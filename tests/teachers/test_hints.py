@@ -63,6 +63,11 @@ def test_where_nothing_is_decided_the_reward_is_asked() -> None:
     assert told(0, decided) is None
 
 
+def test_a_reward_of_just_the_bound_is_a_success() -> None:
+    group = [rollout(0, "a"), rollout(1, "b", reward=0.49), rollout(2, "c", reward=0.5)]
+    assert told(0, group) == "c"
+
+
 def test_a_peer_that_said_nothing_but_its_thoughts_is_passed_over() -> None:
     group = [rollout(0, "a"), rollout(1, "<think>hm", correct=True), rollout(2, "", correct=True)]
     assert told(0, group) is None
