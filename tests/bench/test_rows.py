@@ -86,4 +86,11 @@ def test_above_both_experts_only_where_both_intervals_are_above_zero() -> None:
     assert both.above_all == {"greedy": False, "sampled": True}
     assert verdict_of(told("b", 70, 60), experts, domains).above_all["sampled"] is False  # equal is not above
     assert verdict_of(told("c", 49, 90), experts, domains).above_all["sampled"] is False
+    # 0, 1 and 4 points above: 5/3 in the mean, with an interval that zero lies in.
+    by_chance = [result("d", seed, [1] * (50 + seed + more) + [0] * (50 - seed - more), [1] * 90 + [0] * 10)
+                 for seed, more in enumerate((0, 1, 4))]  # fmt: skip
+    unsure = verdict_of(by_chance, experts, domains)
+    margin = unsure.margins["products"]["sampled"]
+    assert margin.mean == pytest.approx(0.05 / 3) and margin.low < 0
+    assert unsure.above_all["sampled"] is False
     assert both.to_json()["above_all"] == {"greedy": False, "sampled": True}

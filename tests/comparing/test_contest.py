@@ -41,6 +41,12 @@ def test_epsilon_widens_the_ties() -> None:
     assert (found.paired.wins, found.paired.ties, found.paired.losses) == (2, 0, 1)
 
 
+def test_scores_just_epsilon_apart_are_a_tie_on_either_side() -> None:
+    found = against(result({"x": [0.75], "y": [0.25]}), result({"x": [0.25], "y": [0.75]}), Terms(epsilon=0.5))
+    assert (found.paired.wins, found.paired.ties, found.paired.losses) == (0, 2, 0)
+    assert [found.outcome(problem, epsilon=0.5) for problem in ("x", "y")] == ["tie", "tie"]
+
+
 def test_lower_is_better_turns_the_wins_and_not_the_means() -> None:
     first = result({"x": [2.5], "y": [1.5]}, better="lower")
     second = result({"x": [2.25], "y": [2.75]}, better="lower")

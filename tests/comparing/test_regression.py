@@ -12,8 +12,11 @@ from scipy import stats
 from tests.comparing.hand_made import right, write
 from understudy.comparing import Terms, compare_results, regression
 from understudy.comparing.page import regression_figure, render_regression
+from understudy.comparing.regression import Change
 from understudy.comparing.regression_words import regression_text
 from understudy.errors import DataError
+from understudy.evaluation.differences import Difference
+from understudy.evaluation.statistics import Estimate
 
 
 def two_runs(path: Path) -> tuple[Path, Path]:
@@ -42,6 +45,19 @@ def test_base_and_distilled_are_paired(tmp_path: Path) -> None:
         'A loss is shown on gpqa_diamond. The data do not support "no loss larger than 0.02 on each of these suites".'
     )
     assert found.absent == ("aime25", "livecodebench", "scicode")
+
+
+@pytest.mark.parametrize(
+    ("mean", "high", "holm_p_value", "is_loss"),
+    [(-0.1, -0.01, 0.01, True), (-0.1, -0.01, 0.2, False), (-0.1, 0.01, 0.01, False)],
+)
+def test_a_loss_is_shown_by_the_interval_and_by_the_rule_over_all_suites(
+    mean: float, high: float, holm_p_value: float, is_loss: bool
+) -> None:
+    gain = Difference(0.5, 0.5 - mean, mean, -0.3, high, 40, "Student's t")
+    before, after = Estimate(0.5 - mean, 0.4, 0.7, 40), Estimate(0.5, 0.3, 0.6, 40)
+    change = Change("words", before, after, gain, 0.01, True, None, holm_p_value=holm_p_value)
+    assert change.is_loss is is_loss and change.to_json()["is_loss"] is is_loss
 
 
 def test_gains_are_the_difference_of_the_other_verb_with_the_sides_exchanged(tmp_path: Path) -> None:

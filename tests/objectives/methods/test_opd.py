@@ -45,6 +45,17 @@ def test_expected_gradient_is_the_claimed_one(discount, claim, seed):
     assert (found - gradient_of(claim(chain), chain)).abs().max() < 1e-9
 
 
+def test_the_coefficient_scales_the_gradient():
+    chain = make_chain(0)
+    probability = chain.sequence_logprob(chain.logits).exp()
+
+    def gradient(coefficient: float) -> Tensor:
+        objective = objective_of(OPD(reduction="token_sum", coefficient=coefficient))
+        return expected_gradient(objective, chain, origin=Origin.STUDENT, probability=probability)
+
+    torch.testing.assert_close(gradient(3.0), 3 * gradient(1.0))
+
+
 def test_a_flipped_sign_would_be_noticed():
     chain = make_chain(0)
     objective = objective_of(OPD(reduction="token_sum"))
