@@ -27,7 +27,7 @@ from understudy.evaluation.suites import SuiteResult, write_suite_result
 from understudy.evaluation.wishes import Wishes
 from understudy.home import home
 from understudy.recipe import LocalEngine, Suite, load_suite
-from understudy.servers.meeting import meet
+from understudy.servers.meeting import Met, meet
 from understudy.tasks import data_fingerprint
 from understudy.testbed import is_testbed
 from understudy.training.progress import Display, Silent, display_on, shown
@@ -48,6 +48,22 @@ class Address:
     timeout_seconds: float = 600.0
     deadline_seconds: float = 300.0
     max_concurrency: int = 16
+
+    def meet(self, url: str) -> Met:
+        """Ask the server there who it is; raises ServerDownError where nobody answers."""
+        return meet(
+            url,
+            model=self.model,
+            key=self.key,
+            timeout_seconds=self.timeout_seconds,
+            deadline_seconds=self.deadline_seconds,
+            max_concurrency=self.max_concurrency,
+        )
+
+
+def endpoint_of(met: Met) -> Endpoint:
+    """Where the questions go."""
+    return Endpoint(met.client, met.identity.model, max_length=met.identity.max_length)
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,18 +262,9 @@ def _candidate(model: str, address: Address, display: Display) -> _Candidate:
 
 
 def _behind(url: str, address: Address) -> _Candidate:
-    met = meet(
-        url,
-        model=address.model,
-        key=address.key,
-        timeout_seconds=address.timeout_seconds,
-        deadline_seconds=address.deadline_seconds,
-        max_concurrency=address.max_concurrency,
-    )
+    met = address.meet(url)
     fingerprint = f"{met.url} {met.identity.model} {met.identity.fingerprint}"
-    return _Candidate(
-        met.name, fingerprint, Endpoint(met.client, met.identity.model, max_length=met.identity.max_length)
-    )
+    return _Candidate(met.name, fingerprint, endpoint_of(met))
 
 
 def _members(names: Sequence[str], display: Display, data: Path | None) -> Sequence[str]:

@@ -8,12 +8,11 @@ from pathlib import Path
 from understudy.build import examinee_of, model_named, sampler_of
 from understudy.engines.local import LocalScorer
 from understudy.errors import RunDirectoryError, UserMistakeError
-from understudy.evaluating import Address, building_shown
+from understudy.evaluating import Address, building_shown, endpoint_of
 from understudy.evaluation.endpoint import Endpoint
 from understudy.evaluation.examination import Examinee
 from understudy.recipe import LocalEngine, Recipe, load_recipe
 from understudy.reports.model_card import FORMS
-from understudy.servers.meeting import meet
 from understudy.training import checkpoint
 from understudy.training.progress import Display
 
@@ -78,15 +77,8 @@ def speaker_of(one: Named, address: Address, display: Display) -> Speaker:
         UserMistakeError: no such model. ServerDownError: nobody answers.
     """
     if one.is_address:
-        met = meet(
-            one.source,
-            model=address.model,
-            key=address.key,
-            timeout_seconds=address.timeout_seconds,
-            deadline_seconds=address.deadline_seconds,
-            max_concurrency=address.max_concurrency,
-        )
-        return Speaker(met.name, Endpoint(met.client, met.identity.model, max_length=met.identity.max_length))
+        met = address.meet(one.source)
+        return Speaker(met.name, endpoint_of(met))
     student = None if one.recipe is None else one.recipe.student
     engine = LocalEngine()
     loaded = model_named(
